@@ -1,0 +1,7 @@
+#pragma once
+
+#include <stdint.h>
+
+int64_t clock_wall_ms(void); /* since 1970-01-01T00:00:00Z */
+int64_t clock_mono_ms(void); /* for deadlines; unrelated to wall time */
+int64_t clock_mono_us(void);

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "base/span.h"
+#include "base/writer.h"
+
+#include <stdbool.h>
+
+/* URL query strings (application/x-www-form-urlencoded pairs). */
+
+enum query_found { QUERY_ABSENT, QUERY_ONCE, QUERY_REPEATED };
+
+/* Finds a parameter by its percent-decoded name. `*raw` is the still encoded value. */
+enum query_found query_find(struct span query, struct span name, struct span *raw);
+
+/* Appends the decoded value ("+" is a space). False for a broken %-escape. */
+bool query_decode(struct writer *out, struct span raw);
+
+/* Appends `text` with everything but RFC 3986 unreserved characters percent-encoded. */
+void query_encode(struct writer *out, struct span text);
+
+struct query_pair {
+    struct span name, value; /* plain text; encoded on output */
+};
+
+/* Appends `url` with the pairs added to its query: existing parameters and the fragment are kept
+ * byte for byte, parameters of the same (decoded) names are removed first. */
+void query_add(struct writer *out, struct span url, const struct query_pair *pairs, size_t count);

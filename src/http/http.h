@@ -1,0 +1,115 @@
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/span.h"
+#include "ev/loop.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The HTTP/1.1 server side of one loop: connections, requests, responses (RFC 9112, strict as in
+ * contract section 2). The only module that knows llhttp.
+ *
+ * A connection handles one request at a time; what a client pipelines waits in its buffer and is
+ * answered in order. A request and everything it points at (and its arena) stays in place until its
+ * response was given, on whichever thread that takes: so an op handed to the ledger may borrow.
+ *
+ *      IDLE ──first byte──▶ HEAD ──blank line──▶ BODY ──last byte──▶ HANDLING
+ *       ▲                                                               │ http_respond
+ *       └────── keep-alive ────── WRITING ◀─────────────────────────────┘
+ *                                    └── close ──▶ DRAINING (1 s at most) ──▶ CLOSED
+ *
+ * All functions belong to the loop's thread. */
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_OPTIONS, HTTP_OTHER };
+
+struct http_header {
+    struct span name, value; /* value without surrounding white space */
+};
+
+struct http_conn;
+
+struct http_request {
+    struct http_conn *conn;
+    enum http_method method;
+    struct span target; /* as sent */
+    struct span path;   /* of origin and absolute form alike; not decoded */
+    struct span query;  /* without "?", absent when there is none */
+    struct span host;   /* Host, or the authority of an absolute-form target; absent in HTTP/1.0 */
+    const struct http_header *headers;
+    size_t headers_count;
+    struct span body; /* empty when there is none */
+    bool has_body;    /* Content-Length > 0, or chunked */
+    struct sockaddr_storage peer; /* AF_UNSPEC on a Unix socket */
+    struct arena *arena; /* empty at the start of each request */
+    void *user;          /* http_options.user_size bytes of the connection, zeroed at first use
+                            only; 16-byte aligned */
+};
+
+/* How often a header stands in the request, and its (first) value. Names in any case. */
+size_t http_request_header(const struct http_request *request, struct span name,
+                           struct span *value);
+
+struct http_response {
+    int status;
+    /* Extra header lines, each "Name: value\r\n"; never Content-Length, Connection or Date. */
+    struct span header_lines;
+    struct span body;      /* copied, or sent from where it is when body_is_borrowed */
+    bool body_is_borrowed; /* it lives in the request's arena or is static */
+    bool close;            /* close after this response */
+};
+
+/* Answers the request being handled; exactly once per request. The request is gone afterwards.
+ * Never fails: a connection that broke meanwhile drops it. Content-Length, Date and Connection are
+ * added; a HEAD's body is left out but counted; 204 and 304 carry neither body nor length. */
+void http_respond(struct http_request *request, const struct http_response *response);
+
+/* What the owner of a server decides. on_head runs when the head is complete and returns how many
+ * body bytes this request may have (0..body_max): more is 413 through on_too_large, which has to
+ * respond (the connection closes after it), before the body is read where Content-Length tells.
+ * on_request runs when the request is complete; it, or anything later, responds.
+ * `owner` is http_options.owner. */
+struct http_handler {
+    size_t (*on_head)(const struct http_request *request, void *owner);
+    void (*on_too_large)(struct http_request *request, void *owner);
+    void (*on_request)(struct http_request *request, void *owner);
+};
+
+struct http_options {
+    const struct http_handler *handler;
+    void *owner;
+    size_t user_size;
+    size_t arena_size;    /* per connection, reserved and touched only when used */
+    uint32_t conns_max;   /* open connections of this server; past that accepting pauses */
+    uint32_t large_count; /* bodies past LIMIT_BODY (mint) at once, each with large_arena_size; past
+                             that 503 with Retry-After: 1, and close */
+    size_t large_arena_size;
+    uint32_t head_max, target_max, headers_max, body_max; /* body_max: the largest of any route */
+    int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+};
+
+void http_options_init(struct http_options *options); /* the contract's defaults */
+
+struct http_server;
+
+enum err http_server_new(struct http_server **out, struct ev_loop *loop,
+                         const struct http_options *options);
+
+/* Adds a listening socket (TCP or Unix, non-blocking). Ownership of `fd` moves. */
+enum err http_server_listen(struct http_server *server, int fd);
+
+/* Takes what the kernel already accepted, stops listening, closes idle connections, lets the rest
+ * end with `Connection: close`; http_server_idle is true when none is left. */
+void http_server_drain(struct http_server *server);
+bool http_server_idle(const struct http_server *server);
+
+/* Closes everything at once; no request may be in HANDLING any more. */
+void http_server_free(struct http_server *server);
+
+struct http_stats {
+    uint64_t requests, responses, conns_accepted, conns_open, refused_framing, timeouts;
+};
+void http_server_stats(const struct http_server *server, struct http_stats *out);

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "base/span.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Keyed hashes. The only way to libsodium for everybody outside src/token.
+ * hash_start once per process, before anything else of this module. */
+
+enum {
+    HASH_KEY_SIZE = 32,
+    HASH_SIZE = 32,
+    HASH_FINGERPRINT_KEY_SIZE = 16,
+    HASH_HMAC_SIZE = 32,
+};
+
+bool hash_start(void); /* false: the library cannot be used on this machine */
+
+/* BLAKE2b-256 keyed with `key`: how API keys are stored (contract section 7). */
+void hash_secret(uint8_t out[HASH_SIZE], const uint8_t key[HASH_KEY_SIZE], struct span secret);
+
+/* SipHash-2-4 with 64 bits: for hash tables whose keys strangers choose. */
+uint64_t hash_fingerprint(const uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const void *bytes,
+                          size_t size);
+
+/* HMAC-SHA256 (RFC 2104): `thrad_sig`. The key may have any length. */
+void hash_hmac_sha256(uint8_t out[HASH_HMAC_SIZE], struct span key, struct span message);
+
+/* Constant time for equal sizes. */
+bool hash_equal(const void *a, const void *b, size_t size);
+
+/* Overwrites memory in a way that no compiler removes. */
+void hash_wipe(void *memory, size_t size);

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "base/span.h"
+#include "base/writer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* PASETO v4.local (XChaCha20, BLAKE2b-MAC), https://github.com/paseto-standard/paseto-spec,
+ * docs/01-Protocol-Versions/Version4.md. base64url is strict: no padding, no trailing bits, so that
+ * one token has one spelling.
+ *
+ * Pure apart from libsodium's arithmetic: no I/O, clock, malloc or log; the nonce is a parameter. */
+
+enum {
+    PASETO_KEY_SIZE = 32,
+    PASETO_NONCE_SIZE = 32,
+    PASETO_FOOTER_MAX = 512, /* bytes before encoding */
+};
+
+struct paseto_key {
+    uint8_t bytes[PASETO_KEY_SIZE];
+};
+
+/* Appends the token. Overflow shows in the writer. `footer` and `assertion` may be empty. */
+void paseto_encrypt(struct writer *out, const struct paseto_key *key,
+                    const uint8_t nonce[PASETO_NONCE_SIZE], struct span message,
+                    struct span footer, struct span assertion);
+
+/* The footer of a token, decoded but not yet authenticated, into `out`; needed to choose the key.
+ * Empty for a token without one. False when this is no well-formed v4.local token. */
+bool paseto_footer(struct writer *out, struct span token);
+
+/* Checks the MAC (constant time) before decrypting; the message is appended to `out` only when
+ * the token is authentic. False otherwise, whatever the reason. */
+bool paseto_decrypt(struct writer *out, const struct paseto_key *key, struct span token,
+                    struct span assertion);
+
+/* Bytes of the token that paseto_encrypt makes. */
+size_t paseto_encrypted_len(size_t message_len, size_t footer_len);
