@@ -1,0 +1,38 @@
+#pragma once
+
+#include "api/api.h"
+#include "base/err.h"
+#include "base/writer.h"
+#include "ledger/ledger.h"
+
+/* Administration: commands as one JSON object in, one JSON object out, so that a running server
+ * answers over DIR/admin.sock exactly what a command that opens DIR itself would do.
+ *
+ *   {"command":"key_create","class":"partner","partner_id":"p","label":"l","expires":"..."}
+ *     -> {"ok":true,"id":"...","secret":"..."}
+ *   {"command":"key_list"} {"command":"key_revoke","id":"..."}
+ *   {"command":"token_key_list"} {"command":"token_key_rotate"}
+ *   {"command":"token_key_retire","kid":"..."} {"command":"token_key_export","kid":"..."}
+ *   {"command":"mint","request":{...}}
+ *     -> {"ok":false,"error":"one sentence that says what to do"} whenever it did not work
+ */
+
+enum { ADMIN_REQUEST_MAX = 2 * 1024 * 1024, ADMIN_ANSWER_MAX = 20 * 1024 * 1024 };
+
+struct admin {
+    struct ledger *ledger;
+    struct api *api;
+    struct span listen_host; /* host:port for minted URLs when there is no public_url */
+};
+
+/* Runs one command; appends the answer. Any thread but a loop's: it waits for the ledger. */
+void admin_execute(struct admin *admin, struct span request, struct writer *answer);
+
+/* The socket: a thread that accepts on DIR/admin.sock (mode 0600), reads one request up to the end
+ * of input of the client (5 s at most), executes it, answers and closes. */
+struct admin_socket;
+enum err admin_socket_start(struct admin_socket **out, const char *dir, struct admin *admin);
+void admin_socket_stop(struct admin_socket *socket);
+
+/* The other side: sends a request to whoever serves `dir`. ERR_NOT_FOUND: nobody listens there. */
+enum err admin_socket_call(const char *dir, struct span request, struct writer *answer);

@@ -1,0 +1,61 @@
+#pragma once
+
+#include "base/err.h"
+#include "base/writer.h"
+#include "http/http.h"
+#include "ledger/ledger.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The public listener: one file per page of the contract, one route table, the error dialects.
+ * A request is checked, becomes an op, waits for the ledger and is answered with what came back. */
+
+enum { API_PROXIES_MAX = 32 };
+
+/* A network whose X-Forwarded-For is believed: CIDR, IPv4 as IPv4-mapped IPv6. */
+struct api_network {
+    struct in6_addr address;
+    uint8_t prefix_len;
+};
+
+struct api_options {
+    int64_t click_ttl_ms, impression_ttl_ms;
+    uint32_t rate_limit;        /* requests/s per partner key, 0: off */
+    uint32_t client_rate_limit; /* requests/s per client address on routes without a key, 0: off */
+    struct span public_url;     /* absent: http:// and the Host of the mint request */
+    bool client_address_full;   /* store addresses unmasked */
+    struct api_network trusted_proxies[API_PROXIES_MAX];
+    size_t trusted_proxies_count;
+};
+
+void api_options_init(struct api_options *options);
+bool api_network_parse(struct api_network *out, struct span text); /* "10.0.0.0/8", "::1" */
+
+struct api; /* shared by all loops; what changes in it has its own locks */
+
+struct api *api_new(const struct api_options *options, struct ledger *ledger);
+void api_free(struct api *api);
+
+struct api_loop; /* one loop's part: its ledger port, its parsing scratch */
+
+enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *loop);
+void api_loop_free(struct api_loop *loop);
+
+/* Fills in handler, owner, user_size, arena sizes and large_count of a server on that loop. */
+void api_loop_serve(struct api_loop *loop, struct http_options *options);
+
+/* Minting without HTTP (`adtally mint`): the JSON of contract section 6 in, the answer of the route
+ * out. `scratch` holds what the answer is made of (a mint of 500 ads may need 16 MiB); `host` is
+ * used when there is no public_url. Returns the HTTP status the route would answer with. Any thread
+ * (parsing scratch is allocated for the call). */
+int api_mint(struct api *api, struct span json, struct span host, struct arena *scratch,
+             struct span *answer);
+
+struct api_stats {
+    uint64_t clicks_unrecorded; /* redirected without click id: the store was unavailable */
+    uint64_t clicks_capped;
+    uint64_t refused;
+};
+void api_stats(struct api *api, struct api_stats *out);

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "store/keys.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The API keys and token keys that requests are checked against, shared by all threads. The ledger
+ * fills it from the store at start and after every change, before that change is answered: so a
+ * revocation holds from the next request on. Entries live as long as the keyring. */
+
+struct keyring;
+
+struct keyring *keyring_new(void);
+void keyring_free(struct keyring *keyring);
+
+/* The ledger's: takes what the store has now. */
+enum err keyring_load(struct keyring *keyring, struct store *store);
+
+/* The key whose secret this is, when it is of class `cls`, not revoked and not expired; NULL for
+ * every other reason alike. Looked up by keyed hash: nothing compares secrets byte by byte. */
+const struct api_key *keyring_find(struct keyring *keyring, struct span secret,
+                                   enum apikey_class cls, int64_t now_ms);
+
+/* Every API key, for listing; under the keyring's lock, so `on_key` must be brief. */
+void keyring_each(struct keyring *keyring, store_on_key *on_key, void *arg);
+
+/* Token keys: the one that mints, one by its kid (false: unknown or retired), all. Copies. */
+void keyring_minting_key(struct keyring *keyring, struct token_key *out);
+bool keyring_token_key(struct keyring *keyring, struct span kid, struct token_key *out);
+uint32_t keyring_token_keys(struct keyring *keyring, struct token_key out[TOKEN_KEYS_MAX]);
+
+/* Secrets that never change while the process runs. */
+const uint8_t *keyring_pepper(const struct keyring *keyring);
+const uint8_t *keyring_receipt_key(const struct keyring *keyring);
+struct span keyring_click_signing_key(const struct keyring *keyring);

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "base/err.h"
+#include "ledger/keyring.h"
+#include "ledger/queue.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where "acknowledged means durable" and "exactly once" are decided: one thread that takes all ops
+ * that arrived while the last commit ran, gives them to the store as one batch, and only then hands
+ * the answers back. There is no timer that delays a commit.
+ *
+ *     loops ──ledger_submit──▶ queue ──▶ ledger thread: store_apply ──▶ port ──▶ loop answers
+ */
+
+struct ledger;
+
+/* Where a submitter gets its ops back. `wake` is called on the ledger's thread when the port turned
+ * from empty to not empty; NULL for a port that is waited on. */
+struct ledger_port {
+    struct queue answered;
+    void (*wake)(void *arg);
+    void *wake_arg;
+};
+
+void ledger_port_init(struct ledger_port *port, void (*wake)(void *arg), void *wake_arg);
+void ledger_port_fini(struct ledger_port *port);
+
+struct ledger_options {
+    uint32_t queue_cap; /* ops waiting at once; past that ledger_submit refuses */
+};
+void ledger_options_init(struct ledger_options *options);
+
+/* Takes ownership of the store and starts the thread. On failure the store is closed. */
+enum err ledger_start(struct ledger **out, struct store *store,
+                      const struct ledger_options *options);
+
+/* Answers everything that was submitted, then ends the thread and closes the store. */
+void ledger_stop(struct ledger *ledger);
+
+struct keyring *ledger_keyring(struct ledger *ledger);
+
+/* Hands an op over; it comes back through `port`. False: the queue is full, answer 503. Any thread. */
+bool ledger_submit(struct ledger *ledger, struct ledger_port *port, struct op *op);
+
+/* The ops that were answered since, linked by op->next. The port's owner. */
+struct op *ledger_take_answered(struct ledger_port *port);
+
+/* Submits and waits: commands. OUTCOME_UNAVAILABLE also when the queue is full. Any thread but a
+ * loop's. */
+void ledger_call(struct ledger *ledger, struct op *op);
+
+/* False while the store refuses writes. Any thread. */
+bool ledger_is_healthy(struct ledger *ledger);
+
+struct ledger_stats {
+    uint64_t ops, batches, batches_failed, queue_full;
+    struct store_stats store; /* as of the last batch */
+};
+void ledger_stats(struct ledger *ledger, struct ledger_stats *out);

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "base/span.h"
+
+#include <stdint.h>
+
+/* Requests per second by some key (an API key, a client address), shared by all threads: GCRA, one
+ * second's worth at once, 16 bytes a key, in a bounded table whose oldest full allowance makes room.
+ * Keys are hashed with a random seed, since strangers choose them. */
+
+struct limiter;
+
+struct limiter *limiter_new(uint32_t rate_per_second, uint32_t keys_max);
+void limiter_free(struct limiter *limiter);
+
+/* 0: go on. Else refused, and the milliseconds after which one request would be let through. */
+int64_t limiter_take(struct limiter *limiter, struct span key, int64_t now_mono_us);

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "store/op.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+/* A bounded first-in-first-out list of ops between threads. Ops are linked through op->next and not
+ * copied; whoever pops owns them. Any thread. */
+
+struct queue {
+    pthread_mutex_t mutex;
+    pthread_cond_t not_empty;
+    struct op *head, **tail;
+    uint32_t count, cap;
+    bool closed;
+};
+
+void queue_init(struct queue *queue, uint32_t cap);
+void queue_fini(struct queue *queue);
+
+/* False: full or closed, and nothing was taken. `*was_empty` tells whether a reader may sleep. */
+bool queue_try_push(struct queue *queue, struct op *op, bool *was_empty);
+
+/* Up to `max` ops, oldest first, linked; NULL when there are none now. */
+struct op *queue_pop_all(struct queue *queue, uint32_t max);
+
+/* The same, but waits up to timeout_ms (-1: for ever) while the queue is empty and open. */
+struct op *queue_wait_all(struct queue *queue, uint32_t max, int64_t timeout_ms);
+
+/* Nothing more is accepted; waiters wake. */
+void queue_close(struct queue *queue);
+bool queue_is_closed(struct queue *queue);
