@@ -27,9 +27,9 @@ static enum err errno_err(int code)
     }
 }
 
-static enum err refuse(char *problem, enum err err, const char *format, const char *path)
+static enum err refuse(char *problem, enum err err, const char *path, const char *why)
 {
-    snprintf(problem, STORE_PROBLEM_MAX, format, path);
+    snprintf(problem, STORE_PROBLEM_MAX, "%s %s", path, why);
     return err;
 }
 
@@ -81,11 +81,11 @@ static enum err check_content(struct dir *dir, const char *path, bool create, ch
     dir->is_new = fstatat(dir->fd, "adtally.db", &file, 0) != 0 || file.st_size == 0;
     if (!dir->is_new) return ERR_OK;
     if (!create)
-        return refuse(problem, ERR_NOT_FOUND,
-                      "%s is no adtally data directory (it has no adtally.db)", path);
+        return refuse(problem, ERR_NOT_FOUND, path,
+                      "is no adtally data directory (it has no adtally.db)");
     if (holds_other_files(dir->fd))
-        return refuse(problem, ERR_FOREIGN,
-                      "%s holds other files and no adtally.db: name an empty or new directory", path);
+        return refuse(problem, ERR_FOREIGN, path,
+                      "holds other files and no adtally.db: name an empty or new directory");
     return ERR_OK;
 }
 
@@ -124,7 +124,7 @@ enum err dir_open(struct dir *dir, const char *path, bool create, char problem[S
     *dir = (struct dir){.fd = -1, .lock_fd = -1};
     if ((size_t)snprintf(dir->db_path, sizeof dir->db_path, "%s/adtally.db", path) >=
         sizeof dir->db_path)
-        return refuse(problem, ERR_IO, "the data directory's path is too long: %.64s...", path);
+        return refuse(problem, ERR_IO, "the data directory's path", "is longer than 500 bytes");
     enum err err = open_directory(dir, path, create, problem);
     if (!err) err = check_content(dir, path, create, problem);
     if (!err) err = take_lock(dir, path, problem);

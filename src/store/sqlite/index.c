@@ -92,13 +92,14 @@ static uint32_t count_live(const struct index *index, const struct index_shard *
 }
 
 /* Moves what is live into fresh memory, larger only when what is live needs it. */
-static bool rehash(const struct index *index, struct index_shard *shard)
+static bool rehash(struct index *index, struct index_shard *shard)
 {
+    size_t entry_size = (index->words + 1) * sizeof(uint64_t);
     uint32_t slots = SLOTS_MIN;
     uint32_t live = count_live(index, shard);
     while ((uint64_t)slots * 3 < (uint64_t)live * 4 + 4)
         slots *= 2;
-    uint64_t *entries = calloc(slots, (index->words + 1) * sizeof *entries);
+    uint64_t *entries = calloc(slots, entry_size);
     if (!entries) return false;
     struct index_shard old = *shard;
     *shard = (struct index_shard){.entries = entries, .slots = slots};
@@ -108,6 +109,8 @@ static bool rehash(const struct index *index, struct index_shard *shard)
         if (value != 0 && INDEX_SEQUENCE(value) >= index->floor) place(index, shard, entry);
     }
     free(old.entries);
+    index->count -= old.used - shard->used;
+    index->bytes += (slots - (uint64_t)old.slots) * entry_size;
     return true;
 }
 
@@ -120,6 +123,7 @@ bool index_add(struct index *index, const struct index_key *key, uint64_t value)
     uint64_t entry[3] = {key->word[0], key->word[1]};
     entry[index->words] = value;
     place(index, shard, entry);
+    index->count++;
     return true;
 }
 
@@ -164,6 +168,7 @@ bool index_remove(struct index *index, const struct index_key *key, uint64_t val
     struct index_shard *shard = &index->shards[shard_of(key)];
     if (!find_exact(index, shard, key, value, &slot)) return false;
     shift_back(index, shard, slot);
+    index->count--;
     return true;
 }
 
@@ -182,20 +187,4 @@ void index_prefetch(const struct index *index, const struct index_key *key)
 {
     const struct index_shard *shard = &index->shards[shard_of(key)];
     if (shard->slots) __builtin_prefetch(entry_at(index, shard, home_of(shard, key->word[0])));
-}
-
-uint64_t index_count(const struct index *index)
-{
-    uint64_t count = 0;
-    for (size_t i = 0; i < INDEX_SHARDS; i++)
-        count += index->shards[i].used;
-    return count;
-}
-
-uint64_t index_bytes(const struct index *index)
-{
-    uint64_t bytes = sizeof *index;
-    for (size_t i = 0; i < INDEX_SHARDS; i++)
-        bytes += (uint64_t)index->shards[i].slots * (index->words + 1) * sizeof(uint64_t);
-    return bytes;
 }

@@ -37,6 +37,8 @@ struct index_shard {
 struct index {
     unsigned words; /* per key: 1 or 2 */
     uint64_t floor; /* sequences below are expired */
+    uint64_t count; /* entries, expired ones included until their shard drops them */
+    uint64_t bytes; /* memory of all shards */
     struct index_shard shards[INDEX_SHARDS];
 };
 
@@ -63,6 +65,3 @@ bool index_replace(struct index *index, const struct index_key *key, uint64_t ol
 
 /* Asks the memory for the place of a key that is about to be added or looked up. */
 void index_prefetch(const struct index *index, const struct index_key *key);
-
-uint64_t index_count(const struct index *index);
-uint64_t index_bytes(const struct index *index);

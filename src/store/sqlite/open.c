@@ -111,10 +111,10 @@ static void sqlite_stats(const struct store *base, struct store_stats *out)
     const struct sqlite_store *store = (const struct sqlite_store *)base;
     *out = (struct store_stats){
         .sequence_next = store->sequence_next,
-        .clicks_indexed = index_count(&store->clicks),
-        .keys_indexed = index_count(&store->conversion_keys) + index_count(&store->collect_keys),
-        .index_bytes = index_bytes(&store->clicks) + index_bytes(&store->clicks_of_bids) +
-                       index_bytes(&store->conversion_keys) + index_bytes(&store->collect_keys),
+        .clicks_indexed = store->clicks.count,
+        .keys_indexed = store->conversion_keys.count + store->collect_keys.count,
+        .index_bytes = store->clicks.bytes + store->clicks_of_bids.bytes +
+                       store->conversion_keys.bytes + store->collect_keys.bytes,
         .wal_bytes = (uint64_t)store->wal_pages * PAGE_SIZE,
         .rebuilt_count = store->rebuilt_count,
         .rebuild_ms = store->rebuild_ms,
