@@ -114,10 +114,11 @@ def plain_name(symbol):
 
 def check_pure(build, root):
     """Meson names the objects of libadtally <module>_<file>.c.o."""
-    objects = [path for module in PURE
-               for path in sorted((build / "src" / "libadtally.a.p").glob(f"{module}_*.c.o"))]
+    folder = build / "src" / "libadtally.a.p"
+    objects = [path for module in PURE for path in sorted(folder.glob(f"{module}_*.c.o"))]
     if not objects:
-        return []
+        sources = [path for module in PURE for path in (root / "src" / module).glob("*.c")]
+        return [f"{folder}: no objects of the pure modules"] if sources else []
     names = subprocess.run(["nm", "-u", "-A", *map(str, objects)], text=True, capture_output=True,
                            check=True).stdout
     findings = []

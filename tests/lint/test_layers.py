@@ -127,6 +127,11 @@ def test_other_modules_may(tmp_path):
     assert layers.check_tree(tmp_path, tmp_path / "build")[0] == []
 
 
+def test_objects_that_are_missing_are_no_pass(tmp_path):
+    write_tree(tmp_path, {"json/a.c": "\n"})
+    assert len(layers.check_tree(tmp_path, tmp_path / "build")[0]) == 1
+
+
 def test_long_functions_are_listed(tmp_path):
     write_tree(tmp_path, {"base/a.c": "int f(void)\n{\n" + "    ;\n" * 61 + "}\n"})
     findings, long = layers.check_tree(tmp_path)
