@@ -1,3 +1,4 @@
+#include "base/arena.h"
 #include "base/assert.h"
 #include "base/limits.h"
 #include "store/sqlite/sqlite.h"
@@ -80,6 +81,25 @@ static enum err read_row(sqlite3_stmt *statement, uint64_t sequence)
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) return ERR_OK;
     return code == SQLITE_DONE ? ERR_CORRUPT : db_last_err(sqlite3_db_handle(statement));
+}
+
+enum err dedup_read_conversion(struct sqlite_store *store, uint64_t sequence,
+                               struct conversion *out, char text[CONVERSION_KEYS_TEXT_MAX])
+{
+    sqlite3_stmt *row = store->statements[SQL_CONVERSION_KEYS_BY_SEQ];
+    struct arena arena = {.base = text, .cap = CONVERSION_KEYS_TEXT_MAX};
+    enum err err = read_row(row, sequence);
+    if (!err)
+        *out = (struct conversion){
+            .sender.partner_id = arena_copy(&arena, db_column_text(row, 0)),
+            .click_id = arena_copy(&arena, db_column_text(row, 1)),
+            .event_type = arena_copy(&arena, db_column_text(row, 2)),
+            .idempotency_key = arena_copy(&arena, db_column_text(row, 3)),
+            .event_id = arena_copy(&arena, db_column_text(row, 4)),
+            .order_id = arena_copy(&arena, db_column_text(row, 5)),
+        };
+    sqlite3_reset(row);
+    return err;
 }
 
 static bool conversion_row_has_key(sqlite3_stmt *row, const struct conversion *conversion,

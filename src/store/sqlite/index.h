@@ -63,5 +63,8 @@ bool index_remove(struct index *index, const struct index_key *key, uint64_t val
 bool index_replace(struct index *index, const struct index_key *key, uint64_t old_value,
                    uint64_t new_value);
 
+/* Makes room for `count` more entries at once. False: out of memory, nothing is lost. */
+bool index_reserve(struct index *index, uint64_t count);
+
 /* Asks the memory for the place of a key that is about to be added or looked up. */
 void index_prefetch(const struct index *index, const struct index_key *key);
