@@ -17,8 +17,9 @@ struct amount {
 };
 
 /* `text` is a JSON number (grammar already checked by the JSON reader, checked again here). An
- * exponent is allowed; "fraction digits written out" and the magnitude are of the value it
- * denotes. False when out of range. */
+ * exponent is allowed: "fraction digits written out" are those of the text with its exponent
+ * expanded and its trailing zeros kept (1.0e-24 has 25), and the magnitude is looked at before
+ * rounding. False when out of range; `*out` is then as it was. */
 bool amount_parse(struct amount *out, struct span text);
 
 /* For prices in mint: the same, but a plain decimal that is not negative (no exponent, no sign). */

@@ -9,19 +9,22 @@
 
 enum query_found { QUERY_ABSENT, QUERY_ONCE, QUERY_REPEATED };
 
-/* Finds a parameter by its percent-decoded name. `*raw` is the still encoded value. */
+/* Finds a parameter by its decoded name. `*raw` is the still encoded value of the first one, empty
+ * when it has no `=`, untouched when there is none. In names a `%` that begins no escape stands for
+ * itself, as browsers have it. */
 enum query_found query_find(struct span query, struct span name, struct span *raw);
 
-/* Appends the decoded value ("+" is a space). False for a broken %-escape. */
+/* Appends the decoded value ("+" is a space). False, and nothing written, for a broken %-escape. */
 bool query_decode(struct writer *out, struct span raw);
 
 /* Appends `text` with everything but RFC 3986 unreserved characters percent-encoded. */
 void query_encode(struct writer *out, struct span text);
 
+/* Plain text, encoded on output. A pair without a value (absent, not empty) is only removed. */
 struct query_pair {
-    struct span name, value; /* plain text; encoded on output */
+    struct span name, value;
 };
 
-/* Appends `url` with the pairs added to its query: existing parameters and the fragment are kept
- * byte for byte, parameters of the same (decoded) names are removed first. */
+/* Appends `url` with the pairs added to the end of its query: other parameters, empty ones too, and
+ * the fragment are kept byte for byte, parameters of the same (decoded) names are removed first. */
 void query_add(struct writer *out, struct span url, const struct query_pair *pairs, size_t count);
