@@ -1,0 +1,53 @@
+#include "token/hash.h"
+
+#include <sodium.h>
+
+_Static_assert((int)HASH_SIZE == (int)crypto_generichash_BYTES, "BLAKE2b-256");
+_Static_assert((int)HASH_KEY_SIZE == (int)crypto_generichash_KEYBYTES, "BLAKE2b's key");
+_Static_assert((int)HASH_FINGERPRINT_KEY_SIZE == (int)crypto_shorthash_KEYBYTES, "SipHash's key");
+_Static_assert((int)HASH_HMAC_SIZE == (int)crypto_auth_hmacsha256_BYTES, "SHA-256");
+
+bool hash_start(void)
+{
+    return sodium_init() >= 0;
+}
+
+static const unsigned char *bytes_of(struct span text)
+{
+    return (const unsigned char *)(text.ptr ? text.ptr : "");
+}
+
+void hash_secret(uint8_t out[HASH_SIZE], const uint8_t key[HASH_KEY_SIZE], struct span secret)
+{
+    crypto_generichash(out, HASH_SIZE, bytes_of(secret), secret.len, key, HASH_KEY_SIZE);
+}
+
+uint64_t hash_fingerprint(const uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const void *bytes,
+                          size_t size)
+{
+    uint8_t digest[crypto_shorthash_BYTES];
+    crypto_shorthash(digest, size ? bytes : "", size, key);
+    uint64_t value = 0;
+    for (size_t i = sizeof digest; i > 0; i--)
+        value = value << 8 | digest[i - 1];
+    return value;
+}
+
+void hash_hmac_sha256(uint8_t out[HASH_HMAC_SIZE], struct span key, struct span message)
+{
+    crypto_auth_hmacsha256_state state;
+    crypto_auth_hmacsha256_init(&state, bytes_of(key), key.len);
+    crypto_auth_hmacsha256_update(&state, bytes_of(message), message.len);
+    crypto_auth_hmacsha256_final(&state, out);
+    sodium_memzero(&state, sizeof state);
+}
+
+bool hash_equal(const void *a, const void *b, size_t size)
+{
+    return sodium_memcmp(a, b, size) == 0;
+}
+
+void hash_wipe(void *memory, size_t size)
+{
+    sodium_memzero(memory, size);
+}
