@@ -14,18 +14,6 @@ size_t json_utf8_sequence(const unsigned char *at, size_t room);
 /* Moves *at from a string's first byte to its closing quote. */
 enum json_error json_scan_string(const unsigned char **at, const unsigned char *end, bool *escaped);
 
-/* Yields the bytes of a string that json_scan_string accepted, escapes resolved. */
-struct json_unescaper {
-    const unsigned char *at;
-    const unsigned char *end;
-    unsigned char ready[4]; /* of an escape: its bytes from `next` to `count` are still to come */
-    unsigned char next;
-    unsigned char count;
-};
-
-struct json_unescaper json_unescape(const struct json_doc *doc, uint32_t token);
-int json_next_byte(struct json_unescaper *from); /* -1 at the end */
-
 bool json_string_is(const struct json_doc *doc, uint32_t token, struct span text);
 bool json_strings_equal(const struct json_doc *doc, uint32_t a, uint32_t b);
 

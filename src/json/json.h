@@ -75,6 +75,18 @@ const char *json_error_text(enum json_error error);
  * when the token is no string. */
 struct span json_string(const struct json_doc *doc, uint32_t token, struct arena *arena);
 
+/* Yields the bytes of a string token with its escapes resolved, one by one and without memory. */
+struct json_unescaper {
+    const unsigned char *at;
+    const unsigned char *end;
+    unsigned char ready[4]; /* of an escape: its bytes from `next` to `count` are still to come */
+    unsigned char next;
+    unsigned char count;
+};
+
+struct json_unescaper json_unescape(const struct json_doc *doc, uint32_t token);
+int json_next_byte(struct json_unescaper *from); /* -1 at the end */
+
 /* The bytes of any value as they stand in the document (a string with its quotes). */
 struct span json_raw(const struct json_doc *doc, uint32_t token);
 

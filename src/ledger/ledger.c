@@ -1,0 +1,206 @@
+#include "ledger/ledger.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { PROBE_INTERVAL_MS = 1000, PORT_CAP = UINT32_MAX / 2 };
+
+struct ledger {
+    pthread_t thread;
+    struct queue submitted;
+    struct store *store; /* the thread's */
+    struct keyring *keyring;
+    pthread_mutex_t mutex; /* of what follows */
+    bool is_healthy;
+    struct ledger_stats stats;
+};
+
+void ledger_options_init(struct ledger_options *options)
+{
+    *options = (struct ledger_options){.queue_cap = 65536};
+}
+
+void ledger_port_init(struct ledger_port *port, void (*wake)(void *arg), void *wake_arg)
+{
+    *port = (struct ledger_port){.wake = wake, .wake_arg = wake_arg};
+    queue_init(&port->answered, PORT_CAP); /* its ops were let in by the ledger's queue */
+}
+
+void ledger_port_fini(struct ledger_port *port)
+{
+    queue_fini(&port->answered);
+}
+
+/* A disk that failed to sync may have lost what the page cache still shows: nothing may be
+ * acknowledged from here on, and only a new start reads what is really there. */
+static _Noreturn void end_process(void)
+{
+    log_event(LOG_ERROR, "sync_failed",
+              LOG_TEXT("advice", SPAN("the process ends; check the disk, then start it again")));
+    _exit(1);
+}
+
+static void note_batch(struct ledger *ledger, enum err err, size_t count)
+{
+    pthread_mutex_lock(&ledger->mutex);
+    bool was_healthy = ledger->is_healthy;
+    ledger->is_healthy = !err;
+    ledger->stats.ops += count;
+    ledger->stats.batches++;
+    ledger->stats.batches_failed += err != ERR_OK;
+    store_stats(ledger->store, &ledger->stats.store);
+    pthread_mutex_unlock(&ledger->mutex);
+    if (was_healthy && err) log_event(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
+    if (!was_healthy && !err) log_event(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
+}
+
+static void answer(struct op *op)
+{
+    bool was_empty;
+    struct ledger_port *port = op->port;
+    void (*wake)(void *) = port->wake; /* a waited-on port may be gone once it has the op */
+    void *wake_arg = port->wake_arg;
+    bool pushed = queue_try_push(&port->answered, op, &was_empty);
+    ASSERT(pushed);
+    if (was_empty && wake) wake(wake_arg);
+}
+
+static bool changes_keys(const struct op *op)
+{
+    return op->kind >= OP_KEY_CREATE && op->outcome == OUTCOME_RECORDED;
+}
+
+/* The order of these lines is what "acknowledged means durable" is made of. */
+static void run_batch(struct ledger *ledger, struct op *const ops[], size_t count)
+{
+    bool keys_changed = false;
+    enum err err = store_apply(ledger->store, ops, count);
+    if (err == ERR_SYNC_FAILED) end_process();
+    for (size_t i = 0; i < count; i++)
+        keys_changed |= changes_keys(ops[i]);
+    if (keys_changed && keyring_load(ledger->keyring, ledger->store))
+        log_event(LOG_ERROR, "keys_not_loaded", LOG_TEXT("advice", SPAN("restart adtally")));
+    note_batch(ledger, err, count);
+    for (size_t i = 0; i < count; i++)
+        answer(ops[i]);
+    if (store_maintain(ledger->store) == ERR_SYNC_FAILED) end_process();
+}
+
+static void probe_if_degraded(struct ledger *ledger)
+{
+    if (ledger_is_healthy(ledger)) return;
+    enum err err = store_probe(ledger->store);
+    if (err == ERR_SYNC_FAILED) end_process();
+    if (!err) note_batch(ledger, err, 0);
+}
+
+static void *run(void *arg)
+{
+    struct ledger *ledger = arg;
+    struct op *ops[STORE_BATCH_MAX];
+    for (;;) {
+        int64_t timeout_ms = ledger_is_healthy(ledger) ? -1 : PROBE_INTERVAL_MS;
+        struct op *op = queue_wait_all(&ledger->submitted, STORE_BATCH_MAX, timeout_ms);
+        size_t count = 0;
+        for (; op; op = op->next)
+            ops[count++] = op;
+        if (count)
+            run_batch(ledger, ops, count);
+        else if (queue_is_closed(&ledger->submitted))
+            return NULL;
+        else
+            probe_if_degraded(ledger);
+    }
+}
+
+enum err ledger_start(struct ledger **out, struct store *store, const struct ledger_options *options)
+{
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+    enum err err = ERR_NO_MEMORY;
+    if (!ledger) goto close_store;
+    ledger->store = store;
+    ledger->is_healthy = true;
+    queue_init(&ledger->submitted, options->queue_cap);
+    pthread_mutex_init(&ledger->mutex, NULL);
+    store_stats(store, &ledger->stats.store);
+    ledger->keyring = keyring_new();
+    if (!ledger->keyring) goto free_ledger;
+    err = keyring_load(ledger->keyring, store);
+    if (err) goto free_ledger;
+    err = ERR_NO_MEMORY;
+    if (pthread_create(&ledger->thread, NULL, run, ledger) != 0) goto free_ledger;
+    *out = ledger;
+    return ERR_OK;
+
+free_ledger:
+    keyring_free(ledger->keyring);
+    pthread_mutex_destroy(&ledger->mutex);
+    queue_fini(&ledger->submitted);
+    free(ledger);
+close_store:
+    store_close(store);
+    return err;
+}
+
+void ledger_stop(struct ledger *ledger)
+{
+    queue_close(&ledger->submitted);
+    pthread_join(ledger->thread, NULL);
+    store_close(ledger->store);
+    keyring_free(ledger->keyring);
+    pthread_mutex_destroy(&ledger->mutex);
+    queue_fini(&ledger->submitted);
+    free(ledger);
+}
+
+struct keyring *ledger_keyring(struct ledger *ledger)
+{
+    return ledger->keyring;
+}
+
+bool ledger_submit(struct ledger *ledger, struct ledger_port *port, struct op *op)
+{
+    bool was_empty;
+    op->port = port;
+    op->outcome = OUTCOME_PENDING;
+    op->sequence = 0;
+    if (queue_try_push(&ledger->submitted, op, &was_empty)) return true;
+    pthread_mutex_lock(&ledger->mutex);
+    ledger->stats.queue_full++;
+    pthread_mutex_unlock(&ledger->mutex);
+    return false;
+}
+
+struct op *ledger_take_answered(struct ledger_port *port)
+{
+    return queue_pop_all(&port->answered, UINT32_MAX);
+}
+
+void ledger_call(struct ledger *ledger, struct op *op)
+{
+    struct ledger_port port;
+    ledger_port_init(&port, NULL, NULL);
+    if (ledger_submit(ledger, &port, op))
+        queue_wait_all(&port.answered, 1, -1);
+    else
+        op->outcome = OUTCOME_UNAVAILABLE;
+    ledger_port_fini(&port);
+}
+
+bool ledger_is_healthy(struct ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->mutex);
+    bool is_healthy = ledger->is_healthy;
+    pthread_mutex_unlock(&ledger->mutex);
+    return is_healthy;
+}
+
+void ledger_stats(struct ledger *ledger, struct ledger_stats *out)
+{
+    pthread_mutex_lock(&ledger->mutex);
+    *out = ledger->stats;
+    pthread_mutex_unlock(&ledger->mutex);
+}

@@ -1,0 +1,83 @@
+#include "ledger/limiter.h"
+
+#include "base/rng.h"
+#include "token/hash.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/* GCRA: a key's `due_us` is when its allowance would be used up had requests come evenly; a request
+ * is let through while that is less than a second ahead. A key whose time has passed has its full
+ * allowance back, so its slot may be given away without anybody noticing. */
+struct slot {
+    uint64_t fingerprint;
+    int64_t due_us;
+};
+
+enum { WAYS = 8, LOCKS = 64, SECOND_US = 1000000 };
+
+struct limiter {
+    int64_t interval_us;
+    uint32_t sets; /* a power of two */
+    uint8_t hash_key[HASH_FINGERPRINT_KEY_SIZE];
+    pthread_mutex_t locks[LOCKS]; /* of the sets, by their low bits */
+    struct slot slots[];
+};
+
+struct limiter *limiter_new(uint32_t rate_per_second, uint32_t keys_max)
+{
+    uint32_t sets = LOCKS;
+    while (sets * WAYS < keys_max)
+        sets *= 2;
+    struct limiter *limiter = calloc(1, sizeof *limiter + (size_t)sets * WAYS * sizeof(struct slot));
+    if (!limiter) return NULL;
+    limiter->interval_us = SECOND_US / (int64_t)rate_per_second;
+    limiter->sets = sets;
+    rng_fill(limiter->hash_key, sizeof limiter->hash_key);
+    for (int i = 0; i < LOCKS; i++)
+        pthread_mutex_init(&limiter->locks[i], NULL);
+    return limiter;
+}
+
+void limiter_free(struct limiter *limiter)
+{
+    if (!limiter) return;
+    for (int i = 0; i < LOCKS; i++)
+        pthread_mutex_destroy(&limiter->locks[i]);
+    free(limiter);
+}
+
+/* The key's slot, else the one that is worth least: free, or due the longest ago. */
+static struct slot *slot_for(struct slot *set, uint64_t fingerprint)
+{
+    struct slot *least = set;
+    for (int way = 0; way < WAYS; way++) {
+        if (set[way].fingerprint == fingerprint) return &set[way];
+        if (set[way].due_us < least->due_us) least = &set[way];
+    }
+    *least = (struct slot){.fingerprint = fingerprint};
+    return least;
+}
+
+static int64_t take(struct slot *slot, int64_t interval_us, int64_t now_us)
+{
+    int64_t due_us = slot->due_us > now_us ? slot->due_us : now_us;
+    int64_t ahead_us = due_us + interval_us - now_us;
+    if (ahead_us <= SECOND_US) {
+        slot->due_us = due_us + interval_us;
+        return 0;
+    }
+    return (ahead_us - SECOND_US + 999) / 1000;
+}
+
+int64_t limiter_take(struct limiter *limiter, struct span key, int64_t now_mono_us)
+{
+    uint64_t fingerprint = hash_fingerprint(limiter->hash_key, key.ptr, key.len);
+    uint32_t set = (uint32_t)fingerprint & (limiter->sets - 1);
+    pthread_mutex_t *lock = &limiter->locks[set % LOCKS];
+    pthread_mutex_lock(lock);
+    struct slot *slot = slot_for(&limiter->slots[(size_t)set * WAYS], fingerprint);
+    int64_t wait_ms = take(slot, limiter->interval_us, now_mono_us);
+    pthread_mutex_unlock(lock);
+    return wait_ms;
+}

@@ -1,0 +1,109 @@
+#include "ledger/queue.h"
+
+#include "base/assert.h"
+
+#include <errno.h>
+#include <time.h>
+
+void queue_init(struct queue *queue, uint32_t cap)
+{
+    pthread_condattr_t attributes;
+    *queue = (struct queue){.cap = cap};
+    queue->tail = &queue->head;
+    pthread_mutex_init(&queue->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&queue->not_empty, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+void queue_fini(struct queue *queue)
+{
+    ASSERT(queue->count == 0);
+    pthread_cond_destroy(&queue->not_empty);
+    pthread_mutex_destroy(&queue->mutex);
+}
+
+bool queue_try_push(struct queue *queue, struct op *op, bool *was_empty)
+{
+    pthread_mutex_lock(&queue->mutex);
+    bool taken = !queue->closed && queue->count < queue->cap;
+    *was_empty = queue->count == 0;
+    if (taken) {
+        op->next = NULL;
+        *queue->tail = op;
+        queue->tail = &op->next;
+        queue->count++;
+        /* With the mutex held: a waiter may free the queue as soon as it has the op. */
+        if (*was_empty) pthread_cond_signal(&queue->not_empty);
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    return taken;
+}
+
+/* With the mutex held. */
+static struct op *take(struct queue *queue, uint32_t max)
+{
+    struct op *first = queue->head, *last = NULL;
+    uint32_t taken = 0;
+    for (struct op *op = first; op && taken < max; op = op->next, taken++)
+        last = op;
+    if (!last) return NULL;
+    queue->head = last->next;
+    if (!queue->head) queue->tail = &queue->head;
+    last->next = NULL;
+    queue->count -= taken;
+    return first;
+}
+
+struct op *queue_pop_all(struct queue *queue, uint32_t max)
+{
+    pthread_mutex_lock(&queue->mutex);
+    struct op *first = take(queue, max);
+    pthread_mutex_unlock(&queue->mutex);
+    return first;
+}
+
+static struct timespec deadline_after(int64_t timeout_ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += timeout_ms / 1000;
+    at.tv_nsec += timeout_ms % 1000 * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_nsec -= 1000000000;
+        at.tv_sec++;
+    }
+    return at;
+}
+
+struct op *queue_wait_all(struct queue *queue, uint32_t max, int64_t timeout_ms)
+{
+    struct timespec deadline = {0};
+    int waited = 0;
+    if (timeout_ms >= 0) deadline = deadline_after(timeout_ms);
+    pthread_mutex_lock(&queue->mutex);
+    while (queue->count == 0 && !queue->closed && waited != ETIMEDOUT)
+        waited = timeout_ms < 0
+                     ? pthread_cond_wait(&queue->not_empty, &queue->mutex)
+                     : pthread_cond_timedwait(&queue->not_empty, &queue->mutex, &deadline);
+    struct op *first = take(queue, max);
+    pthread_mutex_unlock(&queue->mutex);
+    return first;
+}
+
+void queue_close(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->closed = true;
+    pthread_mutex_unlock(&queue->mutex);
+    pthread_cond_broadcast(&queue->not_empty);
+}
+
+bool queue_is_closed(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    bool closed = queue->closed;
+    pthread_mutex_unlock(&queue->mutex);
+    return closed;
+}

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "store/store.h"
+
+/* What an engine is made of: the functions of store.h, with the same promises. Every engine's store
+ * begins with a struct store. */
+
+struct store_engine {
+    const char *name;
+    void (*close)(struct store *store);
+    enum err (*apply)(struct store *store, struct op *const ops[], size_t count);
+    enum err (*maintain)(struct store *store);
+    enum err (*probe)(struct store *store);
+    enum err (*each_key)(struct store *store, store_on_key *on_key, void *arg);
+    const struct secrets *(*secrets)(const struct store *store);
+    void (*stats)(const struct store *store, struct store_stats *out);
+};
+
+struct store {
+    const struct store_engine *engine;
+};
+
+/* store/sqlite */
+enum err sqlite_store_open(struct store **out, const struct store_options *options,
+                           char problem[STORE_PROBLEM_MAX]);
+enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings);

@@ -1,0 +1,34 @@
+#include "store/sqlite/sqlite.h"
+
+enum { AGES_INTERVAL_MS_MIN = 1000 };
+
+void ages_init(struct ages *ages, int64_t ttl_max_ms)
+{
+    int64_t interval_ms = ttl_max_ms / (AGES_MARKS_MAX - 2);
+    *ages = (struct ages){
+        .interval_ms = interval_ms > AGES_INTERVAL_MS_MIN ? interval_ms : AGES_INTERVAL_MS_MIN,
+    };
+}
+
+static const struct age_mark *mark_at(const struct ages *ages, uint32_t i)
+{
+    return &ages->marks[(ages->first + i) % AGES_MARKS_MAX];
+}
+
+void ages_note(struct ages *ages, int64_t now_ms, uint64_t sequence_next)
+{
+    if (ages->count && now_ms < mark_at(ages, ages->count - 1)->time_ms + ages->interval_ms) return;
+    if (ages->count == AGES_MARKS_MAX) {
+        ages->first = (ages->first + 1) % AGES_MARKS_MAX;
+        ages->count--;
+    }
+    ages->marks[(ages->first + ages->count++) % AGES_MARKS_MAX] =
+        (struct age_mark){now_ms, sequence_next};
+}
+
+uint64_t ages_floor(const struct ages *ages, int64_t time_ms)
+{
+    for (uint32_t i = ages->count; i > 0; i--)
+        if (mark_at(ages, i - 1)->time_ms <= time_ms) return mark_at(ages, i - 1)->sequence;
+    return 0;
+}

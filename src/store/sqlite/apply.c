@@ -1,0 +1,107 @@
+#include "base/log.h"
+#include "store/sqlite/sqlite.h"
+
+/* Small checkpoints keep the worst batch short (design section 2); past the cap a reader pins the
+ * WAL and the operator has to know. */
+enum { CHECKPOINT_PAGES = 2000, WAL_PAGES_ALARM = 262144, WAL_ALARM_EVERY = 1000 };
+
+static void raise_floors(struct sqlite_store *store, int64_t now_ms)
+{
+    const struct store_options *options = &store->options;
+    ages_note(&store->ages, now_ms, store->sequence_next);
+    now_ms -= FLOOR_MARGIN_MS;
+    uint64_t clicks = ages_floor(&store->ages, now_ms - options->click_ttl_ms);
+    store->clicks.floor = clicks;
+    store->conversion_keys.floor = clicks; /* a conversion is younger than its click */
+    store->clicks_of_bids.floor = ages_floor(&store->ages, now_ms - options->impression_ttl_ms);
+    store->collect_keys.floor =
+        ages_floor(&store->ages, now_ms - options->collect_dedup_window_ms);
+}
+
+static enum err run_batch(struct sqlite_store *store, struct op *const ops[], size_t count)
+{
+    enum err err = db_run(store->statements[SQL_BEGIN]);
+    for (size_t i = 0; i < count && !err; i++)
+        err = record_op(store, ops[i]);
+    if (!err) err = db_run(store->statements[SQL_COMMIT]);
+    return err;
+}
+
+/* Takes a failed batch back: rows, index entries, sequence, outcomes. */
+static void take_back(struct sqlite_store *store, struct op *const ops[], size_t count,
+                      uint64_t sequence_next)
+{
+    if (!sqlite3_get_autocommit(store->db)) db_exec(store->db, "ROLLBACK");
+    undo_all(store);
+    store->sequence_next = sequence_next;
+    for (size_t i = 0; i < count; i++) {
+        ops[i]->outcome = OUTCOME_UNAVAILABLE;
+        ops[i]->sequence = 0;
+    }
+}
+
+/* A write error can leave a connection that refuses to go on; a new one starts from the file. */
+static enum err reopen(struct sqlite_store *store)
+{
+    statements_finalize(store);
+    sqlite3_close(store->db);
+    store->db = NULL;
+    enum err err = sqlite_open_connection(store);
+    return err ? err : statements_prepare(store);
+}
+
+static enum err recover_connection(struct sqlite_store *store)
+{
+    if (store->db && sqlite3_get_autocommit(store->db)) return ERR_OK;
+    return reopen(store);
+}
+
+enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
+{
+    struct sqlite_store *store = sqlite_of(base);
+    uint64_t sequence_next = store->sequence_next;
+    enum err err = recover_connection(store);
+    store->undo_count = 0;
+    if (!err) {
+        raise_floors(store, ops[count - 1]->received_at_ms);
+        err = run_batch(store, ops, count);
+    }
+    if (err) {
+        take_back(store, ops, count, sequence_next);
+        log_event(LOG_ERROR, "batch_failed", LOG_TEXT("reason", span_of(err_text(err))),
+                  LOG_TEXT("detail", span_of(store->db ? sqlite3_errmsg(store->db) : "closed")),
+                  LOG_NUMBER("ops", (int64_t)count));
+    }
+    return err;
+}
+
+static void alarm_if_pinned(struct sqlite_store *store, int wal_pages)
+{
+    if (wal_pages < WAL_PAGES_ALARM) return;
+    if (store->alarms++ % WAL_ALARM_EVERY == 0)
+        log_event(LOG_WARN, "wal_is_large", LOG_NUMBER("pages", wal_pages),
+                  LOG_TEXT("advice", SPAN("end the oldest reader of adtally.db")));
+}
+
+/* After the answers: moves committed pages from the WAL into the database. PASSIVE never waits for
+ * a reader; the WAL starts over when all of it was moved and nobody reads it. */
+enum err sqlite_maintain(struct store *base)
+{
+    struct sqlite_store *store = sqlite_of(base);
+    if (store->wal_pages < store->wal_moved_pages) store->wal_moved_pages = 0; /* started over */
+    if (!store->db || store->wal_pages - store->wal_moved_pages < CHECKPOINT_PAGES) return ERR_OK;
+    int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                         &store->wal_pages, &store->wal_moved_pages);
+    alarm_if_pinned(store, store->wal_pages);
+    if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return ERR_OK;
+    enum err err = db_last_err(store->db);
+    log_event(LOG_ERROR, "checkpoint_failed", LOG_TEXT("reason", span_of(err_text(err))));
+    return err;
+}
+
+enum err sqlite_probe(struct store *base)
+{
+    struct sqlite_store *store = sqlite_of(base);
+    enum err err = recover_connection(store);
+    return err ? err : db_run(store->statements[SQL_PROBE]);
+}

@@ -1,0 +1,144 @@
+#include "store/sqlite/db.h"
+
+#include "base/assert.h"
+
+#include <stddef.h>
+
+enum { BUSY_TIMEOUT_MS = 2000 };
+
+enum err db_err(int code)
+{
+    switch (code) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return ERR_OK;
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_DIR_FSYNC:
+        return ERR_SYNC_FAILED;
+    case SQLITE_IOERR_NOMEM:
+        return ERR_NO_MEMORY;
+    default:
+        break;
+    }
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return ERR_FULL;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERR_BUSY;
+    case SQLITE_NOMEM:
+        return ERR_NO_MEMORY;
+    case SQLITE_NOTADB:
+        return ERR_FOREIGN;
+    case SQLITE_CORRUPT:
+    case SQLITE_CONSTRAINT:
+        return ERR_CORRUPT;
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_AUTH:
+        return ERR_DENIED;
+    default:
+        return ERR_IO;
+    }
+}
+
+enum err db_last_err(sqlite3 *db)
+{
+    return db_err(sqlite3_extended_errcode(db));
+}
+
+static enum err open_with(sqlite3 **out, const char *path, int flags)
+{
+    *out = NULL;
+    int code = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (code != SQLITE_OK) {
+        enum err err = *out ? db_last_err(*out) : ERR_NO_MEMORY;
+        sqlite3_close(*out);
+        *out = NULL;
+        return err;
+    }
+    sqlite3_busy_timeout(*out, BUSY_TIMEOUT_MS);
+    return ERR_OK;
+}
+
+enum err db_open(sqlite3 **out, const char *path, bool create)
+{
+    return open_with(out, path, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0));
+}
+
+enum err db_open_readonly(sqlite3 **out, const char *path)
+{
+    enum err err = open_with(out, path, SQLITE_OPEN_READONLY);
+    if (err) return err;
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return db_exec(*out, "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = 1");
+}
+
+enum err db_exec(sqlite3 *db, const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? ERR_OK : db_last_err(db);
+}
+
+enum err db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql)
+{
+    int code = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+    return code == SQLITE_OK ? ERR_OK : db_last_err(db);
+}
+
+enum err db_run(sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    enum err err = code == SQLITE_DONE ? ERR_OK : db_last_err(sqlite3_db_handle(statement));
+    sqlite3_reset(statement);
+    return err;
+}
+
+enum err db_query_i64(sqlite3 *db, const char *sql, int64_t *out)
+{
+    sqlite3_stmt *statement = NULL;
+    enum err err = db_prepare(db, &statement, sql);
+    if (err) return err;
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *out = sqlite3_column_int64(statement, 0);
+    else
+        err = code == SQLITE_DONE ? ERR_NOT_FOUND : db_last_err(db);
+    sqlite3_finalize(statement);
+    return err;
+}
+
+void db_bind_text(struct db_binder *binder, struct span text)
+{
+    int code = text.ptr ? sqlite3_bind_text(binder->statement, binder->next, text.ptr,
+                                            (int)text.len, SQLITE_STATIC)
+                        : sqlite3_bind_null(binder->statement, binder->next);
+    ASSERT(code == SQLITE_OK);
+    binder->next++;
+}
+
+void db_bind_i64(struct db_binder *binder, int64_t value)
+{
+    int code = sqlite3_bind_int64(binder->statement, binder->next++, value);
+    ASSERT(code == SQLITE_OK);
+}
+
+void db_bind_time(struct db_binder *binder, int64_t ms)
+{
+    if (ms)
+        db_bind_i64(binder, ms);
+    else
+        db_bind_text(binder, SPAN_NONE);
+}
+
+void db_bind_blob(struct db_binder *binder, const void *bytes, size_t size)
+{
+    int code = sqlite3_bind_blob(binder->statement, binder->next++, bytes, (int)size, SQLITE_STATIC);
+    ASSERT(code == SQLITE_OK);
+}
+
+struct span db_column_text(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return (struct span){text, text ? (size_t)sqlite3_column_bytes(statement, column) : 0};
+}

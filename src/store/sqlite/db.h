@@ -1,0 +1,44 @@
+#pragma once
+
+#include "base/err.h"
+#include "base/span.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A thin layer over one SQLite connection: spans in and out, and enum err for SQLite's result codes.
+ *
+ * Debian 12's SQLite has the WAL-reset corruption bug (fixed upstream in 3.51.3), which needs two
+ * connections that write or checkpoint at once. So the store's one connection writes and
+ * checkpoints, for the life of the process; every other one is opened by db_open_readonly, which
+ * switches checkpointing off. */
+
+enum err db_open(sqlite3 **out, const char *path, bool create);
+enum err db_open_readonly(sqlite3 **out, const char *path);
+
+/* What SQLite's (extended) result code means to us. */
+enum err db_err(int code);
+enum err db_last_err(sqlite3 *db);
+
+enum err db_exec(sqlite3 *db, const char *sql);
+enum err db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql);
+
+/* Runs a prepared statement that returns no rows, and resets it. */
+enum err db_run(sqlite3_stmt *statement);
+
+/* The first column of the first row. ERR_NOT_FOUND: no row. */
+enum err db_query_i64(sqlite3 *db, const char *sql, int64_t *out);
+
+/* Parameters in order. Text is borrowed until the statement is reset. */
+struct db_binder {
+    sqlite3_stmt *statement;
+    int next; /* 1-based */
+};
+void db_bind_text(struct db_binder *binder, struct span text); /* absent: NULL */
+void db_bind_i64(struct db_binder *binder, int64_t value);
+void db_bind_time(struct db_binder *binder, int64_t ms); /* 0: NULL */
+void db_bind_blob(struct db_binder *binder, const void *bytes, size_t size);
+
+/* Valid until the statement moves on; NULL is absent. */
+struct span db_column_text(sqlite3_stmt *statement, int column);

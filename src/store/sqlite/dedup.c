@@ -1,0 +1,197 @@
+#include "base/assert.h"
+#include "base/limits.h"
+#include "store/sqlite/sqlite.h"
+
+#include <string.h>
+
+/* What a fingerprint is taken of: parts with their lengths, so that no two lists look alike. A
+ * derived tag_id is "site:" and a host, a little longer than what clients may send. */
+enum { PART_MAX = LIMIT_ID + 8, KEY_BYTES_MAX = 4 * (PART_MAX + 2) + 1 };
+
+struct key_bytes {
+    uint8_t bytes[KEY_BYTES_MAX];
+    size_t size;
+};
+
+static void add_part(struct key_bytes *key, struct span part)
+{
+    ASSERT(part.len <= PART_MAX && key->size + part.len + 2 <= KEY_BYTES_MAX);
+    key->bytes[key->size++] = (uint8_t)(part.len >> 8);
+    key->bytes[key->size++] = (uint8_t)part.len;
+    if (part.len) memcpy(key->bytes + key->size, part.ptr, part.len);
+    key->size += part.len;
+}
+
+static struct index_key fingerprint(const struct sqlite_store *store, const struct key_bytes *key)
+{
+    return (struct index_key){{hash_fingerprint(store->fingerprint_key, key->bytes, key->size)}};
+}
+
+/* A click id is 74 random bits behind the time: the random half is spread evenly by itself, and no
+ * client can put one in. */
+struct index_key click_key(const struct uuid *id)
+{
+    struct index_key key;
+    memcpy(&key.word[1], id->bytes, 8);
+    memcpy(&key.word[0], id->bytes + 8, 8);
+    key.word[0] = __builtin_bswap64(key.word[0]); /* the fixed variant bits end up on top */
+    return key;
+}
+
+struct index_key bid_key(const struct sqlite_store *store, struct span bid_id)
+{
+    struct key_bytes key = {.size = 0};
+    add_part(&key, bid_id);
+    return fingerprint(store, &key);
+}
+
+struct span conversion_key_text(const struct conversion *conversion, enum dedup_layer layer)
+{
+    if (layer == DEDUP_ORDER) return conversion->order_id;
+    return conversion->idempotency_key.ptr ? conversion->idempotency_key : conversion->event_id;
+}
+
+struct index_key conversion_key(const struct sqlite_store *store, const struct conversion *conversion,
+                                enum dedup_layer layer)
+{
+    struct key_bytes key = {.size = 0};
+    key.bytes[key.size++] = (uint8_t)layer;
+    add_part(&key, conversion->sender.partner_id);
+    add_part(&key, conversion->click_id);
+    add_part(&key, conversion->event_type);
+    add_part(&key, conversion_key_text(conversion, layer));
+    return fingerprint(store, &key);
+}
+
+struct index_key collect_key(const struct sqlite_store *store, const struct server_event *event)
+{
+    struct key_bytes key = {.size = 0};
+    add_part(&key, event->sender.partner_id);
+    add_part(&key, event->tag_id);
+    add_part(&key, event->event_id);
+    return fingerprint(store, &key);
+}
+
+/* Steps a by-sequence statement to its row; the caller resets it. ERR_CORRUPT: the index names a
+ * row that is not there. */
+static enum err read_row(sqlite3_stmt *statement, uint64_t sequence)
+{
+    sqlite3_bind_int64(statement, 1, (int64_t)sequence);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) return ERR_OK;
+    return code == SQLITE_DONE ? ERR_CORRUPT : db_last_err(sqlite3_db_handle(statement));
+}
+
+static bool conversion_row_has_key(sqlite3_stmt *row, const struct conversion *conversion,
+                                   enum dedup_layer layer)
+{
+    struct conversion stored = {
+        .idempotency_key = db_column_text(row, 3),
+        .event_id = db_column_text(row, 4),
+        .order_id = db_column_text(row, 5),
+    };
+    struct span key = conversion_key_text(&stored, layer);
+    return key.ptr && span_eq(key, conversion_key_text(conversion, layer)) &&
+           span_eq(db_column_text(row, 0), conversion->sender.partner_id) &&
+           span_eq(db_column_text(row, 1), conversion->click_id) &&
+           span_eq(db_column_text(row, 2), conversion->event_type);
+}
+
+enum err dedup_find_conversion(struct sqlite_store *store, const struct conversion *conversion,
+                               enum dedup_layer layer, uint64_t *sequence)
+{
+    *sequence = 0;
+    if (!conversion_key_text(conversion, layer).ptr) return ERR_OK;
+    sqlite3_stmt *row = store->statements[SQL_CONVERSION_KEYS_BY_SEQ];
+    struct index_key key = conversion_key(store, conversion, layer);
+    struct index_cursor cursor;
+    uint64_t value = index_first(&store->conversion_keys, &key, &cursor);
+    for (; value && !*sequence; value = index_next(&store->conversion_keys, &key, &cursor)) {
+        enum err err = read_row(row, INDEX_SEQUENCE(value));
+        if (!err && conversion_row_has_key(row, conversion, layer)) *sequence = INDEX_SEQUENCE(value);
+        sqlite3_reset(row);
+        if (err) return err;
+    }
+    return ERR_OK;
+}
+
+static bool event_row_has_key(sqlite3_stmt *row, const struct server_event *event, int64_t oldest_ms)
+{
+    return sqlite3_column_int64(row, 0) > oldest_ms &&
+           span_eq(db_column_text(row, 1), event->sender.partner_id) &&
+           span_eq(db_column_text(row, 2), event->tag_id) &&
+           span_eq(db_column_text(row, 3), event->event_id);
+}
+
+enum err dedup_find_server_event(struct sqlite_store *store, const struct server_event *event,
+                                 int64_t now_ms, uint64_t *sequence)
+{
+    *sequence = 0;
+    if (!event->event_id.ptr) return ERR_OK;
+    int64_t oldest_ms = now_ms - store->options.collect_dedup_window_ms;
+    sqlite3_stmt *row = store->statements[SQL_SERVER_EVENT_KEYS_BY_SEQ];
+    struct index_key key = collect_key(store, event);
+    struct index_cursor cursor;
+    uint64_t value = index_first(&store->collect_keys, &key, &cursor);
+    for (; value && !*sequence; value = index_next(&store->collect_keys, &key, &cursor)) {
+        enum err err = read_row(row, INDEX_SEQUENCE(value));
+        if (!err && event_row_has_key(row, event, oldest_ms)) *sequence = INDEX_SEQUENCE(value);
+        sqlite3_reset(row);
+        if (err) return err;
+    }
+    return ERR_OK;
+}
+
+enum err dedup_count_clicks(struct sqlite_store *store, struct span bid_id, uint8_t *count,
+                            uint64_t *value)
+{
+    sqlite3_stmt *row = store->statements[SQL_CLICK_BY_SEQ];
+    struct index_key key = bid_key(store, bid_id);
+    struct index_cursor cursor;
+    *count = 0;
+    *value = index_first(&store->clicks_of_bids, &key, &cursor);
+    for (; *value; *value = index_next(&store->clicks_of_bids, &key, &cursor)) {
+        enum err err = read_row(row, INDEX_SEQUENCE(*value));
+        bool is_same = !err && span_eq(db_column_text(row, 0), bid_id);
+        sqlite3_reset(row);
+        if (err) return err;
+        if (!is_same) continue;
+        *count = INDEX_TAG(*value);
+        return ERR_OK;
+    }
+    return ERR_OK;
+}
+
+static void note_undo(struct sqlite_store *store, struct undo_entry entry)
+{
+    ASSERT(store->undo_count < UNDO_MAX);
+    store->undo[store->undo_count++] = entry;
+}
+
+enum err undoable_add(struct sqlite_store *store, struct index *index, const struct index_key *key,
+                      uint64_t value)
+{
+    if (!index_add(index, key, value)) return ERR_NO_MEMORY;
+    note_undo(store, (struct undo_entry){index, *key, 0, value});
+    return ERR_OK;
+}
+
+void undoable_replace(struct sqlite_store *store, struct index *index, const struct index_key *key,
+                      uint64_t old_value, uint64_t new_value)
+{
+    bool replaced = index_replace(index, key, old_value, new_value);
+    ASSERT(replaced);
+    note_undo(store, (struct undo_entry){index, *key, old_value, new_value});
+}
+
+void undo_all(struct sqlite_store *store)
+{
+    while (store->undo_count > 0) {
+        const struct undo_entry *entry = &store->undo[--store->undo_count];
+        bool undone = entry->old_value
+                          ? index_replace(entry->index, &entry->key, entry->new_value,
+                                          entry->old_value)
+                          : index_remove(entry->index, &entry->key, entry->new_value);
+        ASSERT(undone);
+    }
+}

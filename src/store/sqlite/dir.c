@@ -1,0 +1,140 @@
+#include "store/sqlite/dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum err errno_err(int code)
+{
+    switch (code) {
+    case ENOENT:
+        return ERR_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return ERR_DENIED;
+    case ENOSPC:
+    case EDQUOT:
+        return ERR_FULL;
+    default:
+        return ERR_IO;
+    }
+}
+
+static enum err refuse(char *problem, enum err err, const char *path, const char *why)
+{
+    snprintf(problem, STORE_PROBLEM_MAX, "%s %s", path, why);
+    return err;
+}
+
+static enum err open_directory(struct dir *dir, const char *path, bool create, char *problem)
+{
+    if (create && mkdir(path, 0700) != 0 && errno != EEXIST) {
+        enum err err = errno_err(errno);
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot make the data directory %s: %s", path,
+                 strerror(errno));
+        return err;
+    }
+    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->fd >= 0) return ERR_OK;
+    enum err err = errno_err(errno);
+    snprintf(problem, STORE_PROBLEM_MAX, "cannot open the data directory %s: %s", path,
+             strerror(errno));
+    return err;
+}
+
+/* Names that may stand in a directory that is about to become ours: a lock of a run that died
+ * before it made anything, and what an operator puts there beforehand. */
+static bool may_stand_in_new(const char *name)
+{
+    static const char *const names[] = {".", "..", "lock", "adtally.conf", "secrets.json",
+                                        "secrets.json.new", "lost+found"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+static bool holds_other_files(int dir_fd)
+{
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!list) {
+        if (fd >= 0) close(fd);
+        return true;
+    }
+    bool found = false;
+    for (struct dirent *entry = readdir(list); entry && !found; entry = readdir(list))
+        found = !may_stand_in_new(entry->d_name);
+    closedir(list);
+    return found;
+}
+
+static enum err check_content(struct dir *dir, const char *path, bool create, char *problem)
+{
+    struct stat file;
+    dir->is_new = fstatat(dir->fd, "adtally.db", &file, 0) != 0 || file.st_size == 0;
+    if (!dir->is_new) return ERR_OK;
+    if (!create)
+        return refuse(problem, ERR_NOT_FOUND, path,
+                      "is no adtally data directory (it has no adtally.db)");
+    if (holds_other_files(dir->fd))
+        return refuse(problem, ERR_FOREIGN, path,
+                      "holds other files and no adtally.db: name an empty or new directory");
+    return ERR_OK;
+}
+
+static void say_holder(int lock_fd, const char *path, char *problem)
+{
+    char pid[16] = "";
+    ssize_t len = pread(lock_fd, pid, sizeof pid - 1, 0);
+    size_t digits = len > 0 ? strspn(pid, "0123456789") : 0;
+    pid[digits] = '\0';
+    snprintf(problem, STORE_PROBLEM_MAX,
+             "the data directory %s is in use by process %s: stop it, or name another directory",
+             path, digits ? pid : "(unknown)");
+}
+
+static enum err take_lock(struct dir *dir, const char *path, char *problem)
+{
+    dir->lock_fd = openat(dir->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (dir->lock_fd < 0) {
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot write in the data directory %s: %s", path,
+                 strerror(errno));
+        return errno_err(errno);
+    }
+    if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        say_holder(dir->lock_fd, path, problem);
+        return ERR_BUSY;
+    }
+    char pid[16];
+    int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+    bool written = ftruncate(dir->lock_fd, 0) == 0 && pwrite(dir->lock_fd, pid, (size_t)len, 0) == len;
+    (void)written; /* the lock holds without the name, on a full disk too */
+    return ERR_OK;
+}
+
+enum err dir_open(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX])
+{
+    *dir = (struct dir){.fd = -1, .lock_fd = -1};
+    if ((size_t)snprintf(dir->db_path, sizeof dir->db_path, "%s/adtally.db", path) >=
+        sizeof dir->db_path)
+        return refuse(problem, ERR_IO, "the data directory's path", "is longer than 500 bytes");
+    enum err err = open_directory(dir, path, create, problem);
+    if (!err) err = check_content(dir, path, create, problem);
+    if (!err) err = take_lock(dir, path, problem);
+    if (err) dir_close(dir);
+    return err;
+}
+
+void dir_close(struct dir *dir)
+{
+    if (dir->lock_fd >= 0) close(dir->lock_fd);
+    if (dir->fd >= 0) close(dir->fd);
+    dir->fd = dir->lock_fd = -1;
+}

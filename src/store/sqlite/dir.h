@@ -1,0 +1,20 @@
+#pragma once
+
+#include "base/err.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+
+/* The data directory: DIR/adtally.db (and -wal, -shm), DIR/secrets.json, DIR/lock, DIR/admin.sock.
+ * One process at a time: whoever holds the lock on DIR/lock, where it wrote its process id. */
+
+struct dir {
+    int fd;      /* the directory */
+    int lock_fd; /* holds the lock while open */
+    bool is_new; /* holds no database yet */
+    char db_path[512];
+};
+
+/* Opens, makes (when `create`) and locks it. On failure `problem` says what to do. */
+enum err dir_open(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX]);
+void dir_close(struct dir *dir);

@@ -1,0 +1,172 @@
+#include "base/clock.h"
+#include "base/rng.h"
+#include "store/sqlite/schema.h"
+#include "store/sqlite/secrets.h"
+#include "store/sqlite/sqlite.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int on_wal_commit(void *arg, sqlite3 *db, const char *name, int pages)
+{
+    ((struct sqlite_store *)arg)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* FULL: a COMMIT returns when the WAL is on stable storage; NORMAL would not, and no kill -9 test
+ * could tell. Checkpoints are ours (sqlite_maintain), after the answers. */
+enum err sqlite_open_connection(struct sqlite_store *store)
+{
+    enum err err = db_open(&store->db, store->dir.db_path, store->dir.is_new);
+    if (err) return err;
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    err = db_exec(store->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                             "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -65536;"
+                             "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
+    sqlite3_wal_hook(store->db, on_wal_commit, store);
+    return err;
+}
+
+/* Every start moves the whole WAL into the database and syncs it. After a kill -9 between write and
+ * fsync, SQLite takes such frames from the page cache as committed without a sync of its own, and a
+ * retry would be told "duplicate" of an event that is not on disk yet. */
+static enum err make_durable(struct sqlite_store *store)
+{
+    int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (code != SQLITE_OK) return db_last_err(store->db);
+    int fd = open(store->dir.db_path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return ERR_IO;
+    bool synced = fsync(fd) == 0 && fsync(store->dir.fd) == 0;
+    close(fd);
+    return synced ? ERR_OK : ERR_SYNC_FAILED;
+}
+
+static enum err load_secrets(struct sqlite_store *store)
+{
+    enum err err = secrets_read(&store->secrets, store->dir.fd);
+    if (err != ERR_NOT_FOUND || !store->dir.is_new) return err;
+    secrets_generate(&store->secrets, clock_wall_ms());
+    return secrets_write(&store->secrets, store->dir.fd);
+}
+
+/* The shortest window ever in force: what `adtally verify` may hold the rows against. */
+static enum err note_window(struct sqlite_store *store)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "UPDATE meta SET value = %lld WHERE name = 'collect_dedup_window_ms_min'"
+             " AND value > %lld",
+             (long long)store->options.collect_dedup_window_ms,
+             (long long)store->options.collect_dedup_window_ms);
+    return db_exec(store->db, sql);
+}
+
+static enum err say(char *problem, enum err err, const char *what, const char *dir)
+{
+    if (err) snprintf(problem, STORE_PROBLEM_MAX, "cannot %s in %s: %s", what, dir, err_text(err));
+    return err;
+}
+
+static enum err open_database(struct sqlite_store *store, char *problem)
+{
+    const char *dir = store->options.dir;
+    enum err err = say(problem, load_secrets(store), "read secrets.json", dir);
+    if (!err) err = say(problem, sqlite_open_connection(store), "open adtally.db", dir);
+    if (!err) err = say(problem, schema_apply(store->db), "use adtally.db", dir);
+    if (!err) err = say(problem, note_window(store), "write adtally.db", dir);
+    if (!err) err = say(problem, make_durable(store), "recover adtally.db", dir);
+    if (!err) err = say(problem, statements_prepare(store), "use adtally.db", dir);
+    if (!err) err = say(problem, rebuild_indexes(store, clock_wall_ms()), "read adtally.db", dir);
+    store->dir.is_new = false;
+    return err;
+}
+
+static void sqlite_close_store(struct store *base)
+{
+    struct sqlite_store *store = sqlite_of(base);
+    statements_finalize(store);
+    if (store->db) /* so that adtally.db alone holds everything after a clean stop */
+        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_close(store->db);
+    index_fini(&store->clicks);
+    index_fini(&store->clicks_of_bids);
+    index_fini(&store->conversion_keys);
+    index_fini(&store->collect_keys);
+    dir_close(&store->dir);
+    hash_wipe(&store->secrets, sizeof store->secrets);
+    free(store);
+}
+
+static const struct secrets *sqlite_secrets(const struct store *base)
+{
+    return &((const struct sqlite_store *)base)->secrets;
+}
+
+static void sqlite_stats(const struct store *base, struct store_stats *out)
+{
+    enum { PAGE_SIZE = 4096 };
+    const struct sqlite_store *store = (const struct sqlite_store *)base;
+    *out = (struct store_stats){
+        .sequence_next = store->sequence_next,
+        .clicks_indexed = store->clicks.count,
+        .keys_indexed = store->conversion_keys.count + store->collect_keys.count,
+        .index_bytes = store->clicks.bytes + store->clicks_of_bids.bytes +
+                       store->conversion_keys.bytes + store->collect_keys.bytes,
+        .wal_bytes = (uint64_t)store->wal_pages * PAGE_SIZE,
+        .rebuilt_count = store->rebuilt_count,
+        .rebuild_ms = store->rebuild_ms,
+    };
+}
+
+static const struct store_engine sqlite_engine = {
+    .name = "sqlite",
+    .close = sqlite_close_store,
+    .apply = sqlite_apply,
+    .maintain = sqlite_maintain,
+    .probe = sqlite_probe,
+    .each_key = sqlite_each_key,
+    .secrets = sqlite_secrets,
+    .stats = sqlite_stats,
+};
+
+static int64_t longest_ttl_ms(const struct store_options *options)
+{
+    int64_t longest = options->click_ttl_ms;
+    if (options->impression_ttl_ms > longest) longest = options->impression_ttl_ms;
+    if (options->collect_dedup_window_ms > longest) longest = options->collect_dedup_window_ms;
+    return longest;
+}
+
+static struct sqlite_store *new_store(const struct store_options *options)
+{
+    struct sqlite_store *store = calloc(1, sizeof *store);
+    if (!store) return NULL;
+    store->store.engine = &sqlite_engine;
+    store->options = *options;
+    store->dir = (struct dir){.fd = -1, .lock_fd = -1};
+    index_init(&store->clicks, 2);
+    index_init(&store->clicks_of_bids, 1);
+    index_init(&store->conversion_keys, 1);
+    index_init(&store->collect_keys, 1);
+    ages_init(&store->ages, longest_ttl_ms(options) + FLOOR_MARGIN_MS);
+    rng_fill(store->fingerprint_key, sizeof store->fingerprint_key);
+    return store;
+}
+
+enum err sqlite_store_open(struct store **out, const struct store_options *options,
+                           char problem[STORE_PROBLEM_MAX])
+{
+    struct sqlite_store *store = new_store(options);
+    if (!store) return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
+    enum err err = dir_open(&store->dir, options->dir, options->create, problem);
+    if (!err) err = open_database(store, problem);
+    if (err) {
+        sqlite_close_store(&store->store);
+        return err;
+    }
+    *out = &store->store;
+    return ERR_OK;
+}

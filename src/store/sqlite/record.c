@@ -1,0 +1,241 @@
+#include "base/assert.h"
+#include "base/limits.h"
+#include "store/sqlite/sqlite.h"
+
+/* One op: decided by the indexes, inserted as one row, remembered in the indexes. An enum err means
+ * that the whole batch fails; a refusal is an outcome. */
+
+static enum err finish(struct op *op, enum outcome outcome, uint64_t sequence)
+{
+    op->outcome = outcome;
+    op->sequence = sequence;
+    return ERR_OK;
+}
+
+static enum err insert_click(struct sqlite_store *store, const struct op *op, uint64_t sequence)
+{
+    const struct click *click = &op->click;
+    char id[UUID_TEXT_LEN];
+    uuid_write(id, &click->id);
+    struct db_binder row = {store->statements[SQL_INSERT_CLICK], 1};
+    db_bind_i64(&row, (int64_t)sequence);
+    db_bind_text(&row, (struct span){id, sizeof id});
+    db_bind_i64(&row, op->received_at_ms);
+    db_bind_text(&row, click->bid_id);
+    db_bind_text(&row, click->advertiser_id);
+    db_bind_text(&row, click->publisher_id);
+    db_bind_text(&row, click->campaign_id);
+    db_bind_text(&row, click->product_id);
+    db_bind_text(&row, click->creative_id);
+    db_bind_text(&row, click->user_id);
+    db_bind_text(&row, click->session_id);
+    db_bind_text(&row, click->placement);
+    db_bind_text(&row, click->price);
+    db_bind_text(&row, click->currency);
+    db_bind_text(&row, click->pricing);
+    db_bind_text(&row, click->landing_url);
+    db_bind_text(&row, click->client_address);
+    db_bind_text(&row, click->user_agent);
+    db_bind_text(&row, click->route);
+    db_bind_i64(&row, click->expires_at_ms);
+    return db_run(row.statement);
+}
+
+static enum err index_click(struct sqlite_store *store, const struct click *click, uint64_t sequence,
+                            uint8_t count, uint64_t count_value)
+{
+    uint8_t tag = (uint8_t)((click->bid_id.ptr ? CLICK_HAS_BID : 0) |
+                            (click->advertiser_id.ptr ? CLICK_HAS_ADVERTISER : 0));
+    struct index_key key = click_key(&click->id);
+    enum err err = undoable_add(store, &store->clicks, &key, INDEX_VALUE(sequence, tag));
+    if (err || !click->bid_id.ptr) return err;
+    key = bid_key(store, click->bid_id);
+    uint64_t value = INDEX_VALUE(sequence, count + 1);
+    if (count_value == 0) return undoable_add(store, &store->clicks_of_bids, &key, value);
+    undoable_replace(store, &store->clicks_of_bids, &key, count_value, value);
+    return ERR_OK;
+}
+
+static enum err record_click(struct sqlite_store *store, struct op *op)
+{
+    _Static_assert(LIMIT_CLICKS_PER_BID_COUNT < 1 << INDEX_TAG_BITS, "the count is kept in the tag");
+    uint8_t count = 0;
+    uint64_t count_value = 0;
+    enum err err = ERR_OK;
+    if (op->click.bid_id.ptr)
+        err = dedup_count_clicks(store, op->click.bid_id, &count, &count_value);
+    if (err) return err;
+    if (count >= LIMIT_CLICKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);
+    uint64_t sequence = store->sequence_next;
+    err = insert_click(store, op, sequence);
+    if (!err) err = index_click(store, &op->click, sequence, count, count_value);
+    if (err) return err;
+    store->sequence_next++;
+    return finish(op, OUTCOME_RECORDED, sequence);
+}
+
+/* The click that a conversion names: *value is its index entry, 0 when there is none that lives and
+ * is of the key's advertiser. */
+static enum err find_click(struct sqlite_store *store, const struct op *op, uint64_t *value)
+{
+    struct uuid id;
+    struct index_cursor cursor;
+    struct span advertiser_id = op->conversion.sender.advertiser_id;
+    *value = 0;
+    if (!uuid_read(&id, op->conversion.click_id)) return ERR_OK;
+    if (uuid_v7_ms(&id) + store->options.click_ttl_ms < op->received_at_ms) return ERR_OK;
+    struct index_key key = click_key(&id);
+    uint64_t found = index_first(&store->clicks, &key, &cursor);
+    if (!advertiser_id.ptr || !found) {
+        *value = found;
+        return ERR_OK;
+    }
+    if (!(INDEX_TAG(found) & CLICK_HAS_ADVERTISER)) return ERR_OK;
+    sqlite3_stmt *row = store->statements[SQL_CLICK_BY_SEQ];
+    sqlite3_bind_int64(row, 1, (int64_t)INDEX_SEQUENCE(found));
+    enum err err = sqlite3_step(row) == SQLITE_ROW ? ERR_OK : ERR_CORRUPT;
+    if (!err && span_eq(db_column_text(row, 1), advertiser_id)) *value = found;
+    sqlite3_reset(row);
+    return err;
+}
+
+static enum err insert_conversion(struct sqlite_store *store, const struct op *op, uint64_t sequence,
+                                  uint64_t click_sequence)
+{
+    const struct conversion *conversion = &op->conversion;
+    struct db_binder row = {store->statements[SQL_INSERT_CONVERSION], 1};
+    db_bind_i64(&row, (int64_t)sequence);
+    db_bind_i64(&row, op->received_at_ms);
+    db_bind_text(&row, conversion->sender.partner_id);
+    db_bind_text(&row, conversion->click_id);
+    db_bind_text(&row, conversion->event_type);
+    db_bind_text(&row, conversion->idempotency_key);
+    db_bind_text(&row, conversion->event_id);
+    db_bind_text(&row, conversion->order_id);
+    db_bind_i64(&row, (int64_t)click_sequence);
+    db_bind_text(&row, conversion->sender.api_key_id);
+    db_bind_text(&row, conversion->sender.api_key_label);
+    db_bind_text(&row, conversion->conversion_time);
+    db_bind_i64(&row, conversion->conversion_time_ms);
+    db_bind_text(&row, conversion->conversion_value);
+    db_bind_i64(&row, conversion->value.units);
+    db_bind_i64(&row, conversion->value.nanos);
+    db_bind_text(&row, conversion->currency);
+    db_bind_text(&row, conversion->tag_id);
+    db_bind_text(&row, conversion->channel);
+    db_bind_text(&row, conversion->page_url);
+    db_bind_text(&row, conversion->referrer);
+    db_bind_text(&row, conversion->user_agent);
+    db_bind_text(&row, conversion->session_id);
+    db_bind_text(&row, conversion->client_id);
+    db_bind_text(&row, conversion->params);
+    return db_run(row.statement);
+}
+
+/* The key of a recorded conversion is remembered, unless an earlier one has it already: an order id
+ * behind an Idempotency-Key may come twice, and then the first stands for it. */
+static enum err remember_key(struct sqlite_store *store, const struct conversion *conversion,
+                             enum dedup_layer layer, uint64_t sequence, uint64_t holder)
+{
+    if (holder || !conversion_key_text(conversion, layer).ptr) return ERR_OK;
+    struct index_key key = conversion_key(store, conversion, layer);
+    return undoable_add(store, &store->conversion_keys, &key, INDEX_VALUE(sequence, layer));
+}
+
+static enum err record_new_conversion(struct sqlite_store *store, struct op *op, uint64_t click,
+                                      uint64_t order_holder)
+{
+    uint64_t sequence = store->sequence_next;
+    enum err err = insert_conversion(store, op, sequence, INDEX_SEQUENCE(click));
+    if (!err) err = remember_key(store, &op->conversion, DEDUP_EXPLICIT, sequence, 0);
+    if (!err) err = remember_key(store, &op->conversion, DEDUP_ORDER, sequence, order_holder);
+    if (err) return err;
+    store->sequence_next++;
+    return finish(op, OUTCOME_RECORDED, sequence);
+}
+
+static enum err record_conversion(struct sqlite_store *store, struct op *op)
+{
+    uint64_t click, by_key, by_order;
+    enum err err = find_click(store, op, &click);
+    if (err) return err;
+    if (!click) return finish(op, OUTCOME_NOT_FOUND, 0);
+    if (!(INDEX_TAG(click) & CLICK_HAS_BID)) return finish(op, OUTCOME_MISSING_BID, 0);
+    err = dedup_find_conversion(store, &op->conversion, DEDUP_EXPLICIT, &by_key);
+    if (err) return err;
+    if (by_key) return finish(op, OUTCOME_DUPLICATE, by_key);
+    err = dedup_find_conversion(store, &op->conversion, DEDUP_ORDER, &by_order);
+    if (err) return err;
+    if (by_order && op->conversion.check_order) return finish(op, OUTCOME_DUPLICATE, by_order);
+    return record_new_conversion(store, op, click, by_order);
+}
+
+static enum err insert_server_event(struct sqlite_store *store, const struct op *op,
+                                    uint64_t sequence)
+{
+    const struct server_event *event = &op->server_event;
+    struct db_binder row = {store->statements[SQL_INSERT_SERVER_EVENT], 1};
+    db_bind_i64(&row, (int64_t)sequence);
+    db_bind_i64(&row, op->received_at_ms);
+    db_bind_text(&row, event->sender.partner_id);
+    db_bind_text(&row, event->tag_id);
+    db_bind_text(&row, event->event_id);
+    db_bind_text(&row, event->event_name);
+    db_bind_text(&row, event->sender.api_key_id);
+    db_bind_text(&row, event->sender.api_key_label);
+    db_bind_i64(&row, event->timestamp);
+    db_bind_text(&row, event->page_url);
+    db_bind_text(&row, event->referrer);
+    db_bind_text(&row, event->user_agent);
+    db_bind_text(&row, event->channel);
+    db_bind_text(&row, event->session_id);
+    db_bind_text(&row, event->client_id);
+    db_bind_text(&row, event->attribution_type);
+    db_bind_text(&row, event->impression_id);
+    db_bind_text(&row, event->click_id);
+    db_bind_text(&row, event->bid_id);
+    db_bind_text(&row, event->impression_state);
+    if (event->has_view_time)
+        db_bind_i64(&row, event->view_time_ms);
+    else
+        db_bind_text(&row, SPAN_NONE);
+    db_bind_text(&row, event->consent);
+    db_bind_text(&row, event->params);
+    return db_run(row.statement);
+}
+
+static enum err record_server_event(struct sqlite_store *store, struct op *op)
+{
+    uint64_t holder;
+    uint64_t sequence = store->sequence_next;
+    enum err err = dedup_find_server_event(store, &op->server_event, op->received_at_ms, &holder);
+    if (err) return err;
+    if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
+    err = insert_server_event(store, op, sequence);
+    if (!err && op->server_event.event_id.ptr) {
+        struct index_key key = collect_key(store, &op->server_event);
+        err = undoable_add(store, &store->collect_keys, &key, INDEX_VALUE(sequence, 0));
+    }
+    if (err) return err;
+    store->sequence_next++;
+    return finish(op, OUTCOME_RECORDED, sequence);
+}
+
+enum err record_op(struct sqlite_store *store, struct op *op)
+{
+    switch (op->kind) {
+    case OP_CLICK:
+        return record_click(store, op);
+    case OP_CONVERSION:
+        return record_conversion(store, op);
+    case OP_SERVER_EVENT:
+        return record_server_event(store, op);
+    case OP_KEY_CREATE:
+    case OP_KEY_REVOKE:
+    case OP_TOKEN_KEY_ROTATE:
+    case OP_TOKEN_KEY_RETIRE:
+        return keys_apply(store, op);
+    }
+    ASSERT(!"an op of no kind");
+    return ERR_IO;
+}

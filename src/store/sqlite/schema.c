@@ -1,0 +1,82 @@
+#include "store/sqlite/schema.h"
+
+#include "store/sqlite/db.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* Append-only rowid tables without secondary indexes: random keys never touch a B-tree, the indexes
+ * that exactly-once needs are in memory. `seq` counts through all tables together. What the rebuild
+ * at start reads stands first in each row. */
+static const char *const tables =
+    "CREATE TABLE click ("
+    "  seq INTEGER PRIMARY KEY, click_id TEXT NOT NULL, recorded_at_ms INTEGER NOT NULL,"
+    "  bid_id TEXT, advertiser_id TEXT, publisher_id TEXT NOT NULL, campaign_id TEXT,"
+    "  product_id TEXT, creative_id TEXT, user_id TEXT, session_id TEXT, placement TEXT,"
+    "  price TEXT, currency TEXT, pricing TEXT, landing_url TEXT NOT NULL, client_address TEXT,"
+    "  user_agent TEXT, route TEXT NOT NULL, expires_at_ms INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE conversion ("
+    "  seq INTEGER PRIMARY KEY, recorded_at_ms INTEGER NOT NULL, partner_id TEXT NOT NULL,"
+    "  click_id TEXT NOT NULL, event_type TEXT NOT NULL, idempotency_key TEXT, event_id TEXT,"
+    "  order_id TEXT, click_seq INTEGER NOT NULL, api_key_id TEXT NOT NULL,"
+    "  api_key_label TEXT NOT NULL, conversion_time TEXT NOT NULL,"
+    "  conversion_time_ms INTEGER NOT NULL, conversion_value TEXT NOT NULL,"
+    "  value_units INTEGER NOT NULL, value_nanos INTEGER NOT NULL, currency TEXT NOT NULL,"
+    "  tag_id TEXT, channel TEXT NOT NULL, page_url TEXT, referrer TEXT, user_agent TEXT,"
+    "  session_id TEXT, client_id TEXT, params TEXT"
+    ") STRICT;"
+    "CREATE TABLE server_event ("
+    "  seq INTEGER PRIMARY KEY, recorded_at_ms INTEGER NOT NULL, partner_id TEXT NOT NULL,"
+    "  tag_id TEXT NOT NULL, event_id TEXT, event_name TEXT NOT NULL, api_key_id TEXT NOT NULL,"
+    "  api_key_label TEXT NOT NULL, timestamp INTEGER NOT NULL, page_url TEXT, referrer TEXT,"
+    "  user_agent TEXT, channel TEXT NOT NULL, session_id TEXT, client_id TEXT,"
+    "  attribution_type TEXT, impression_id TEXT, click_id TEXT, bid_id TEXT,"
+    "  impression_state TEXT, view_time_ms INTEGER, consent TEXT, params TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE api_key ("
+    "  id TEXT PRIMARY KEY, class TEXT NOT NULL, label TEXT NOT NULL, partner_id TEXT,"
+    "  publisher_id TEXT, advertiser_id TEXT, tag_id TEXT, hash BLOB NOT NULL UNIQUE,"
+    "  created_at_ms INTEGER NOT NULL, expires_at_ms INTEGER, revoked_at_ms INTEGER"
+    ") STRICT;"
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
+    "INSERT INTO meta VALUES ('probe', 0), ('collect_dedup_window_ms_min', 9223372036854775807);";
+
+static enum err read_marks(sqlite3 *db, int64_t *application, int64_t *version, int64_t *objects)
+{
+    enum err err = db_query_i64(db, "PRAGMA application_id", application);
+    if (!err) err = db_query_i64(db, "PRAGMA user_version", version);
+    if (!err) err = db_query_i64(db, "SELECT count(*) FROM sqlite_schema", objects);
+    return err;
+}
+
+enum err schema_check(sqlite3 *db)
+{
+    int64_t application, version, objects;
+    enum err err = read_marks(db, &application, &version, &objects);
+    if (err) return err;
+    return application == SCHEMA_APPLICATION_ID && version == SCHEMA_VERSION ? ERR_OK : ERR_FOREIGN;
+}
+
+static enum err create_tables(sqlite3 *db)
+{
+    char marks[128];
+    snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d",
+             SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
+    enum err err = db_exec(db, "BEGIN IMMEDIATE");
+    if (err) return err;
+    err = db_exec(db, tables);
+    if (!err) err = db_exec(db, marks);
+    if (!err) err = db_exec(db, "COMMIT");
+    if (err && !sqlite3_get_autocommit(db)) db_exec(db, "ROLLBACK");
+    return err;
+}
+
+enum err schema_apply(sqlite3 *db)
+{
+    int64_t application, version, objects;
+    enum err err = read_marks(db, &application, &version, &objects);
+    if (err) return err;
+    if (application == 0 && version == 0 && objects == 0) return create_tables(db);
+    return schema_check(db);
+}

@@ -1,0 +1,141 @@
+#pragma once
+
+#include "store/engine.h"
+#include "store/sqlite/db.h"
+#include "store/sqlite/dir.h"
+#include "store/sqlite/index.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The embedded store: SQLite used as an append-only, queryable log, with the indexes that
+ * exactly-once needs in memory. Inside of store/sqlite only. */
+
+enum sqlite_statement {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_INSERT_CLICK,
+    SQL_INSERT_CONVERSION,
+    SQL_INSERT_SERVER_EVENT,
+    SQL_CLICK_BY_SEQ,
+    SQL_CONVERSION_KEYS_BY_SEQ,
+    SQL_SERVER_EVENT_KEYS_BY_SEQ,
+    SQL_INSERT_KEY,
+    SQL_KEY_BY_ID,
+    SQL_REVOKE_KEY,
+    SQL_PROBE,
+    SQL_COUNT,
+};
+
+/* Remembers which sequence was current when, coarsely: what turns a time to live into the floor of
+ * an index. A ring; the oldest mark is dropped when it is full. */
+enum { AGES_MARKS_MAX = 256 };
+struct ages {
+    struct age_mark {
+        int64_t time_ms;
+        uint64_t sequence; /* the first one after that time */
+    } marks[AGES_MARKS_MAX];
+    uint32_t first, count;
+    int64_t interval_ms;
+};
+
+void ages_init(struct ages *ages, int64_t ttl_max_ms);
+void ages_note(struct ages *ages, int64_t now_ms, uint64_t sequence_next);
+
+/* All sequences below were recorded at `time_ms` or before. */
+uint64_t ages_floor(const struct ages *ages, int64_t time_ms);
+
+/* An index entry made before a COMMIT that fails must go: what each batch did, newest last. */
+enum { UNDO_MAX = STORE_BATCH_MAX * 2 };
+struct undo_entry {
+    struct index *index;
+    struct index_key key;
+    uint64_t old_value; /* 0: the entry was added */
+    uint64_t new_value;
+};
+
+struct sqlite_store {
+    struct store store; /* first: what others hold */
+    struct dir dir;
+    sqlite3 *db;
+    sqlite3_stmt *statements[SQL_COUNT];
+    struct store_options options;
+    struct secrets secrets;
+
+    uint8_t fingerprint_key[HASH_FINGERPRINT_KEY_SIZE]; /* fresh each start */
+    struct index clicks;          /* click id (whole) -> click, tag: enum click_tag */
+    struct index clicks_of_bids;  /* bid -> its latest click, tag: how many */
+    struct index conversion_keys; /* explicit keys and order ids -> conversion */
+    struct index collect_keys;    /* tag and event id -> server event */
+    struct ages ages;
+    uint64_t sequence_next;
+
+    struct undo_entry undo[UNDO_MAX];
+    size_t undo_count;
+
+    int wal_pages;       /* in the WAL after the last commit */
+    int wal_moved_pages; /* of them already in the database */
+    uint64_t alarms;
+
+    uint64_t rebuilt_count;
+    int64_t rebuild_ms;
+};
+
+enum click_tag { CLICK_HAS_BID = 1, CLICK_HAS_ADVERTISER = 2 };
+
+static inline struct sqlite_store *sqlite_of(struct store *store)
+{
+    return (struct sqlite_store *)store;
+}
+
+/* open.c */
+enum err sqlite_open_connection(struct sqlite_store *store);
+
+/* statements.c */
+enum err statements_prepare(struct sqlite_store *store);
+void statements_finalize(struct sqlite_store *store);
+
+/* dedup.c: keys of what must be unique, and whether a row really has them. */
+enum dedup_layer { DEDUP_EXPLICIT, DEDUP_ORDER };
+
+struct index_key click_key(const struct uuid *id);
+struct index_key bid_key(const struct sqlite_store *store, struct span bid_id);
+struct index_key conversion_key(const struct sqlite_store *store, const struct conversion *conversion,
+                                enum dedup_layer layer);
+struct index_key collect_key(const struct sqlite_store *store, const struct server_event *event);
+
+struct span conversion_key_text(const struct conversion *conversion, enum dedup_layer layer);
+
+/* The conversion that already has this key, 0 when none has, into *sequence. */
+enum err dedup_find_conversion(struct sqlite_store *store, const struct conversion *conversion,
+                               enum dedup_layer layer, uint64_t *sequence);
+enum err dedup_find_server_event(struct sqlite_store *store, const struct server_event *event,
+                                 int64_t now_ms, uint64_t *sequence);
+
+/* How many clicks of this bid are recorded; *value is the index entry that says so, or 0. */
+enum err dedup_count_clicks(struct sqlite_store *store, struct span bid_id, uint8_t *count,
+                            uint64_t *value);
+
+/* Index changes that a failed batch takes back. ERR_NO_MEMORY: nothing changed. */
+enum err undoable_add(struct sqlite_store *store, struct index *index, const struct index_key *key,
+                      uint64_t value);
+void undoable_replace(struct sqlite_store *store, struct index *index, const struct index_key *key,
+                      uint64_t old_value, uint64_t new_value);
+void undo_all(struct sqlite_store *store);
+
+/* record.c: decides one op and inserts its row, inside the batch's transaction. */
+enum err record_op(struct sqlite_store *store, struct op *op);
+
+/* keys.c: API keys and token keys, inside the batch as well. */
+enum err keys_apply(struct sqlite_store *store, struct op *op);
+enum err sqlite_each_key(struct store *store, store_on_key *on_key, void *arg);
+
+/* apply.c */
+/* Sequences of this age and older may be forgotten: loops stamp times a little out of order. */
+enum { FLOOR_MARGIN_MS = 60 * 1000 };
+enum err sqlite_apply(struct store *store, struct op *const ops[], size_t count);
+enum err sqlite_maintain(struct store *store);
+enum err sqlite_probe(struct store *store);
+
+/* rebuild.c: the indexes, the ages and the next sequence from the rows. */
+enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms);

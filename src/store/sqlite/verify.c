@@ -1,0 +1,112 @@
+#include "event/amount.h"
+#include "store/engine.h"
+#include "store/sqlite/db.h"
+#include "store/sqlite/schema.h"
+
+#include <stdio.h>
+
+/* Each promise as a query that counts the rows that break it. */
+struct promise {
+    const char *text; /* what is wrong when the count is not 0 */
+    const char *sql;
+};
+
+static const struct promise promises[] = {
+    {"sequences used by more than one event",
+     "SELECT count(*) FROM (SELECT seq FROM (SELECT seq FROM click UNION ALL SELECT seq FROM"
+     " conversion UNION ALL SELECT seq FROM server_event) GROUP BY seq HAVING count(*) > 1)"},
+    {"click ids recorded more than once",
+     "SELECT count(*) FROM (SELECT 1 FROM click GROUP BY click_id HAVING count(*) > 1)"},
+    {"conversions without their click",
+     "SELECT count(*) FROM conversion AS v LEFT JOIN click AS c ON c.seq = v.click_seq"
+     " WHERE c.click_id IS NOT v.click_id"},
+    {"conversions of a click without bid",
+     "SELECT count(*) FROM conversion AS v JOIN click AS c ON c.seq = v.click_seq"
+     " WHERE c.bid_id IS NULL"},
+    {"conversions counted twice under one key",
+     "SELECT count(*) FROM (SELECT 1 FROM conversion WHERE coalesce(idempotency_key, event_id) IS"
+     " NOT NULL GROUP BY partner_id, click_id, event_type, coalesce(idempotency_key, event_id)"
+     " HAVING count(*) > 1)"},
+    {"conversions without Idempotency-Key counted twice for one order",
+     "SELECT count(*) FROM (SELECT seq, idempotency_key, row_number() OVER (PARTITION BY partner_id,"
+     " click_id, event_type, order_id ORDER BY seq) AS nth FROM conversion WHERE order_id IS NOT"
+     " NULL) WHERE nth > 1 AND idempotency_key IS NULL"},
+    {"server events counted twice within the dedup window",
+     "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms) OVER (PARTITION BY"
+     " partner_id, tag_id, event_id ORDER BY seq) AS gap_ms FROM server_event WHERE event_id IS"
+     " NOT NULL) WHERE gap_ms < (SELECT value FROM meta WHERE name ="
+     " 'collect_dedup_window_ms_min')"},
+};
+
+static void report_line(struct writer *report, const char *text, int64_t count)
+{
+    writer_i64(report, count);
+    writer_char(report, ' ');
+    writer_put(report, span_of(text));
+    writer_char(report, '\n');
+}
+
+static enum err check_file(sqlite3 *db, struct writer *report, uint64_t *findings)
+{
+    sqlite3_stmt *row = NULL;
+    enum err err = db_prepare(db, &row, "PRAGMA integrity_check(20)");
+    while (!err && sqlite3_step(row) == SQLITE_ROW) {
+        struct span line = db_column_text(row, 0);
+        if (span_eq(line, SPAN("ok"))) continue;
+        ++*findings;
+        writer_lit(report, "file: ");
+        writer_put(report, line);
+        writer_char(report, '\n');
+    }
+    sqlite3_finalize(row);
+    return err;
+}
+
+static enum err check_amounts(sqlite3 *db, struct writer *report, uint64_t *findings)
+{
+    sqlite3_stmt *row = NULL;
+    int64_t wrong = 0;
+    int code = SQLITE_DONE;
+    enum err err = db_prepare(db, &row, "SELECT conversion_value, value_units, value_nanos FROM"
+                                        " conversion");
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        struct amount amount;
+        bool same = amount_parse(&amount, db_column_text(row, 0)) &&
+                    amount.units == sqlite3_column_int64(row, 1) &&
+                    amount.nanos == sqlite3_column_int64(row, 2);
+        wrong += !same;
+    }
+    if (!err && code != SQLITE_DONE) err = db_last_err(db);
+    sqlite3_finalize(row);
+    *findings += (uint64_t)wrong;
+    if (wrong) report_line(report, "conversions whose amount differs from its text", wrong);
+    return err;
+}
+
+static enum err check_promises(sqlite3 *db, struct writer *report, uint64_t *findings)
+{
+    for (size_t i = 0; i < sizeof promises / sizeof promises[0]; i++) {
+        int64_t count;
+        enum err err = db_query_i64(db, promises[i].sql, &count);
+        if (err) return err;
+        *findings += (uint64_t)count;
+        if (count) report_line(report, promises[i].text, count);
+    }
+    return ERR_OK;
+}
+
+enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings)
+{
+    char path[512];
+    sqlite3 *db = NULL;
+    *findings = 0;
+    if ((size_t)snprintf(path, sizeof path, "%s/adtally.db", dir) >= sizeof path) return ERR_IO;
+    enum err err = db_open_readonly(&db, path);
+    if (!err) err = db_exec(db, "BEGIN"); /* one snapshot for all checks */
+    if (!err) err = schema_check(db);
+    if (!err) err = check_file(db, report, findings);
+    if (!err) err = check_promises(db, report, findings);
+    if (!err) err = check_amounts(db, report, findings);
+    sqlite3_close(db);
+    return err;
+}

@@ -1,0 +1,62 @@
+#include "store/store.h"
+
+#include "base/assert.h"
+#include "store/engine.h"
+
+static const int64_t DAY_MS = 24 * 60 * 60 * 1000LL;
+
+void store_options_init(struct store_options *options)
+{
+    *options = (struct store_options){
+        .click_ttl_ms = 90 * DAY_MS,
+        .impression_ttl_ms = 30 * DAY_MS,
+        .collect_dedup_window_ms = 7 * DAY_MS,
+    };
+}
+
+enum err store_open(struct store **out, const struct store_options *options,
+                    char problem[STORE_PROBLEM_MAX])
+{
+    return sqlite_store_open(out, options, problem);
+}
+
+void store_close(struct store *store)
+{
+    store->engine->close(store);
+}
+
+enum err store_apply(struct store *store, struct op *const ops[], size_t count)
+{
+    ASSERT(count > 0 && count <= STORE_BATCH_MAX);
+    return store->engine->apply(store, ops, count);
+}
+
+enum err store_maintain(struct store *store)
+{
+    return store->engine->maintain(store);
+}
+
+enum err store_probe(struct store *store)
+{
+    return store->engine->probe(store);
+}
+
+enum err store_each_key(struct store *store, store_on_key *on_key, void *arg)
+{
+    return store->engine->each_key(store, on_key, arg);
+}
+
+const struct secrets *store_secrets(const struct store *store)
+{
+    return store->engine->secrets(store);
+}
+
+void store_stats(const struct store *store, struct store_stats *out)
+{
+    store->engine->stats(store, out);
+}
+
+enum err store_verify(const char *dir, struct writer *report, uint64_t *findings)
+{
+    return sqlite_store_verify(dir, report, findings);
+}

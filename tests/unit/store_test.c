@@ -1,0 +1,525 @@
+#include "unit.h"
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "store/store.h"
+
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The store suite: what store.h promises, against a real engine in a fresh directory per case. */
+
+static int64_t now_ms; /* real: a start forgets what is too old by the wall clock */
+static const int64_t DAY_MS = 86400000;
+
+struct bench {
+    char dir[64];
+    struct store *store;
+    struct store_options options;
+};
+
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
+{
+    return remove(path);
+}
+
+static void open_store(struct bench *bench)
+{
+    char problem[STORE_PROBLEM_MAX] = "";
+    enum err err = store_open(&bench->store, &bench->options, problem);
+    if (err) print_error("%s\n", problem);
+    assert_int_equal(err, ERR_OK);
+}
+
+static void reopen_store(struct bench *bench)
+{
+    store_close(bench->store);
+    open_store(bench);
+}
+
+static int set_up(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    strcpy(bench->dir, "/tmp/adtally-store-XXXXXX");
+    assert_non_null(mkdtemp(bench->dir));
+    store_options_init(&bench->options);
+    bench->options.dir = bench->dir;
+    bench->options.create = true;
+    open_store(bench);
+    *state = bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *bench = *state;
+    if (bench->store) store_close(bench->store);
+    nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    free(bench);
+    return 0;
+}
+
+static enum outcome apply_one(struct bench *bench, struct op *op)
+{
+    struct op *ops[] = {op};
+    op->outcome = OUTCOME_PENDING;
+    store_apply(bench->store, ops, 1);
+    return op->outcome;
+}
+
+static struct op click_op(int64_t at_ms, struct span bid)
+{
+    uint8_t random[10];
+    rng_fill(random, sizeof random);
+    return (struct op){
+        .kind = OP_CLICK,
+        .received_at_ms = at_ms,
+        .click = {.id = uuid_make_v7(at_ms, random),
+                  .bid_id = bid,
+                  .publisher_id = SPAN("pub"),
+                  .landing_url = SPAN("https://shop.example/"),
+                  .route = SPAN("redirect"),
+                  .expires_at_ms = at_ms + 90 * DAY_MS},
+    };
+}
+
+struct clicked {
+    char text[UUID_TEXT_LEN];
+    struct span id;
+};
+
+static void record_click(struct bench *bench, struct clicked *clicked, int64_t at_ms,
+                         struct span bid, struct span advertiser)
+{
+    struct op op = click_op(at_ms, bid);
+    op.click.advertiser_id = advertiser;
+    assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    uuid_write(clicked->text, &op.click.id);
+    clicked->id = (struct span){clicked->text, UUID_TEXT_LEN};
+}
+
+static struct op conversion_op(struct span click, struct span key, struct span order)
+{
+    return (struct op){
+        .kind = OP_CONVERSION,
+        .received_at_ms = now_ms,
+        .conversion = {.sender = {.partner_id = SPAN("partner"),
+                                  .api_key_id = SPAN("key"),
+                                  .api_key_label = SPAN("label")},
+                       .click_id = click,
+                       .event_type = SPAN("purchase_completed"),
+                       .idempotency_key = key,
+                       .order_id = order,
+                       .check_order = true,
+                       .conversion_time = SPAN("2026-09-21T14:13:20Z"),
+                       .conversion_time_ms = now_ms,
+                       .conversion_value = SPAN("49.99"),
+                       .value = {49, 990000000},
+                       .currency = SPAN("USD"),
+                       .channel = SPAN("server")},
+    };
+}
+
+static struct op event_op(struct span tag, struct span event_id, int64_t at_ms)
+{
+    return (struct op){
+        .kind = OP_SERVER_EVENT,
+        .received_at_ms = at_ms,
+        .server_event = {.sender = {.partner_id = SPAN("partner"),
+                                    .api_key_id = SPAN("key"),
+                                    .api_key_label = SPAN("label")},
+                         .event_name = SPAN("page_view"),
+                         .tag_id = tag,
+                         .event_id = event_id,
+                         .timestamp = at_ms / 1000,
+                         .channel = SPAN("server"),
+                         .params = SPAN("{}")},
+    };
+}
+
+static uint64_t count_findings(struct bench *bench)
+{
+    char memory[4096];
+    struct writer report;
+    uint64_t findings = 1;
+    writer_init(&report, memory, sizeof memory);
+    assert_int_equal(store_verify(bench->dir, &report, &findings), ERR_OK);
+    if (findings) print_error("%.*s", SPAN_FMT(writer_text(&report)));
+    return findings;
+}
+
+static void conversion_counts_once_by_each_layer(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked click;
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    struct op first = conversion_op(click.id, SPAN("k1"), SPAN("o1"));
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    for (int round = 0; round < 2; round++) {
+        struct op same_key = conversion_op(click.id, SPAN("k1"), SPAN("o2"));
+        assert_int_equal(apply_one(bench, &same_key), OUTCOME_DUPLICATE);
+        assert_int_equal(same_key.sequence, first.sequence);
+        struct op same_order = conversion_op(click.id, SPAN("k2"), SPAN("o1"));
+        assert_int_equal(apply_one(bench, &same_order), OUTCOME_DUPLICATE);
+        assert_int_equal(same_order.sequence, first.sequence);
+        struct op as_event_id = conversion_op(click.id, SPAN_NONE, SPAN_NONE);
+        as_event_id.conversion.event_id = SPAN("k1"); /* one namespace */
+        assert_int_equal(apply_one(bench, &as_event_id), OUTCOME_DUPLICATE);
+        reopen_store(bench);
+    }
+    assert_int_equal(count_findings(bench), 0);
+}
+
+static void duplicate_was_refused_does_not_take_its_other_key(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked click;
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    struct op first = conversion_op(click.id, SPAN("k1"), SPAN("o1"));
+    struct op refused = conversion_op(click.id, SPAN("k1"), SPAN("o2"));
+    struct op other = conversion_op(click.id, SPAN("k2"), SPAN("o2"));
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &refused), OUTCOME_DUPLICATE);
+    assert_int_equal(apply_one(bench, &other), OUTCOME_RECORDED);
+}
+
+static void keys_are_scoped_by_partner_click_and_event_type(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked one, two;
+    record_click(bench, &one, now_ms, SPAN("bid"), SPAN_NONE);
+    record_click(bench, &two, now_ms, SPAN("bid"), SPAN_NONE);
+    struct op op = conversion_op(one.id, SPAN("k"), SPAN("o"));
+    assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    op = conversion_op(two.id, SPAN("k"), SPAN("o"));
+    assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    op = conversion_op(one.id, SPAN("k"), SPAN("o"));
+    op.conversion.event_type = SPAN("refund");
+    assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    op = conversion_op(one.id, SPAN("k"), SPAN("o"));
+    op.conversion.sender.partner_id = SPAN("other");
+    assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    assert_int_equal(count_findings(bench), 0);
+}
+
+static void order_behind_a_header_may_come_twice_and_the_first_stands(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked click;
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    struct op first = conversion_op(click.id, SPAN("k1"), SPAN("o"));
+    struct op second = conversion_op(click.id, SPAN("k2"), SPAN("o"));
+    second.conversion.check_order = false;
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &second), OUTCOME_RECORDED);
+    for (int round = 0; round < 2; round++) {
+        struct op fallback = conversion_op(click.id, SPAN_NONE, SPAN("o"));
+        assert_int_equal(apply_one(bench, &fallback), OUTCOME_DUPLICATE);
+        assert_int_equal(fallback.sequence, first.sequence);
+        struct op by_key = conversion_op(click.id, SPAN("k2"), SPAN("o"));
+        assert_int_equal(apply_one(bench, &by_key), OUTCOME_DUPLICATE);
+        assert_int_equal(by_key.sequence, second.sequence); /* the explicit key's */
+        reopen_store(bench);
+    }
+    assert_int_equal(count_findings(bench), 0);
+}
+
+static void without_any_key_each_is_new(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked click;
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    struct op one = conversion_op(click.id, SPAN_NONE, SPAN_NONE);
+    struct op two = one;
+    assert_int_equal(apply_one(bench, &one), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &two), OUTCOME_RECORDED);
+    assert_int_not_equal(one.sequence, two.sequence);
+}
+
+static void click_must_live_have_a_bid_and_be_of_the_advertiser(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked old, alive, without_bid, of_a;
+    record_click(bench, &old, now_ms - 90 * DAY_MS - 1, SPAN("b"), SPAN_NONE);
+    record_click(bench, &alive, now_ms - 90 * DAY_MS, SPAN("b"), SPAN_NONE);
+    record_click(bench, &without_bid, now_ms, SPAN_NONE, SPAN_NONE);
+    record_click(bench, &of_a, now_ms, SPAN("b"), SPAN("a"));
+    const struct {
+        struct span click, advertiser;
+        enum outcome outcome;
+    } rows[] = {
+        {old.id, SPAN_NONE, OUTCOME_NOT_FOUND},
+        {alive.id, SPAN_NONE, OUTCOME_RECORDED},
+        {without_bid.id, SPAN_NONE, OUTCOME_MISSING_BID},
+        {SPAN("11111111-1111-4111-8111-111111111111"), SPAN_NONE, OUTCOME_NOT_FOUND},
+        {SPAN("clk_xyz"), SPAN_NONE, OUTCOME_NOT_FOUND},
+        {of_a.id, SPAN_NONE, OUTCOME_RECORDED},
+        {of_a.id, SPAN("a"), OUTCOME_RECORDED},
+        {of_a.id, SPAN("b"), OUTCOME_NOT_FOUND},
+        {alive.id, SPAN("a"), OUTCOME_NOT_FOUND},
+    };
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            struct op op = conversion_op(rows[i].click, SPAN_NONE, SPAN_NONE);
+            op.conversion.sender.advertiser_id = rows[i].advertiser;
+            assert_int_equal(apply_one(bench, &op), rows[i].outcome);
+        }
+        reopen_store(bench);
+    }
+}
+
+static void copies_in_one_batch_count_once(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked click;
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    struct op copies[STORE_BATCH_MAX], *ops[STORE_BATCH_MAX];
+    for (size_t i = 0; i < STORE_BATCH_MAX; i++) {
+        copies[i] = conversion_op(click.id, SPAN("k"), SPAN("o"));
+        ops[i] = &copies[i];
+    }
+    assert_int_equal(store_apply(bench->store, ops, STORE_BATCH_MAX), ERR_OK);
+    assert_int_equal(copies[0].outcome, OUTCOME_RECORDED);
+    for (size_t i = 1; i < STORE_BATCH_MAX; i++) {
+        assert_int_equal(copies[i].outcome, OUTCOME_DUPLICATE);
+        assert_int_equal(copies[i].sequence, copies[0].sequence);
+    }
+}
+
+static void collect_dedup_ends_with_its_window(void **state)
+{
+    struct bench *bench = *state;
+    int64_t window_ms = bench->options.collect_dedup_window_ms;
+    struct op first = event_op(SPAN("t"), SPAN("e"), now_ms);
+    struct op inside = event_op(SPAN("t"), SPAN("e"), now_ms + window_ms - 1);
+    struct op outside = event_op(SPAN("t"), SPAN("e"), now_ms + window_ms);
+    struct op again = event_op(SPAN("t"), SPAN("e"), now_ms + window_ms + 1);
+    struct op other_tag = event_op(SPAN("t2"), SPAN("e"), now_ms);
+    struct op no_id = event_op(SPAN("t"), SPAN_NONE, now_ms);
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &inside), OUTCOME_DUPLICATE);
+    assert_int_equal(inside.sequence, first.sequence);
+    assert_int_equal(apply_one(bench, &outside), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &again), OUTCOME_DUPLICATE);
+    assert_int_equal(again.sequence, outside.sequence);
+    assert_int_equal(apply_one(bench, &other_tag), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &no_id), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &no_id), OUTCOME_RECORDED);
+    assert_int_equal(count_findings(bench), 0);
+}
+
+static void bid_has_at_most_100_recorded_clicks(void **state)
+{
+    struct bench *bench = *state;
+    for (int i = 0; i < 100; i++) {
+        struct op op = click_op(now_ms + i, SPAN("bid"));
+        assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+        if (i == 50) reopen_store(bench);
+    }
+    for (int round = 0; round < 2; round++) {
+        struct op over = click_op(now_ms + 200, SPAN("bid"));
+        assert_int_equal(apply_one(bench, &over), OUTCOME_LIMITED);
+        struct op other = click_op(now_ms + 200, SPAN("bid2"));
+        assert_int_equal(apply_one(bench, &other), OUTCOME_RECORDED);
+        reopen_store(bench);
+    }
+}
+
+/* Every write past `bytes` in a file fails, as on a disk that is full. */
+static void limit_file_size(rlim_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void write_error_records_nothing_and_passes(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked click;
+    enum { OPS = 200 };
+    static struct op copies[OPS], *ops[OPS];
+    static char keys[OPS][16];
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    for (size_t i = 0; i < OPS; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%zu", i);
+        copies[i] = conversion_op(click.id, span_of(keys[i]), span_of(keys[i]));
+        ops[i] = &copies[i];
+    }
+    limit_file_size(8192);
+    enum err err = store_apply(bench->store, ops, OPS);
+    enum err probe = store_probe(bench->store);
+    limit_file_size(RLIM_INFINITY);
+    assert_true(err == ERR_FULL || err == ERR_IO);
+    assert_int_not_equal(probe, ERR_OK);
+    for (size_t i = 0; i < OPS; i++)
+        assert_int_equal(copies[i].outcome, OUTCOME_UNAVAILABLE);
+    assert_int_equal(store_probe(bench->store), ERR_OK);
+    assert_int_equal(store_apply(bench->store, ops, OPS), ERR_OK);
+    for (size_t i = 0; i < OPS; i++)
+        assert_int_equal(copies[i].outcome, OUTCOME_RECORDED); /* no key was consumed */
+    reopen_store(bench);
+    for (size_t i = 0; i < OPS; i++)
+        assert_int_equal(apply_one(bench, &copies[i]), OUTCOME_DUPLICATE);
+    assert_int_equal(count_findings(bench), 0);
+}
+
+static void sequence_goes_on_after_a_restart(void **state)
+{
+    struct bench *bench = *state;
+    struct op first = event_op(SPAN("t"), SPAN_NONE, now_ms);
+    struct op second = event_op(SPAN("t"), SPAN_NONE, now_ms);
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    reopen_store(bench);
+    assert_int_equal(apply_one(bench, &second), OUTCOME_RECORDED);
+    assert_int_equal(second.sequence, first.sequence + 1);
+}
+
+static void second_opener_is_told_who_holds_it(void **state)
+{
+    struct bench *bench = *state;
+    struct store *second = NULL;
+    char problem[STORE_PROBLEM_MAX] = "", pid[32];
+    assert_int_equal(store_open(&second, &bench->options, problem), ERR_BUSY);
+    snprintf(pid, sizeof pid, "process %d", (int)getpid());
+    assert_non_null(strstr(problem, pid));
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void foreign_directories_are_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct store *store = NULL;
+    char problem[STORE_PROBLEM_MAX], other[64] = "/tmp/adtally-foreign-XXXXXX";
+    assert_non_null(mkdtemp(other));
+    struct store_options options = bench->options;
+    options.dir = other;
+    options.create = false;
+    assert_int_equal(store_open(&store, &options, problem), ERR_NOT_FOUND);
+    options.create = true;
+    write_file(other, "letter.txt", "dear reader");
+    assert_int_equal(store_open(&store, &options, problem), ERR_FOREIGN);
+    write_file(other, "adtally.db", "this is no database, however long it may be");
+    assert_int_not_equal(store_open(&store, &options, problem), ERR_OK);
+    nftw(other, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    assert_null(store);
+}
+
+static void damaged_database_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    char problem[STORE_PROBLEM_MAX] = "";
+    store_close(bench->store);
+    bench->store = NULL;
+    write_file(bench->dir, "adtally.db", "this is no database, however long it may be; really not,"
+                                         " not even when it is longer than a header of 100 bytes");
+    assert_int_equal(store_open(&bench->store, &bench->options, problem), ERR_FOREIGN);
+    assert_non_null(strstr(problem, "adtally.db"));
+}
+
+static void count_key(const struct api_key *key, void *arg)
+{
+    int *counts = arg;
+    counts[0]++;
+    counts[1] += key->revoked_at_ms != 0;
+}
+
+static void api_keys_are_unique_and_revoked_once(void **state)
+{
+    struct bench *bench = *state;
+    struct op op = {.kind = OP_KEY_CREATE,
+                    .key = {.id = SPAN("abcdefghijkl"),
+                            .cls = APIKEY_PARTNER,
+                            .label = SPAN("l"),
+                            .partner_id = SPAN("p"),
+                            .hash = {1, 2, 3},
+                            .created_at_ms = now_ms}};
+    struct op revoke = {.kind = OP_KEY_REVOKE, .received_at_ms = now_ms, .key_id = op.key.id};
+    assert_int_equal(apply_one(bench, &revoke), OUTCOME_NOT_FOUND);
+    assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    op.key.id = SPAN("another-id12");
+    assert_int_equal(apply_one(bench, &op), OUTCOME_CONFLICT);
+    assert_int_equal(apply_one(bench, &revoke), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &revoke), OUTCOME_RECORDED);
+    reopen_store(bench);
+    int counts[2] = {0, 0};
+    assert_int_equal(store_each_key(bench->store, count_key, counts), ERR_OK);
+    assert_int_equal(counts[0], 1);
+    assert_int_equal(counts[1], 1);
+}
+
+static void token_keys_rotate_and_retire(void **state)
+{
+    struct bench *bench = *state;
+    struct secrets before = *store_secrets(bench->store);
+    assert_int_equal(before.token_keys_count, 1);
+    struct op rotate = {.kind = OP_TOKEN_KEY_ROTATE,
+                        .token_key = {.kid = "newkid00", .created_at_ms = now_ms}};
+    struct op retire = {.kind = OP_TOKEN_KEY_RETIRE, .token_key = before.token_keys[0]};
+    assert_int_equal(apply_one(bench, &retire), OUTCOME_CONFLICT); /* it mints */
+    assert_int_equal(apply_one(bench, &rotate), OUTCOME_RECORDED);
+    reopen_store(bench);
+    assert_int_equal(store_secrets(bench->store)->token_keys_count, 2);
+    assert_int_equal(apply_one(bench, &retire), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &retire), OUTCOME_NOT_FOUND);
+    reopen_store(bench);
+    const struct secrets *after = store_secrets(bench->store);
+    assert_int_equal(after->token_keys_count, 1);
+    assert_memory_equal(after->token_keys[0].kid, "newkid00", TOKEN_KID_LEN);
+    assert_memory_equal(after->pepper, before.pepper, sizeof before.pepper);
+    assert_memory_equal(after->receipt_key, before.receipt_key, sizeof before.receipt_key);
+}
+
+static void secrets_are_readable_by_their_owner_alone(void **state)
+{
+    struct bench *bench = *state;
+    char path[128];
+    struct stat file;
+    snprintf(path, sizeof path, "%s/secrets.json", bench->dir);
+    assert_int_equal(stat(path, &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0400);
+}
+
+#define STORE_CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_CASE(conversion_counts_once_by_each_layer),
+        STORE_CASE(duplicate_was_refused_does_not_take_its_other_key),
+        STORE_CASE(keys_are_scoped_by_partner_click_and_event_type),
+        STORE_CASE(order_behind_a_header_may_come_twice_and_the_first_stands),
+        STORE_CASE(without_any_key_each_is_new),
+        STORE_CASE(click_must_live_have_a_bid_and_be_of_the_advertiser),
+        STORE_CASE(copies_in_one_batch_count_once),
+        STORE_CASE(collect_dedup_ends_with_its_window),
+        STORE_CASE(bid_has_at_most_100_recorded_clicks),
+        STORE_CASE(write_error_records_nothing_and_passes),
+        STORE_CASE(sequence_goes_on_after_a_restart),
+        STORE_CASE(second_opener_is_told_who_holds_it),
+        STORE_CASE(foreign_directories_are_refused),
+        STORE_CASE(damaged_database_is_refused),
+        STORE_CASE(api_keys_are_unique_and_revoked_once),
+        STORE_CASE(token_keys_rotate_and_retire),
+        STORE_CASE(secrets_are_readable_by_their_owner_alone),
+    };
+    hash_start();
+    now_ms = clock_wall_ms();
+    return UNIT_RUN(tests);
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# lint.sh: every static check, all of them even when one fails. Wants build and build-clang, which
+# ./dev lint makes without a warning first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+failed=()
+
+# step NAME COMMAND...
+step() {
+    local name=$1
+    shift
+    echo "== $name"
+    "$@" || failed+=("$name")
+}
+
+# files FOLDER... -- NAME: null-terminated, without what npm installed.
+files() {
+    local folders=()
+    while [[ $1 != -- ]]; do
+        folders+=("$1")
+        shift
+    done
+    find "${folders[@]}" -name node_modules -prune -o -type f -name "$2" -print0
+}
+
+check_layout() {
+    files src tests bench -- '*.[ch]' | xargs -0 clang-format --dry-run -Werror
+}
+
+check_tidy() {
+    files src tests bench -- '*.c' | xargs -0 -P "$(nproc)" -n 4 clang-tidy -p build-clang --quiet 2>&1 |
+        sed '/warnings\? generated\.$/d'
+}
+
+check_cppcheck() {
+    cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+        --library=posix --suppress=missingIncludeSystem -D_GNU_SOURCE -DADTALLY_VERSION='"0"' \
+        -j "$(nproc)" --error-exitcode=1 -I src src bench
+}
+
+check_shell() {
+    files tools tests bench -- '*.sh' | xargs -0 shellcheck dev .ci/run
+}
+
+main() {
+    step layers /usr/bin/python3 tests/lint/layers.py --build build
+    step clang-format check_layout
+    step clang-tidy check_tidy
+    step cppcheck check_cppcheck
+    step shellcheck check_shell
+    if [[ ${#failed[@]} -gt 0 ]]; then
+        echo "lint: failed: ${failed[*]}"
+        return 1
+    fi
+    echo "lint: clean"
+}
+
+main "$@"

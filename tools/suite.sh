@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# suite.sh BUILD...: runs every test in each build directory, then prints the tally: one closing
+# line, "N passed, N failed". Results are kept in BUILD/results.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Against any build; what looks at the tree itself runs once, in the release build.
+readonly EVERY_BUILD=(tests/contract tests/crash tests/interop)
+readonly RELEASE_ONLY=(tests/lint tests/dev)
+readonly PYTEST_SECONDS_MAX=1200
+
+existing() {
+    local path
+    for path in "$@"; do
+        [[ -d $path ]] && echo "$path"
+    done
+    return 0
+}
+
+# A finding ends the process, and its report is a file here: the tally counts it as a failure even
+# when no test noticed.
+sanitizers_report_to() {
+    export ASAN_OPTIONS=log_path=$1:strict_string_checks=1:detect_stack_use_after_return=1
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    export TSAN_OPTIONS=log_path=$1:halt_on_error=1:second_deadlock_stack=1
+}
+
+# Older ThreadSanitizers do not know how to run with much address randomization.
+plain_addresses() {
+    if [[ $1 == *tsan ]] && setarch -R true 2>/dev/null; then echo setarch -R; fi
+}
+
+# run_as RESULTS NAME COMMAND...: keeps the exit status for the tally.
+run_as() {
+    local results=$1 name=$2 status=0
+    shift 2
+    echo "== $name"
+    "$@" || status=$?
+    echo "$status" >"$results/$name.status"
+}
+
+run_unit() {
+    local dir=$1 results=$2
+    rm -f "$dir"/meson-logs/testlog*
+    run_as "$results" unit meson test -C "$dir" --no-rebuild --print-errorlogs \
+        --timeout-multiplier 4
+    cp "$dir/meson-logs/testlog.junit.xml" "$results/unit.xml" || true
+    cp "$dir/meson-logs/testlog.json" "$results/unit.json" || true
+}
+
+run_pytest() {
+    local dir=$1 results=$2 paths wrap
+    mapfile -t paths < <(existing "${EVERY_BUILD[@]}")
+    [[ $dir == build ]] && mapfile -t paths < <(existing "${EVERY_BUILD[@]}" "${RELEASE_ONLY[@]}")
+    [[ ${#paths[@]} -gt 0 ]] || return 0
+    read -ra wrap < <(plain_addresses "$dir") || true
+    ADTALLY_BIN=$PWD/$dir/adtally ADTALLY_BUILD=$PWD/$dir run_as "$results" pytest \
+        timeout --foreground --signal=INT --kill-after=60 "$PYTEST_SECONDS_MAX" "${wrap[@]}" \
+        /usr/bin/python3 -m pytest -q -p no:cacheprovider --junitxml="$results/pytest.xml" \
+        "${paths[@]}"
+}
+
+run_in() {
+    local dir=$1 results=$1/results
+    echo "==== $dir"
+    rm -rf "$results"
+    mkdir -p "$results"
+    sanitizers_report_to "$PWD/$results/sanitizer"
+    run_unit "$dir" "$results"
+    run_pytest "$dir" "$results"
+    echo "==== $dir: $SECONDS s so far"
+}
+
+install_interop() {
+    local home=tests/interop
+    [[ -f $home/package.json && ! $home/node_modules -nt $home/package-lock.json ]] || return 0
+    npm ci --prefix "$home" --no-audit --no-fund && touch "$home/node_modules"
+}
+
+main() {
+    local dir results=("${@/%//results}")
+    if ! install_interop; then
+        mkdir -p "$1/install"
+        echo failed >"$1/install/npm-ci.status"
+        results+=("$1/install")
+    fi
+    for dir in "$@"; do
+        run_in "$dir"
+    done
+    /usr/bin/python3 tools/tally.py "${results[@]}"
+}
+
+main "$@"
