@@ -13,6 +13,12 @@ struct span {
 #define SPAN(literal) ((struct span){(literal), sizeof(literal) - 1})
 #define SPAN_NONE ((struct span){NULL, 0})
 
+/* The same where C wants a constant: the initializer of a static table. */
+#define SPAN_INIT(literal)                                                                         \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
+
 /* For printf: "%.*s", SPAN_FMT(span) */
 #define SPAN_FMT(span) (int)(span).len, (span).ptr
 

@@ -1,0 +1,114 @@
+#include "api/answer.h"
+
+#include "token/receipt.h"
+
+enum { HEADER_LINES_MAX = 256 };
+
+static void respond(struct api_request *request, int status, struct span header_lines,
+                    struct span body)
+{
+    struct http_response response = {.status = status,
+                                     .header_lines = header_lines,
+                                     .body = body,
+                                     .body_is_borrowed = true};
+    http_respond(request->http, &response);
+}
+
+void answer_json(struct api_request *request, int status, struct span header_lines,
+                 struct span body)
+{
+    char memory[HEADER_LINES_MAX];
+    struct writer lines;
+    writer_init(&lines, memory, sizeof memory);
+    writer_lit(&lines, "Content-Type: application/json\r\n");
+    writer_put(&lines, header_lines);
+    respond(request, status, writer_text(&lines), body);
+}
+
+void answer_receipt(struct api_request *request, int status, struct span body)
+{
+    static const char name[] = "adtally-receipt: ";
+    char line[sizeof name - 1 + RECEIPT_LEN + 2];
+    struct writer out;
+    writer_init(&out, line, sizeof line);
+    writer_put(&out, span_of(name));
+    char *receipt = writer_claim(&out, RECEIPT_LEN);
+    receipt_write(receipt, keyring_receipt_key(request->loop->api->keyring), request->op.sequence);
+    writer_lit(&out, "\r\n");
+    if (body.ptr)
+        answer_json(request, status, writer_text(&out), body);
+    else
+        respond(request, status, writer_text(&out), SPAN_NONE);
+}
+
+void answer_redirect(struct api_request *request, struct span location)
+{
+    static const char before[] = "Location: ", after[] = "\r\nCache-Control: no-store\r\n";
+    size_t size = sizeof before + sizeof after + location.len;
+    struct writer lines;
+    char *memory = arena_alloc(request->http->arena, size);
+    writer_init(&lines, memory, memory ? size : 0);
+    writer_put(&lines, span_of(before));
+    writer_put(&lines, location);
+    writer_put(&lines, span_of(after));
+    if (lines.overflow)
+        answer_refusal(request, REJECT_UNAVAILABLE);
+    else
+        respond(request, 302, writer_text(&lines), SPAN_NONE);
+}
+
+static struct span row_body(const struct api_request *request, enum reject reject)
+{
+    enum dialect dialect = request->route ? request->route->dialect : DIALECT_DETAIL;
+    api_count(&request->loop->api->refused[reject]);
+    return reject_row(reject)->body[dialect];
+}
+
+static struct span refusal_lines(const struct api_request *request, enum reject reject)
+{
+    switch (reject) {
+    case REJECT_METHOD:
+        return request->route->method == HTTP_GET ? SPAN("Allow: GET, HEAD\r\n")
+                                                  : SPAN("Allow: POST\r\n");
+    case REJECT_BEARER_MISSING:
+    case REJECT_KEY_INVALID:
+        return SPAN("WWW-Authenticate: Bearer\r\n");
+    case REJECT_UNAVAILABLE:
+        return SPAN("Retry-After: 1\r\n");
+    default:
+        return SPAN("");
+    }
+}
+
+void answer_refusal(struct api_request *request, enum reject reject)
+{
+    answer_json(request, reject_row(reject)->status, refusal_lines(request, reject),
+                row_body(request, reject));
+}
+
+void answer_rate_limited(struct api_request *request, int64_t wait_ms)
+{
+    char line[64];
+    struct writer out;
+    writer_init(&out, line, sizeof line);
+    writer_lit(&out, "Retry-After: ");
+    writer_i64(&out, (wait_ms + 999) / 1000);
+    writer_lit(&out, "\r\n");
+    answer_json(request, reject_row(REJECT_RATE_LIMITED)->status, writer_text(&out),
+                row_body(request, REJECT_RATE_LIMITED));
+}
+
+void answer_problems(struct api_request *request, int status, const struct problems *problems)
+{
+    struct arena *arena = request->http->arena;
+    struct writer out;
+    writer_init(&out, arena->base + arena->used, arena_room(arena));
+    problems_write(&out, problems);
+    if (out.overflow || problems->overflow) {
+        answer_refusal(request, REJECT_TOO_LARGE);
+        return;
+    }
+    arena_alloc(arena, out.len);
+    api_count(&request->loop->api->refused[REJECT_VALIDATION]);
+    answer_json(request, status, SPAN(""), writer_text(&out));
+}

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "api/request.h"
+
+/* The ways to answer a request. Each ends it: nothing of it may be read afterwards. */
+
+/* `body` is static or in the request's arena. `header_lines` are copied. */
+void answer_json(struct api_request *request, int status, struct span header_lines,
+                 struct span body);
+
+/* With the receipt of request->op.sequence. An absent body: none, and no type. */
+void answer_receipt(struct api_request *request, int status, struct span body);
+
+/* To `location`, never to be stored. */
+void answer_redirect(struct api_request *request, struct span location);
+
+/* The refusal as the dialect of the request's route has it. */
+void answer_refusal(struct api_request *request, enum reject reject);
+void answer_rate_limited(struct api_request *request, int64_t wait_ms);
+
+/* The refusal that lists what is wrong. */
+void answer_problems(struct api_request *request, int status, const struct problems *problems);

@@ -1,0 +1,129 @@
+#include "api/api.h"
+
+#include "api/request.h"
+#include "base/assert.h"
+#include "base/rng.h"
+
+#include <stdlib.h>
+
+enum {
+    LIMITED_KEYS_MAX = 1 << 16,
+    LIMITED_CLIENTS_MAX = 1 << 20,
+    /* What a request makes besides its body: strings without their escapes and stamped params, which
+     * together are no longer than the body; extra fields; the answer. */
+    ARENA_SIZE = 2 * LIMIT_BODY + 4 * LIMIT_EXTRA + 32 * 1024,
+    LARGE_COUNT = 8,
+    TOKENS_CAP = LIMIT_MINT_BODY / 2 + 1,
+};
+
+#define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
+
+_Static_assert(offsetof(struct api_request, op) == 0, "an answered op is its request");
+
+void api_options_init(struct api_options *options)
+{
+    *options = (struct api_options){.click_ttl_ms = 90 * DAY_MS, .impression_ttl_ms = 30 * DAY_MS};
+}
+
+static bool start_limiters(struct api *api)
+{
+    const struct api_options *options = &api->options;
+    if (options->rate_limit)
+        api->key_limiter = limiter_new(options->rate_limit, LIMITED_KEYS_MAX);
+    if (options->client_rate_limit)
+        api->client_limiter = limiter_new(options->client_rate_limit, LIMITED_CLIENTS_MAX);
+    return (!options->rate_limit || api->key_limiter) &&
+           (!options->client_rate_limit || api->client_limiter);
+}
+
+struct api *api_new(const struct api_options *options, struct ledger *ledger)
+{
+    struct api *api = calloc(1, sizeof *api);
+    if (!api) return NULL;
+    api->options = *options;
+    struct span *url = &api->options.public_url;
+    while (url->len > 0 && url->ptr[url->len - 1] == '/')
+        url->len--;
+    api->ledger = ledger;
+    api->keyring = ledger_keyring(ledger);
+    if (start_limiters(api)) return api;
+    api_free(api);
+    return NULL;
+}
+
+void api_free(struct api *api)
+{
+    if (!api) return;
+    if (api->key_limiter) limiter_free(api->key_limiter);
+    if (api->client_limiter) limiter_free(api->client_limiter);
+    free(api);
+}
+
+static void on_ring(struct ev_wake *wake)
+{
+    struct api_loop *loop =
+        (struct api_loop *)(void *)((char *)wake - offsetof(struct api_loop, wake));
+    struct op *op = ledger_take_answered(&loop->port);
+    while (op) {
+        /* Before the answer: the connection may take its next request into the same memory. */
+        struct op *next = op->next;
+        struct api_request *request = (struct api_request *)op;
+        ASSERT(request->magic == API_REQUEST_MAGIC && op->outcome != OUTCOME_PENDING);
+        request->route->on_answer(request);
+        op = next;
+    }
+}
+
+static void wake_loop(void *arg)
+{
+    ev_wake_ring(&((struct api_loop *)arg)->wake);
+}
+
+enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev)
+{
+    struct api_loop *loop = calloc(1, sizeof *loop);
+    if (!loop) return ERR_NO_MEMORY;
+    loop->api = api;
+    loop->loop = ev;
+    loop->tokens_cap = TOKENS_CAP;
+    loop->tokens = malloc(TOKENS_CAP * sizeof *loop->tokens);
+    enum err err = loop->tokens ? ev_wake_open(ev, &loop->wake, on_ring) : ERR_NO_MEMORY;
+    if (err) {
+        free(loop->tokens);
+        free(loop);
+        return err;
+    }
+    rng_fill(&loop->json_seed, sizeof loop->json_seed);
+    ledger_port_init(&loop->port, wake_loop, loop);
+    *out = loop;
+    return ERR_OK;
+}
+
+void api_loop_free(struct api_loop *loop)
+{
+    if (!loop) return;
+    ev_wake_close(loop->loop, &loop->wake);
+    ledger_port_fini(&loop->port);
+    free(loop->tokens);
+    free(loop);
+}
+
+void api_loop_serve(struct api_loop *loop, struct http_options *options)
+{
+    options->handler = &route_handler;
+    options->owner = loop;
+    options->user_size = sizeof(struct api_request);
+    options->arena_size = ARENA_SIZE;
+    options->large_count = LARGE_COUNT;
+    options->large_arena_size = MINT_ARENA_SIZE;
+}
+
+void api_stats(struct api *api, struct api_stats *out)
+{
+    *out = (struct api_stats){
+        .clicks_unrecorded = atomic_load_explicit(&api->clicks_unrecorded, memory_order_relaxed),
+        .clicks_capped = atomic_load_explicit(&api->clicks_capped, memory_order_relaxed),
+    };
+    for (int i = 0; i < REJECT_COUNT; i++)
+        out->refused += atomic_load_explicit(&api->refused[i], memory_order_relaxed);
+}

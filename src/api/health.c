@@ -1,0 +1,22 @@
+#include "api/answer.h"
+#include "api/pages.h"
+
+/* GET /health and GET / (contract section 1). */
+
+void health_handle(struct api_request *request)
+{
+    if (ledger_is_healthy(request->loop->api->ledger))
+        answer_json(request, 200, SPAN(""), SPAN("{\"status\":\"ok\",\"ready\":true}"));
+    else
+        answer_json(request, 503, SPAN("Retry-After: 1\r\n"),
+                    SPAN("{\"status\":\"degraded\",\"ready\":false}"));
+}
+
+void root_handle(struct api_request *request)
+{
+    struct http_response response = {.status = 200,
+                                     .header_lines = SPAN("Content-Type: text/plain\r\n"),
+                                     .body = SPAN("adtally " ADTALLY_VERSION "\n"),
+                                     .body_is_borrowed = true};
+    http_respond(request->http, &response);
+}

@@ -1,0 +1,90 @@
+#include "api/problems.h"
+
+#include "json/write.h"
+
+struct type_row {
+    const char *name, *msg;
+};
+
+/* clang-format off */
+static const struct type_row types[] = {
+    [PROBLEM_MISSING]  = {"missing",          "Field required"},
+    [PROBLEM_JSON]     = {"json_invalid",     "JSON decode error"},
+    [PROBLEM_STRING]   = {"string_type",      "Input should be a valid string"},
+    [PROBLEM_INT]      = {"int_type",         "Input should be a valid integer"},
+    [PROBLEM_NUMBER]   = {"number_type",      "Input should be a valid number"},
+    [PROBLEM_OBJECT]   = {"object_type",      "Input should be a valid object"},
+    [PROBLEM_ARRAY]    = {"array_type",       "Input should be a valid array"},
+    [PROBLEM_TOO_LONG] = {"string_too_long",  "String should have at most "},
+    [PROBLEM_LITERAL]  = {"literal_error",    "Input should be one of the listed values"},
+    [PROBLEM_DATETIME] = {"datetime_invalid", "Input should be a valid ISO 8601 datetime"},
+    [PROBLEM_CURRENCY] = {"currency_invalid", "Input should be an ISO 4217 currency code"},
+    [PROBLEM_VALUE]    = {"value_error",      "Value error"},
+};
+/* clang-format on */
+
+_Static_assert(sizeof types / sizeof types[0] == PROBLEM_COUNT, "a row per type");
+
+void problems_init(struct problems *problems, struct arena *arena)
+{
+    *problems = (struct problems){.arena = arena};
+    problems->last = &problems->first;
+}
+
+void problems_add(struct problems *problems, const struct problem *problem)
+{
+    problems->count++;
+    problems->types |= 1U << problem->type;
+    struct problem *kept = arena_alloc(problems->arena, sizeof *kept);
+    if (!kept) {
+        problems->overflow = true;
+        return;
+    }
+    *kept = *problem;
+    kept->next = NULL;
+    *problems->last = kept;
+    problems->last = &kept->next;
+}
+
+static void write_place(struct writer *out, const struct place *place)
+{
+    writer_char(out, '[');
+    json_write_string(out, place->part);
+    if (place->list.ptr) {
+        writer_char(out, ',');
+        json_write_string(out, place->list);
+        writer_char(out, ',');
+        writer_u64(out, place->index);
+    }
+    if (place->name.ptr) {
+        writer_char(out, ',');
+        json_write_string(out, place->name);
+    }
+    writer_char(out, ']');
+}
+
+static void write_problem(struct writer *out, const struct problem *problem)
+{
+    const struct type_row *type = &types[problem->type];
+    writer_lit(out, "{\"type\":\"");
+    writer_put(out, span_of(type->name));
+    writer_lit(out, "\",\"loc\":");
+    write_place(out, &problem->place);
+    writer_lit(out, ",\"msg\":\"");
+    writer_put(out, span_of(problem->msg ? problem->msg : type->msg));
+    if (problem->type == PROBLEM_TOO_LONG) {
+        writer_u64(out, problem->bytes_max);
+        writer_lit(out, " bytes");
+    }
+    writer_lit(out, "\"}");
+}
+
+void problems_write(struct writer *out, const struct problems *problems)
+{
+    writer_lit(out, "{\"detail\":[");
+    for (const struct problem *problem = problems->first; problem; problem = problem->next) {
+        if (problem != problems->first) writer_char(out, ',');
+        write_problem(out, problem);
+    }
+    writer_lit(out, "]}");
+}

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "api/api.h"
+#include "api/dialect.h"
+#include "api/problems.h"
+#include "api/route.h"
+#include "ledger/limiter.h"
+
+#include <stdatomic.h>
+
+/* What the files of this module share: the server's part, a loop's part, a request's part. */
+
+struct api {
+    struct api_options options;
+    struct ledger *ledger;
+    struct keyring *keyring;        /* the ledger's */
+    struct limiter *key_limiter;    /* NULL: off */
+    struct limiter *client_limiter; /* NULL: off */
+    _Atomic uint64_t clicks_unrecorded, clicks_capped, refused[REJECT_COUNT];
+};
+
+struct api_loop {
+    struct api *api;
+    struct ev_loop *loop;
+    struct ev_wake wake;
+    struct ledger_port port;
+    struct json_token *tokens; /* scratch of the request being parsed, never across a submit */
+    uint32_t tokens_cap;
+    uint64_t json_seed;
+};
+
+enum { API_REQUEST_MAGIC = 0x61706972 };
+
+/* http_request.user. The op comes first: what the ledger gives back is the request. */
+struct api_request {
+    struct op op;
+    uint32_t magic;
+    struct http_request *http;
+    struct api_loop *loop;
+    const struct route *route;
+    const struct api_key *key; /* AUTH_PARTNER and AUTH_ADSERVER */
+    int64_t now_ms;            /* wall clock, once per request */
+    char client_address[INET6_ADDRSTRLEN];
+};
+
+static inline void api_count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* Hands request->op to the ledger; the route's on_answer follows, at once when the queue is full. */
+void api_submit(struct api_request *request);

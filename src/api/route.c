@@ -1,0 +1,101 @@
+#include "api/route.h"
+
+#include "api/answer.h"
+#include "api/auth.h"
+#include "api/pages.h"
+#include "base/assert.h"
+#include "base/clock.h"
+
+/* clang-format off */
+static const struct route routes[] = {
+    {SPAN_INIT("/v1/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+     conversion_handle_v1, conversion_on_answer},
+    {SPAN_INIT("/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+     conversion_handle_api, conversion_on_answer},
+    {SPAN_INIT("/v1/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+     collect_handle, collect_on_answer},
+    {SPAN_INIT("/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+     collect_handle, collect_on_answer},
+    {SPAN_INIT("/api/v1/tracking/redirect"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY,
+     redirect_handle, redirect_on_answer},
+    {SPAN_INIT("/track/click"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY,
+     track_click_handle, track_click_on_answer},
+    {SPAN_INIT("/v1/mint"), HTTP_POST, DIALECT_DETAIL, AUTH_ADSERVER, LIMIT_MINT_BODY,
+     mint_handle, NULL},
+    {SPAN_INIT("/health"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, health_handle, NULL},
+    {SPAN_INIT("/"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, root_handle, NULL},
+};
+/* clang-format on */
+
+const struct route *route_find(struct span path)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (span_eq(routes[i].path, path)) return &routes[i];
+    return NULL;
+}
+
+static bool route_takes(const struct route *route, enum http_method method)
+{
+    return method == route->method || (method == HTTP_HEAD && route->method == HTTP_GET);
+}
+
+static struct api_request *begin(struct http_request *http, struct api_loop *loop)
+{
+    struct api_request *request = http->user;
+    request->magic = API_REQUEST_MAGIC;
+    request->http = http;
+    request->loop = loop;
+    request->route = route_find(http->path);
+    request->key = NULL;
+    request->now_ms = clock_wall_ms();
+    return request;
+}
+
+/* The path, the method, the key and the rate: what is decided before the body counts. */
+static bool admit(struct api_request *request)
+{
+    if (!request->route)
+        answer_refusal(request, REJECT_NOT_FOUND);
+    else if (!route_takes(request->route, request->http->method))
+        answer_refusal(request, REJECT_METHOD);
+    else
+        return auth_admit(request);
+    return false;
+}
+
+/* Bodies past the usual size take memory of which there is little: only for who has a key. */
+static size_t on_head(const struct http_request *http, void *owner)
+{
+    const struct api_loop *loop = owner;
+    const struct route *route = route_find(http->path);
+    if (!route || !route_takes(route, http->method)) return LIMIT_BODY;
+    if (route->body_max > LIMIT_BODY && !auth_key_is_valid(http, loop->api, route->auth))
+        return LIMIT_BODY;
+    return route->body_max;
+}
+
+static void on_too_large(struct http_request *http, void *owner)
+{
+    struct api_request *request = begin(http, owner);
+    if (admit(request)) answer_refusal(request, REJECT_TOO_LARGE);
+}
+
+static void on_request(struct http_request *http, void *owner)
+{
+    struct api_request *request = begin(http, owner);
+    if (admit(request)) request->route->handle(request);
+}
+
+const struct http_handler route_handler = {
+    .on_head = on_head, .on_too_large = on_too_large, .on_request = on_request};
+
+void api_submit(struct api_request *request)
+{
+    struct api_loop *loop = request->loop;
+    ASSERT(request->route->on_answer);
+    request->op.outcome = OUTCOME_PENDING;
+    request->op.received_at_ms = request->now_ms;
+    if (ledger_submit(loop->api->ledger, &loop->port, &request->op)) return;
+    request->op.outcome = OUTCOME_UNAVAILABLE;
+    request->route->on_answer(request);
+}

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "api/dialect.h"
+#include "http/http.h"
+
+#include <stdint.h>
+
+/* Which request is whose: one row per path. */
+
+struct api_request;
+
+enum auth {
+    AUTH_OPEN,     /* anybody, as often as they like */
+    AUTH_CLIENT,   /* anybody, within client_rate_limit */
+    AUTH_PARTNER,  /* Bearer key of class partner, within rate_limit */
+    AUTH_ADSERVER, /* Bearer key of class adserver */
+};
+
+struct route {
+    struct span path;
+    enum http_method method; /* HTTP_GET: HEAD as well */
+    enum dialect dialect;
+    enum auth auth;
+    uint32_t body_max;
+    void (*handle)(struct api_request *request);    /* answers, or submits */
+    void (*on_answer)(struct api_request *request); /* request->op has its outcome */
+};
+
+/* NULL: no such path. The dialect of that answer is DIALECT_DETAIL. */
+const struct route *route_find(struct span path);
+
+extern const struct http_handler route_handler; /* its owner is a struct api_loop */
