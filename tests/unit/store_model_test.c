@@ -68,9 +68,15 @@ static int maybe(uint64_t sides)
 static void plan_conversion(struct plan *plan)
 {
     struct recorded *facts = &plan->facts;
-    *facts = (struct recorded){OP_CONVERSION, 0, clock_ms, (int)roll(2),
-                               (int)roll((uint64_t)model.clicks_count + 1), (int)roll(2), maybe(40),
-                               maybe(40), -1};
+    *facts = (struct recorded){OP_CONVERSION,
+                               0,
+                               clock_ms,
+                               (int)roll(2),
+                               (int)roll((uint64_t)model.clicks_count + 1),
+                               (int)roll(2),
+                               maybe(40),
+                               maybe(40),
+                               -1};
     plan->has_header = facts->key >= 0 && roll(2);
     plan->check_order = !plan->has_header || roll(2);
     struct span key = name(plan, 0, "k", facts->key);
@@ -96,8 +102,8 @@ static void plan_conversion(struct plan *plan)
 static void plan_event(struct plan *plan)
 {
     struct recorded *facts = &plan->facts;
-    *facts = (struct recorded){OP_SERVER_EVENT, 0, clock_ms, (int)roll(2), -1, -1, maybe(30), -1,
-                               (int)roll(2)};
+    *facts = (struct recorded){OP_SERVER_EVENT, 0,  clock_ms,    (int)roll(2), -1, -1,
+                               maybe(30),       -1, (int)roll(2)};
     plan->op = (struct op){.kind = OP_SERVER_EVENT, .received_at_ms = clock_ms};
     plan->op.server_event = (struct server_event){
         .sender = {name(plan, 1, "p", facts->partner), SPAN("id"), SPAN("label"), SPAN_NONE},
@@ -249,7 +255,7 @@ static void store_does_what_the_model_does(void **state)
     writer_init(&report, memory, sizeof memory);
     assert_int_equal(store_verify(dir, &report, &findings), ERR_OK);
     assert_int_equal(findings, 0);
-    print_message("recorded %zu events, %d clicks\n", model.count, model.clicks_count);
+    print_message("# recorded %zu events, %d clicks\n", model.count, model.clicks_count);
 }
 
 static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)

@@ -52,8 +52,8 @@ struct span conversion_key_text(const struct conversion *conversion, enum dedup_
     return conversion->idempotency_key.ptr ? conversion->idempotency_key : conversion->event_id;
 }
 
-struct index_key conversion_key(const struct sqlite_store *store, const struct conversion *conversion,
-                                enum dedup_layer layer)
+struct index_key conversion_key(const struct sqlite_store *store,
+                                const struct conversion *conversion, enum dedup_layer layer)
 {
     struct key_bytes key = {.size = 0};
     key.bytes[key.size++] = (uint8_t)layer;
@@ -128,14 +128,16 @@ enum err dedup_find_conversion(struct sqlite_store *store, const struct conversi
     uint64_t value = index_first(&store->conversion_keys, &key, &cursor);
     for (; value && !*sequence; value = index_next(&store->conversion_keys, &key, &cursor)) {
         enum err err = read_row(row, INDEX_SEQUENCE(value));
-        if (!err && conversion_row_has_key(row, conversion, layer)) *sequence = INDEX_SEQUENCE(value);
+        if (!err && conversion_row_has_key(row, conversion, layer))
+            *sequence = INDEX_SEQUENCE(value);
         sqlite3_reset(row);
         if (err) return err;
     }
     return ERR_OK;
 }
 
-static bool event_row_has_key(sqlite3_stmt *row, const struct server_event *event, int64_t oldest_ms)
+static bool event_row_has_key(sqlite3_stmt *row, const struct server_event *event,
+                              int64_t oldest_ms)
 {
     return sqlite3_column_int64(row, 0) > oldest_ms &&
            span_eq(db_column_text(row, 1), event->sender.partner_id) &&
@@ -208,10 +210,9 @@ void undo_all(struct sqlite_store *store)
 {
     while (store->undo_count > 0) {
         const struct undo_entry *entry = &store->undo[--store->undo_count];
-        bool undone = entry->old_value
-                          ? index_replace(entry->index, &entry->key, entry->new_value,
-                                          entry->old_value)
-                          : index_remove(entry->index, &entry->key, entry->new_value);
+        bool undone = entry->old_value ? index_replace(entry->index, &entry->key, entry->new_value,
+                                                       entry->old_value)
+                                       : index_remove(entry->index, &entry->key, entry->new_value);
         ASSERT(undone);
     }
 }

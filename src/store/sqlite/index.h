@@ -13,8 +13,8 @@
  * more than 1/INDEX_SHARDS of the table to be moved. Within a shard: open addressing, linear
  * probing, deletion by shifting back, at most 7/8 full. An entry is (words + 1) * 8 bytes.
  *
- * Expiry: sequences grow with time, so everything below a floor is old. Such entries count as absent
- * at once and are dropped when their shard would otherwise grow.
+ * Expiry: sequences grow with time, so everything below a floor is old. Such entries count as
+ * absent at once and are dropped when their shard would otherwise grow.
  *
  * Not thread-safe; the store's thread. */
 

@@ -11,7 +11,7 @@ static const char *const tables[] = {"click", "conversion", "server_event"};
 enum { TABLES_COUNT = sizeof tables / sizeof tables[0] };
 
 struct table_ages {
-    sqlite3_stmt *from; /* the first row from a sequence on: seq, recorded_at_ms */
+    sqlite3_stmt *from;  /* the first row from a sequence on: seq, recorded_at_ms */
     int64_t first, last; /* sequences; last < first: empty */
 };
 
@@ -70,8 +70,8 @@ static enum err rebuild_ages(struct sqlite_store *store, int64_t now_ms)
         int64_t time_ms = now_ms - FLOOR_MARGIN_MS - mark * store->ages.interval_ms;
         uint64_t sequence = store->sequence_next;
         for (int i = 0; i < TABLES_COUNT; i++) {
-            uint64_t first = ages[i].last >= ages[i].first ? first_after(&ages[i], time_ms)
-                                                           : sequence;
+            uint64_t first =
+                ages[i].last >= ages[i].first ? first_after(&ages[i], time_ms) : sequence;
             if (first < sequence && first <= (uint64_t)ages[i].last) sequence = first;
         }
         ages_note(&store->ages, time_ms, sequence);
@@ -101,7 +101,8 @@ static enum err scan(struct sqlite_store *store, const char *sql, uint64_t floor
     return err;
 }
 
-static enum err count_click_of_bid(struct sqlite_store *store, struct span bid_id, uint64_t sequence)
+static enum err count_click_of_bid(struct sqlite_store *store, struct span bid_id,
+                                   uint64_t sequence)
 {
     uint8_t count;
     uint64_t value;

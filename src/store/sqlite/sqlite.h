@@ -101,8 +101,8 @@ enum dedup_layer { DEDUP_EXPLICIT, DEDUP_ORDER };
 
 struct index_key click_key(const struct uuid *id);
 struct index_key bid_key(const struct sqlite_store *store, struct span bid_id);
-struct index_key conversion_key(const struct sqlite_store *store, const struct conversion *conversion,
-                                enum dedup_layer layer);
+struct index_key conversion_key(const struct sqlite_store *store,
+                                const struct conversion *conversion, enum dedup_layer layer);
 struct index_key collect_key(const struct sqlite_store *store, const struct server_event *event);
 
 struct span conversion_key_text(const struct conversion *conversion, enum dedup_layer layer);
