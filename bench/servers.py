@@ -17,7 +17,7 @@ import urllib.parse
 # The store's file in a data directory, and how its events are counted. Read-only: the server is the
 # one writer.
 DATABASE = "adtally.db"
-CONVERSIONS_SQL = "SELECT count(*) FROM conversions"
+CONVERSIONS_SQL = "SELECT count(*) FROM conversion"
 
 READY_SECONDS_MAX = 120
 ADS_PER_MINT = 500

@@ -6,7 +6,8 @@ enum err {
     ERR_OK = 0,
     ERR_FULL,        /* no space left, or a bounded resource is exhausted: try again later */
     ERR_IO,          /* an I/O call failed; what was being written did not happen */
-    ERR_SYNC_FAILED, /* fsync failed: the page cache can no longer be trusted, the process must end */
+    ERR_SYNC_FAILED, /* fsync failed: the page cache can no longer be trusted, the process must end
+                      */
     ERR_BUSY,        /* somebody else holds it */
     ERR_NOT_FOUND,
     ERR_FOREIGN, /* it exists, but it is not ours or not of a version we read */

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Entries are made once and never moved or freed before the keyring: what keyring_find returns stays
- * valid while a request uses it. Only revoked_at_ms of an entry changes, under the lock. */
+/* Entries are made once and never moved or freed before the keyring: what keyring_find returns
+ * stays valid while a request uses it. Only revoked_at_ms of an entry changes, under the lock. */
 struct entry {
     struct api_key key;
     struct entry *next_in_bucket, *next;

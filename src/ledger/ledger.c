@@ -53,7 +53,8 @@ static void note_batch(struct ledger *ledger, enum err err, size_t count)
     ledger->stats.batches_failed += err != ERR_OK;
     store_stats(ledger->store, &ledger->stats.store);
     pthread_mutex_unlock(&ledger->mutex);
-    if (was_healthy && err) log_event(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
+    if (was_healthy && err)
+        log_event(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
     if (!was_healthy && !err) log_event(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
 }
 
@@ -116,7 +117,8 @@ static void *run(void *arg)
     }
 }
 
-enum err ledger_start(struct ledger **out, struct store *store, const struct ledger_options *options)
+enum err ledger_start(struct ledger **out, struct store *store,
+                      const struct ledger_options *options)
 {
     struct ledger *ledger = calloc(1, sizeof *ledger);
     enum err err = ERR_NO_MEMORY;

@@ -42,7 +42,8 @@ void ledger_stop(struct ledger *ledger);
 
 struct keyring *ledger_keyring(struct ledger *ledger);
 
-/* Hands an op over; it comes back through `port`. False: the queue is full, answer 503. Any thread. */
+/* Hands an op over; it comes back through `port`. False: the queue is full, answer 503. Any thread.
+ */
 bool ledger_submit(struct ledger *ledger, struct ledger_port *port, struct op *op);
 
 /* The ops that were answered since, linked by op->next. The port's owner. */

@@ -29,7 +29,8 @@ struct limiter *limiter_new(uint32_t rate_per_second, uint32_t keys_max)
     uint32_t sets = LOCKS;
     while (sets * WAYS < keys_max)
         sets *= 2;
-    struct limiter *limiter = calloc(1, sizeof *limiter + (size_t)sets * WAYS * sizeof(struct slot));
+    struct limiter *limiter =
+        calloc(1, sizeof *limiter + (size_t)sets * WAYS * sizeof(struct slot));
     if (!limiter) return NULL;
     limiter->interval_us = SECOND_US / (int64_t)rate_per_second;
     limiter->sets = sets;

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /* Requests per second by some key (an API key, a client address), shared by all threads: GCRA, one
- * second's worth at once, 16 bytes a key, in a bounded table whose oldest full allowance makes room.
- * Keys are hashed with a random seed, since strangers choose them. */
+ * second's worth at once, 16 bytes a key, in a bounded table whose oldest full allowance makes
+ * room. Keys are hashed with a random seed, since strangers choose them. */
 
 struct limiter;
 

@@ -34,9 +34,9 @@ struct token_key {
 /* What must stay secret and the same for the life of a data directory. Kept apart from the events,
  * which users are invited to read. */
 struct secrets {
-    uint8_t pepper[HASH_KEY_SIZE];         /* keys the hashes of API keys */
-    uint8_t receipt_key[RECEIPT_KEY_SIZE]; /* adtally-receipt */
-    uint8_t click_signing_key[32];         /* thrad_sig */
+    uint8_t pepper[HASH_KEY_SIZE];               /* keys the hashes of API keys */
+    uint8_t receipt_key[RECEIPT_KEY_SIZE];       /* adtally-receipt */
+    uint8_t click_signing_key[32];               /* thrad_sig */
     struct token_key token_keys[TOKEN_KEYS_MAX]; /* oldest first; the last one mints */
     uint32_t token_keys_count;
 };

@@ -41,8 +41,8 @@ struct op {
         struct click click;
         struct conversion conversion;
         struct server_event server_event;
-        struct api_key key;          /* OP_KEY_CREATE */
-        struct span key_id;          /* OP_KEY_REVOKE */
-        struct token_key token_key;  /* ROTATE: the new one, RETIRE: its kid */
+        struct api_key key;         /* OP_KEY_CREATE */
+        struct span key_id;         /* OP_KEY_REVOKE */
+        struct token_key token_key; /* ROTATE: the new one, RETIRE: its kid */
     };
 };

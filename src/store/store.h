@@ -20,8 +20,8 @@ struct store_options {
 
 void store_options_init(struct store_options *options); /* the contract's defaults */
 
-/* On failure `problem` (one sentence, no full stop) says what to do. ERR_BUSY: another process holds
- * the directory. Ready for use on return: recovered, synced, indexes rebuilt. */
+/* On failure `problem` (one sentence, no full stop) says what to do. ERR_BUSY: another process
+ * holds the directory. Ready for use on return: recovered, synced, indexes rebuilt. */
 enum { STORE_PROBLEM_MAX = 512 };
 enum err store_open(struct store **out, const struct store_options *options,
                     char problem[STORE_PROBLEM_MAX]);

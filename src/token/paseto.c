@@ -16,12 +16,33 @@ _Static_assert(PASETO_OVERHEAD == PASETO_NONCE_SIZE + MAC_SIZE, "what surrounds 
 
 #define HEADER SPAN("v4.local.")
 
+#define KEY_HEADER SPAN("k4.local.")
+
 /* What one token is encrypted and authenticated with: derived from the key and the token's nonce.
  */
 struct derived {
     uint8_t encryption[crypto_stream_xchacha20_KEYBYTES + NONCE2_SIZE]; /* key, then nonce */
     uint8_t authentication[32];
 };
+
+void paseto_key_write(struct writer *out, const struct paseto_key *key)
+{
+    writer_put(out, KEY_HEADER);
+    base64url_encode(out, key->bytes, sizeof key->bytes);
+}
+
+bool paseto_key_read(struct paseto_key *key, struct span text)
+{
+    if (text.len != PASETO_KEY_TEXT_LEN || !span_starts_with(text, KEY_HEADER)) return false;
+    struct paseto_key read;
+    struct writer out;
+    writer_init(&out, read.bytes, sizeof read.bytes);
+    bool strict =
+        base64url_decode(&out, (struct span){text.ptr + KEY_HEADER.len, text.len - KEY_HEADER.len});
+    if (strict) *key = read;
+    sodium_memzero(&read, sizeof read);
+    return strict;
+}
 
 static void derive_part(uint8_t *out, size_t size, struct span domain, const struct paseto_key *key,
                         const uint8_t *nonce)

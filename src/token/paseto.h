@@ -22,11 +22,18 @@ enum {
     PASETO_NONCE_SIZE = 32,
     PASETO_OVERHEAD = 64,    /* nonce and mac, bytes before encoding */
     PASETO_FOOTER_MAX = 512, /* bytes before encoding */
+    PASETO_KEY_TEXT_LEN = 52,
 };
 
 struct paseto_key {
     uint8_t bytes[PASETO_KEY_SIZE];
 };
+
+/* A key as text says what it is for: PASERK, "k4.local." and base64url of its bytes, which is what
+ * PASETO libraries of other languages take. Reading refuses everything else, keys of v4.public
+ * included: as bare bytes they could not be told apart, and a public key would mint. */
+void paseto_key_write(struct writer *out, const struct paseto_key *key);
+bool paseto_key_read(struct paseto_key *key, struct span text);
 
 /* Appends the token. Overflow shows in the writer; a footer past PASETO_FOOTER_MAX is one too.
  * `footer` and `assertion` may be empty. The message must not lie in out's free memory. */

@@ -427,8 +427,9 @@ static void damaged_database_is_refused(void **state)
     char problem[STORE_PROBLEM_MAX] = "";
     store_close(bench->store);
     bench->store = NULL;
-    write_file(bench->dir, "adtally.db", "this is no database, however long it may be; really not,"
-                                         " not even when it is longer than a header of 100 bytes");
+    write_file(bench->dir, "adtally.db",
+               "this is no database, however long it may be; really not,"
+               " not even when it is longer than a header of 100 bytes");
     assert_int_equal(store_open(&bench->store, &bench->options, problem), ERR_FOREIGN);
     assert_non_null(strstr(problem, "adtally.db"));
 }

@@ -14,8 +14,7 @@ static void raise_floors(struct sqlite_store *store, int64_t now_ms)
     store->clicks.floor = clicks;
     store->conversion_keys.floor = clicks; /* a conversion is younger than its click */
     store->clicks_of_bids.floor = ages_floor(&store->ages, now_ms - options->impression_ttl_ms);
-    store->collect_keys.floor =
-        ages_floor(&store->ages, now_ms - options->collect_dedup_window_ms);
+    store->collect_keys.floor = ages_floor(&store->ages, now_ms - options->collect_dedup_window_ms);
 }
 
 static enum err run_batch(struct sqlite_store *store, struct op *const ops[], size_t count)

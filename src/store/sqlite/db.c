@@ -51,7 +51,8 @@ enum err db_last_err(sqlite3 *db)
 static enum err open_with(sqlite3 **out, const char *path, int flags)
 {
     *out = NULL;
-    int code = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int code =
+        sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code != SQLITE_OK) {
         enum err err = *out ? db_last_err(*out) : ERR_NO_MEMORY;
         sqlite3_close(*out);
@@ -133,7 +134,8 @@ void db_bind_time(struct db_binder *binder, int64_t ms)
 
 void db_bind_blob(struct db_binder *binder, const void *bytes, size_t size)
 {
-    int code = sqlite3_bind_blob(binder->statement, binder->next++, bytes, (int)size, SQLITE_STATIC);
+    int code =
+        sqlite3_bind_blob(binder->statement, binder->next++, bytes, (int)size, SQLITE_STATIC);
     ASSERT(code == SQLITE_OK);
 }
 

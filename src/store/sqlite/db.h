@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A thin layer over one SQLite connection: spans in and out, and enum err for SQLite's result codes.
+/* A thin layer over one SQLite connection: spans in and out, and enum err for SQLite's result
+ * codes.
  *
  * Debian 12's SQLite has the WAL-reset corruption bug (fixed upstream in 3.51.3), which needs two
  * connections that write or checkpoint at once. So the store's one connection writes and

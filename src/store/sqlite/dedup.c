@@ -1,3 +1,4 @@
+#include "base/arena.h"
 #include "base/assert.h"
 #include "base/limits.h"
 #include "store/sqlite/sqlite.h"
@@ -51,8 +52,8 @@ struct span conversion_key_text(const struct conversion *conversion, enum dedup_
     return conversion->idempotency_key.ptr ? conversion->idempotency_key : conversion->event_id;
 }
 
-struct index_key conversion_key(const struct sqlite_store *store, const struct conversion *conversion,
-                                enum dedup_layer layer)
+struct index_key conversion_key(const struct sqlite_store *store,
+                                const struct conversion *conversion, enum dedup_layer layer)
 {
     struct key_bytes key = {.size = 0};
     key.bytes[key.size++] = (uint8_t)layer;
@@ -82,6 +83,25 @@ static enum err read_row(sqlite3_stmt *statement, uint64_t sequence)
     return code == SQLITE_DONE ? ERR_CORRUPT : db_last_err(sqlite3_db_handle(statement));
 }
 
+enum err dedup_read_conversion(struct sqlite_store *store, uint64_t sequence,
+                               struct conversion *out, char text[CONVERSION_KEYS_TEXT_MAX])
+{
+    sqlite3_stmt *row = store->statements[SQL_CONVERSION_KEYS_BY_SEQ];
+    struct arena arena = {.base = text, .cap = CONVERSION_KEYS_TEXT_MAX};
+    enum err err = read_row(row, sequence);
+    if (!err)
+        *out = (struct conversion){
+            .sender.partner_id = arena_copy(&arena, db_column_text(row, 0)),
+            .click_id = arena_copy(&arena, db_column_text(row, 1)),
+            .event_type = arena_copy(&arena, db_column_text(row, 2)),
+            .idempotency_key = arena_copy(&arena, db_column_text(row, 3)),
+            .event_id = arena_copy(&arena, db_column_text(row, 4)),
+            .order_id = arena_copy(&arena, db_column_text(row, 5)),
+        };
+    sqlite3_reset(row);
+    return err;
+}
+
 static bool conversion_row_has_key(sqlite3_stmt *row, const struct conversion *conversion,
                                    enum dedup_layer layer)
 {
@@ -108,14 +128,16 @@ enum err dedup_find_conversion(struct sqlite_store *store, const struct conversi
     uint64_t value = index_first(&store->conversion_keys, &key, &cursor);
     for (; value && !*sequence; value = index_next(&store->conversion_keys, &key, &cursor)) {
         enum err err = read_row(row, INDEX_SEQUENCE(value));
-        if (!err && conversion_row_has_key(row, conversion, layer)) *sequence = INDEX_SEQUENCE(value);
+        if (!err && conversion_row_has_key(row, conversion, layer))
+            *sequence = INDEX_SEQUENCE(value);
         sqlite3_reset(row);
         if (err) return err;
     }
     return ERR_OK;
 }
 
-static bool event_row_has_key(sqlite3_stmt *row, const struct server_event *event, int64_t oldest_ms)
+static bool event_row_has_key(sqlite3_stmt *row, const struct server_event *event,
+                              int64_t oldest_ms)
 {
     return sqlite3_column_int64(row, 0) > oldest_ms &&
            span_eq(db_column_text(row, 1), event->sender.partner_id) &&
@@ -188,10 +210,9 @@ void undo_all(struct sqlite_store *store)
 {
     while (store->undo_count > 0) {
         const struct undo_entry *entry = &store->undo[--store->undo_count];
-        bool undone = entry->old_value
-                          ? index_replace(entry->index, &entry->key, entry->new_value,
-                                          entry->old_value)
-                          : index_remove(entry->index, &entry->key, entry->new_value);
+        bool undone = entry->old_value ? index_replace(entry->index, &entry->key, entry->new_value,
+                                                       entry->old_value)
+                                       : index_remove(entry->index, &entry->key, entry->new_value);
         ASSERT(undone);
     }
 }

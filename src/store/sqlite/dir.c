@@ -53,8 +53,8 @@ static enum err open_directory(struct dir *dir, const char *path, bool create, c
  * before it made anything, and what an operator puts there beforehand. */
 static bool may_stand_in_new(const char *name)
 {
-    static const char *const names[] = {".", "..", "lock", "adtally.conf", "secrets.json",
-                                        "secrets.json.new", "lost+found"};
+    static const char *const names[] = {
+        ".", "..", "lock", "adtally.conf", "secrets.json", "secrets.json.new", "lost+found"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;
@@ -114,7 +114,8 @@ static enum err take_lock(struct dir *dir, const char *path, char *problem)
     }
     char pid[16];
     int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-    bool written = ftruncate(dir->lock_fd, 0) == 0 && pwrite(dir->lock_fd, pid, (size_t)len, 0) == len;
+    bool written =
+        ftruncate(dir->lock_fd, 0) == 0 && pwrite(dir->lock_fd, pid, (size_t)len, 0) == len;
     (void)written; /* the lock holds without the name, on a full disk too */
     return ERR_OK;
 }

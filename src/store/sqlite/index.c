@@ -91,13 +91,13 @@ static uint32_t count_live(const struct index *index, const struct index_shard *
     return live;
 }
 
-/* Moves what is live into fresh memory, larger only when what is live needs it. */
-static bool rehash(struct index *index, struct index_shard *shard)
+/* Moves what is live into fresh memory with room for `more`, larger only when that needs it. */
+static bool rehash(struct index *index, struct index_shard *shard, uint64_t more)
 {
     size_t entry_size = (index->words + 1) * sizeof(uint64_t);
     uint32_t slots = SLOTS_MIN;
-    uint32_t live = count_live(index, shard);
-    while ((uint64_t)slots * 3 < (uint64_t)live * 4 + 4)
+    uint64_t wanted = count_live(index, shard) + more;
+    while ((uint64_t)slots * 3 < wanted * 4)
         slots *= 2;
     uint64_t *entries = calloc(slots, entry_size);
     if (!entries) return false;
@@ -119,7 +119,7 @@ bool index_add(struct index *index, const struct index_key *key, uint64_t value)
     ASSERT(value != 0);
     struct index_shard *shard = &index->shards[shard_of(key)];
     bool is_full = (uint64_t)(shard->used + 1) * 8 > (uint64_t)shard->slots * 7;
-    if (is_full && !rehash(index, shard)) return false;
+    if (is_full && !rehash(index, shard, 1)) return false;
     uint64_t entry[3] = {key->word[0], key->word[1]};
     entry[index->words] = value;
     place(index, shard, entry);
@@ -180,6 +180,14 @@ bool index_replace(struct index *index, const struct index_key *key, uint64_t ol
     uint64_t *entry = find_exact(index, &index->shards[shard_of(key)], key, old_value, &slot);
     if (!entry) return false;
     *value_of(index, entry) = new_value;
+    return true;
+}
+
+bool index_reserve(struct index *index, uint64_t count)
+{
+    uint64_t per_shard = count / INDEX_SHARDS + 1;
+    for (size_t i = 0; i < INDEX_SHARDS; i++)
+        if (!rehash(index, &index->shards[i], per_shard)) return false;
     return true;
 }
 

@@ -13,8 +13,8 @@
  * more than 1/INDEX_SHARDS of the table to be moved. Within a shard: open addressing, linear
  * probing, deletion by shifting back, at most 7/8 full. An entry is (words + 1) * 8 bytes.
  *
- * Expiry: sequences grow with time, so everything below a floor is old. Such entries count as absent
- * at once and are dropped when their shard would otherwise grow.
+ * Expiry: sequences grow with time, so everything below a floor is old. Such entries count as
+ * absent at once and are dropped when their shard would otherwise grow.
  *
  * Not thread-safe; the store's thread. */
 
@@ -62,6 +62,9 @@ bool index_add(struct index *index, const struct index_key *key, uint64_t value)
 bool index_remove(struct index *index, const struct index_key *key, uint64_t value);
 bool index_replace(struct index *index, const struct index_key *key, uint64_t old_value,
                    uint64_t new_value);
+
+/* Makes room for `count` more entries at once. False: out of memory, nothing is lost. */
+bool index_reserve(struct index *index, uint64_t count);
 
 /* Asks the memory for the place of a key that is about to be added or looked up. */
 void index_prefetch(const struct index *index, const struct index_key *key);

@@ -11,7 +11,7 @@ static const char *const tables[] = {"click", "conversion", "server_event"};
 enum { TABLES_COUNT = sizeof tables / sizeof tables[0] };
 
 struct table_ages {
-    sqlite3_stmt *from; /* the first row from a sequence on: seq, recorded_at_ms */
+    sqlite3_stmt *from;  /* the first row from a sequence on: seq, recorded_at_ms */
     int64_t first, last; /* sequences; last < first: empty */
 };
 
@@ -70,8 +70,8 @@ static enum err rebuild_ages(struct sqlite_store *store, int64_t now_ms)
         int64_t time_ms = now_ms - FLOOR_MARGIN_MS - mark * store->ages.interval_ms;
         uint64_t sequence = store->sequence_next;
         for (int i = 0; i < TABLES_COUNT; i++) {
-            uint64_t first = ages[i].last >= ages[i].first ? first_after(&ages[i], time_ms)
-                                                           : sequence;
+            uint64_t first =
+                ages[i].last >= ages[i].first ? first_after(&ages[i], time_ms) : sequence;
             if (first < sequence && first <= (uint64_t)ages[i].last) sequence = first;
         }
         ages_note(&store->ages, time_ms, sequence);
@@ -82,8 +82,10 @@ static enum err rebuild_ages(struct sqlite_store *store, int64_t now_ms)
 }
 
 /* Steps through a query from the floor on, a row at a time. */
-static enum err scan(struct sqlite_store *store, const char *sql, uint64_t floor,
-                     enum err (*on_row)(struct sqlite_store *store, sqlite3_stmt *row))
+typedef enum err on_row_fn(struct sqlite_store *store, sqlite3_stmt *row, void *arg);
+
+static enum err scan(struct sqlite_store *store, const char *sql, uint64_t floor, on_row_fn *on_row,
+                     void *arg)
 {
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row, sql);
@@ -91,7 +93,7 @@ static enum err scan(struct sqlite_store *store, const char *sql, uint64_t floor
     sqlite3_bind_int64(row, 1, (int64_t)floor);
     int code;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        err = on_row(store, row);
+        err = on_row(store, row, arg);
         store->rebuilt_count++;
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
@@ -99,7 +101,8 @@ static enum err scan(struct sqlite_store *store, const char *sql, uint64_t floor
     return err;
 }
 
-static enum err count_click_of_bid(struct sqlite_store *store, struct span bid_id, uint64_t sequence)
+static enum err count_click_of_bid(struct sqlite_store *store, struct span bid_id,
+                                   uint64_t sequence)
 {
     uint8_t count;
     uint64_t value;
@@ -112,7 +115,7 @@ static enum err count_click_of_bid(struct sqlite_store *store, struct span bid_i
     return done ? ERR_OK : ERR_NO_MEMORY;
 }
 
-static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row)
+static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
 {
     struct uuid id;
     uint64_t sequence = (uint64_t)sqlite3_column_int64(row, 0);
@@ -125,30 +128,71 @@ static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row)
     return bid_id.ptr ? count_click_of_bid(store, bid_id, sequence) : ERR_OK;
 }
 
+/* Keys on their way into the index: memory is asked for their place as soon as they are known and
+ * touched PENDING_MAX keys later, when it has come. */
+enum { PENDING_MAX = 32 };
+struct pending {
+    struct key_at {
+        struct index_key key;
+        uint64_t sequence;
+        enum dedup_layer layer;
+    } keys[PENDING_MAX];
+    size_t next, count;
+};
+
 /* An entry with this fingerprint is there already: a collision, or the same order id again. The
  * rows decide, as they do while serving. */
-static enum err add_contested(struct sqlite_store *store, const struct conversion *conversion,
-                              enum dedup_layer layer, const struct index_key *key, uint64_t value)
+static enum err is_contested(struct sqlite_store *store, const struct key_at *at, bool *is_taken)
 {
-    uint64_t holder;
-    enum err err = dedup_find_conversion(store, conversion, layer, &holder);
-    if (err || holder) return err;
-    return index_add(&store->conversion_keys, key, value) ? ERR_OK : ERR_NO_MEMORY;
+    struct conversion conversion;
+    char text[CONVERSION_KEYS_TEXT_MAX];
+    uint64_t holder = 0;
+    enum err err = dedup_read_conversion(store, at->sequence, &conversion, text);
+    if (!err) err = dedup_find_conversion(store, &conversion, at->layer, &holder);
+    *is_taken = holder != 0;
+    return err;
 }
 
-static enum err add_conversion_key(struct sqlite_store *store, const struct conversion *conversion,
-                                   enum dedup_layer layer, uint64_t sequence)
+static enum err add_pending(struct sqlite_store *store, const struct key_at *at)
 {
-    if (!conversion_key_text(conversion, layer).ptr) return ERR_OK;
-    struct index_key key = conversion_key(store, conversion, layer);
     struct index_cursor cursor;
-    uint64_t value = INDEX_VALUE(sequence, layer);
-    if (index_first(&store->conversion_keys, &key, &cursor))
-        return add_contested(store, conversion, layer, &key, value);
-    return index_add(&store->conversion_keys, &key, value) ? ERR_OK : ERR_NO_MEMORY;
+    bool is_taken = false;
+    if (index_first(&store->conversion_keys, &at->key, &cursor)) {
+        enum err err = is_contested(store, at, &is_taken);
+        if (err || is_taken) return err;
+    }
+    uint64_t value = INDEX_VALUE(at->sequence, at->layer);
+    return index_add(&store->conversion_keys, &at->key, value) ? ERR_OK : ERR_NO_MEMORY;
 }
 
-static enum err on_conversion_row(struct sqlite_store *store, sqlite3_stmt *row)
+static enum err push_pending(struct sqlite_store *store, struct pending *pending,
+                             const struct conversion *conversion, enum dedup_layer layer,
+                             uint64_t sequence)
+{
+    enum err err = ERR_OK;
+    if (!conversion_key_text(conversion, layer).ptr) return ERR_OK;
+    struct key_at *slot = &pending->keys[pending->next];
+    if (pending->count == PENDING_MAX)
+        err = add_pending(store, slot);
+    else
+        pending->count++;
+    *slot = (struct key_at){conversion_key(store, conversion, layer), sequence, layer};
+    index_prefetch(&store->conversion_keys, &slot->key);
+    pending->next = (pending->next + 1) % PENDING_MAX;
+    return err;
+}
+
+static enum err flush_pending(struct sqlite_store *store, struct pending *pending)
+{
+    enum err err = ERR_OK;
+    size_t first = (pending->next + PENDING_MAX - pending->count) % PENDING_MAX;
+    for (size_t i = 0; i < pending->count && !err; i++)
+        err = add_pending(store, &pending->keys[(first + i) % PENDING_MAX]);
+    pending->count = 0;
+    return err;
+}
+
+static enum err on_conversion_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
 {
     uint64_t sequence = (uint64_t)sqlite3_column_int64(row, 0);
     struct conversion conversion = {
@@ -159,12 +203,24 @@ static enum err on_conversion_row(struct sqlite_store *store, sqlite3_stmt *row)
         .event_id = db_column_text(row, 5),
         .order_id = db_column_text(row, 6),
     };
-    enum err err = add_conversion_key(store, &conversion, DEDUP_EXPLICIT, sequence);
-    if (!err) err = add_conversion_key(store, &conversion, DEDUP_ORDER, sequence);
+    enum err err = push_pending(store, arg, &conversion, DEDUP_EXPLICIT, sequence);
+    if (!err) err = push_pending(store, arg, &conversion, DEDUP_ORDER, sequence);
     return err;
 }
 
-static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *row)
+static enum err scan_conversions(struct sqlite_store *store, uint64_t floor)
+{
+    struct pending pending = {.count = 0};
+    uint64_t sequences = store->sequence_next - (floor ? floor : 1); /* at most so many rows */
+    if (!index_reserve(&store->conversion_keys, sequences)) return ERR_NO_MEMORY;
+    enum err err = scan(store,
+                        "SELECT seq, partner_id, click_id, event_type, idempotency_key, event_id,"
+                        " order_id FROM conversion WHERE seq >= ? ORDER BY seq",
+                        floor, on_conversion_row, &pending);
+    return err ? err : flush_pending(store, &pending);
+}
+
+static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
 {
     struct server_event event = {
         .sender.partner_id = db_column_text(row, 1),
@@ -188,17 +244,13 @@ enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms)
         err = scan(store,
                    "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL FROM click"
                    " WHERE seq >= ? ORDER BY seq",
-                   clicks, on_click_row);
-    if (!err)
-        err = scan(store,
-                   "SELECT seq, partner_id, click_id, event_type, idempotency_key, event_id,"
-                   " order_id FROM conversion WHERE seq >= ? ORDER BY seq",
-                   clicks, on_conversion_row);
+                   clicks, on_click_row, NULL);
+    if (!err) err = scan_conversions(store, clicks);
     if (!err)
         err = scan(store,
                    "SELECT seq, partner_id, tag_id, event_id FROM server_event"
                    " WHERE seq >= ? AND event_id IS NOT NULL ORDER BY seq",
-                   events, on_server_event_row);
+                   events, on_server_event_row, NULL);
     store->rebuild_ms = clock_mono_ms() - started_ms;
     return err;
 }

@@ -41,8 +41,8 @@ static enum err insert_click(struct sqlite_store *store, const struct op *op, ui
     return db_run(row.statement);
 }
 
-static enum err index_click(struct sqlite_store *store, const struct click *click, uint64_t sequence,
-                            uint8_t count, uint64_t count_value)
+static enum err index_click(struct sqlite_store *store, const struct click *click,
+                            uint64_t sequence, uint8_t count, uint64_t count_value)
 {
     uint8_t tag = (uint8_t)((click->bid_id.ptr ? CLICK_HAS_BID : 0) |
                             (click->advertiser_id.ptr ? CLICK_HAS_ADVERTISER : 0));
@@ -58,7 +58,8 @@ static enum err index_click(struct sqlite_store *store, const struct click *clic
 
 static enum err record_click(struct sqlite_store *store, struct op *op)
 {
-    _Static_assert(LIMIT_CLICKS_PER_BID_COUNT < 1 << INDEX_TAG_BITS, "the count is kept in the tag");
+    _Static_assert(LIMIT_CLICKS_PER_BID_COUNT < 1 << INDEX_TAG_BITS,
+                   "the count is kept in the tag");
     uint8_t count = 0;
     uint64_t count_value = 0;
     enum err err = ERR_OK;
@@ -99,8 +100,8 @@ static enum err find_click(struct sqlite_store *store, const struct op *op, uint
     return err;
 }
 
-static enum err insert_conversion(struct sqlite_store *store, const struct op *op, uint64_t sequence,
-                                  uint64_t click_sequence)
+static enum err insert_conversion(struct sqlite_store *store, const struct op *op,
+                                  uint64_t sequence, uint64_t click_sequence)
 {
     const struct conversion *conversion = &op->conversion;
     struct db_binder row = {store->statements[SQL_INSERT_CONVERSION], 1};

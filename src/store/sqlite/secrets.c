@@ -2,9 +2,9 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "token/base64url.h"
 #include "json/json.h"
 #include "json/write.h"
-#include "token/base64url.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,7 +111,8 @@ static bool read_bytes(const struct json_doc *doc, uint32_t object, struct span 
                        size_t size)
 {
     uint32_t value = json_member(doc, object, name);
-    if (!value || doc->tokens[value].type != JSON_STRING || doc->tokens[value].escaped) return false;
+    if (!value || doc->tokens[value].type != JSON_STRING || doc->tokens[value].escaped)
+        return false;
     struct span text = {doc->text.ptr + doc->tokens[value].start, doc->tokens[value].len};
     struct writer out;
     writer_init(&out, bytes, size);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/limits.h"
 #include "store/engine.h"
 #include "store/sqlite/db.h"
 #include "store/sqlite/dir.h"
@@ -100,11 +101,16 @@ enum dedup_layer { DEDUP_EXPLICIT, DEDUP_ORDER };
 
 struct index_key click_key(const struct uuid *id);
 struct index_key bid_key(const struct sqlite_store *store, struct span bid_id);
-struct index_key conversion_key(const struct sqlite_store *store, const struct conversion *conversion,
-                                enum dedup_layer layer);
+struct index_key conversion_key(const struct sqlite_store *store,
+                                const struct conversion *conversion, enum dedup_layer layer);
 struct index_key collect_key(const struct sqlite_store *store, const struct server_event *event);
 
 struct span conversion_key_text(const struct conversion *conversion, enum dedup_layer layer);
+
+/* The index keys of a row that stands, copied out of it; spans point into `text`. */
+enum { CONVERSION_KEYS_TEXT_MAX = 6 * LIMIT_ID };
+enum err dedup_read_conversion(struct sqlite_store *store, uint64_t sequence,
+                               struct conversion *out, char text[CONVERSION_KEYS_TEXT_MAX]);
 
 /* The conversion that already has this key, 0 when none has, into *sequence. */
 enum err dedup_find_conversion(struct sqlite_store *store, const struct conversion *conversion,

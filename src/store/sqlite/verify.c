@@ -28,7 +28,8 @@ static const struct promise promises[] = {
      " NOT NULL GROUP BY partner_id, click_id, event_type, coalesce(idempotency_key, event_id)"
      " HAVING count(*) > 1)"},
     {"conversions without Idempotency-Key counted twice for one order",
-     "SELECT count(*) FROM (SELECT seq, idempotency_key, row_number() OVER (PARTITION BY partner_id,"
+     "SELECT count(*) FROM (SELECT seq, idempotency_key, row_number() OVER (PARTITION BY "
+     "partner_id,"
      " click_id, event_type, order_id ORDER BY seq) AS nth FROM conversion WHERE order_id IS NOT"
      " NULL) WHERE nth > 1 AND idempotency_key IS NULL"},
     {"server events counted twice within the dedup window",
@@ -67,8 +68,9 @@ static enum err check_amounts(sqlite3 *db, struct writer *report, uint64_t *find
     sqlite3_stmt *row = NULL;
     int64_t wrong = 0;
     int code = SQLITE_DONE;
-    enum err err = db_prepare(db, &row, "SELECT conversion_value, value_units, value_nanos FROM"
-                                        " conversion");
+    enum err err = db_prepare(db, &row,
+                              "SELECT conversion_value, value_units, value_nanos FROM"
+                              " conversion");
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
         struct amount amount;
         bool same = amount_parse(&amount, db_column_text(row, 0)) &&

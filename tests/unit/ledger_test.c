@@ -1,0 +1,238 @@
+#include "unit.h"
+
+#include "base/clock.h"
+#include "ledger/ledger.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Threads, the queue between them and the order of commit and answer; what a batch decides is the
+ * store suite's. */
+
+enum { THREADS = 8, OPS = 2000 };
+
+struct bench {
+    char dir[64];
+    struct ledger *ledger;
+};
+
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
+{
+    return remove(path);
+}
+
+static void start(struct bench *bench, uint32_t queue_cap)
+{
+    struct store *store;
+    struct store_options options;
+    char problem[STORE_PROBLEM_MAX];
+    store_options_init(&options);
+    options.dir = bench->dir;
+    options.create = true;
+    assert_int_equal(store_open(&store, &options, problem), ERR_OK);
+    struct ledger_options ledger_options = {.queue_cap = queue_cap};
+    assert_int_equal(ledger_start(&bench->ledger, store, &ledger_options), ERR_OK);
+}
+
+static int set_up(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    strcpy(bench->dir, "/tmp/adtally-ledger-XXXXXX");
+    assert_non_null(mkdtemp(bench->dir));
+    start(bench, 65536);
+    *state = bench;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *bench = *state;
+    if (bench->ledger) ledger_stop(bench->ledger);
+    nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    free(bench);
+    return 0;
+}
+
+static struct op event_op(struct span event_id)
+{
+    return (struct op){
+        .kind = OP_SERVER_EVENT,
+        .received_at_ms = clock_wall_ms(),
+        .server_event = {.sender = {.partner_id = SPAN("p"),
+                                    .api_key_id = SPAN("k"),
+                                    .api_key_label = SPAN("l")},
+                         .event_name = SPAN("e"),
+                         .tag_id = SPAN("t"),
+                         .event_id = event_id,
+                         .channel = SPAN("server"),
+                         .params = SPAN("{}")},
+    };
+}
+
+struct racer {
+    pthread_t thread;
+    struct ledger *ledger;
+    uint8_t recorded[OPS];
+    uint64_t sequence[OPS];
+};
+
+static void *race(void *arg)
+{
+    struct racer *racer = arg;
+    for (int i = 0; i < OPS; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "e%d", i);
+        struct op op = event_op(span_of(id));
+        ledger_call(racer->ledger, &op);
+        racer->recorded[i] = op.outcome == OUTCOME_RECORDED;
+        racer->sequence[i] = op.sequence;
+    }
+    return NULL;
+}
+
+static void racing_copies_have_one_winner_and_one_sequence(void **state)
+{
+    struct bench *bench = *state;
+    static struct racer racers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        racers[i].ledger = bench->ledger;
+        assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(racers[i].thread, NULL);
+    for (int i = 0; i < OPS; i++) {
+        int winners = 0;
+        for (int t = 0; t < THREADS; t++) {
+            winners += racers[t].recorded[i];
+            assert_int_equal(racers[t].sequence[i], racers[0].sequence[i]);
+        }
+        assert_int_equal(winners, 1);
+    }
+}
+
+static void count_wake(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void stop_answers_everything_that_was_submitted(void **state)
+{
+    struct bench *bench = *state;
+    static struct op ops[OPS];
+    struct ledger_port port;
+    int wakes = 0, answered = 0;
+    ledger_port_init(&port, count_wake, &wakes);
+    for (int i = 0; i < OPS; i++) {
+        ops[i] = event_op(SPAN_NONE);
+        assert_true(ledger_submit(bench->ledger, &port, &ops[i]));
+    }
+    ledger_stop(bench->ledger);
+    bench->ledger = NULL;
+    for (struct op *op = ledger_take_answered(&port); op; op = op->next, answered++)
+        assert_int_equal(op->outcome, OUTCOME_RECORDED);
+    assert_int_equal(answered, OPS);
+    assert_true(wakes >= 1);
+    ledger_port_fini(&port);
+}
+
+static void full_queue_refuses_and_says_so(void **state)
+{
+    struct queue queue;
+    struct op ops[3];
+    bool was_empty;
+    queue_init(&queue, 2);
+    assert_true(queue_try_push(&queue, &ops[0], &was_empty));
+    assert_true(was_empty);
+    assert_true(queue_try_push(&queue, &ops[1], &was_empty));
+    assert_false(was_empty);
+    assert_false(queue_try_push(&queue, &ops[2], &was_empty));
+    assert_ptr_equal(queue_pop_all(&queue, 1), &ops[0]);
+    assert_null(ops[0].next);
+    assert_true(queue_try_push(&queue, &ops[2], &was_empty));
+    assert_ptr_equal(queue_wait_all(&queue, 10, -1), &ops[1]);
+    assert_ptr_equal(ops[1].next, &ops[2]);
+    assert_null(queue_wait_all(&queue, 10, 5));
+    queue_close(&queue);
+    assert_null(queue_wait_all(&queue, 10, -1));
+    assert_false(queue_try_push(&queue, &ops[0], &was_empty));
+    queue_fini(&queue);
+}
+
+static struct op key_op(struct ledger *ledger, struct span id, struct span secret)
+{
+    struct op op = {.kind = OP_KEY_CREATE,
+                    .received_at_ms = clock_wall_ms(),
+                    .key = {.id = id,
+                            .cls = APIKEY_PARTNER,
+                            .label = SPAN("l"),
+                            .partner_id = SPAN("p"),
+                            .created_at_ms = 1}};
+    hash_secret(op.key.hash, keyring_pepper(ledger_keyring(ledger)), secret);
+    return op;
+}
+
+static void keys_hold_from_the_answer_on(void **state)
+{
+    struct bench *bench = *state;
+    struct keyring *keyring = ledger_keyring(bench->ledger);
+    struct span secret = SPAN("a-secret-of-some-length");
+    int64_t now_ms = clock_wall_ms();
+    struct op create = key_op(bench->ledger, SPAN("abcdefghijkl"), secret);
+    assert_null(keyring_find(keyring, secret, APIKEY_PARTNER, now_ms));
+    ledger_call(bench->ledger, &create);
+    assert_int_equal(create.outcome, OUTCOME_RECORDED);
+    const struct api_key *key = keyring_find(keyring, secret, APIKEY_PARTNER, now_ms);
+    assert_non_null(key);
+    assert_true(span_eq(key->id, SPAN("abcdefghijkl")));
+    assert_null(keyring_find(keyring, secret, APIKEY_ADSERVER, now_ms));
+    assert_null(keyring_find(keyring, SPAN("a-secret-of-some-lengtH"), APIKEY_PARTNER, now_ms));
+    struct op revoke = {.kind = OP_KEY_REVOKE, .received_at_ms = now_ms, .key_id = create.key.id};
+    ledger_call(bench->ledger, &revoke);
+    assert_null(keyring_find(keyring, secret, APIKEY_PARTNER, now_ms));
+}
+
+static void expired_keys_are_no_keys(void **state)
+{
+    struct bench *bench = *state;
+    struct keyring *keyring = ledger_keyring(bench->ledger);
+    struct op create = key_op(bench->ledger, SPAN("abcdefghijkl"), SPAN("secret-secret-secret"));
+    create.key.expires_at_ms = 5000;
+    ledger_call(bench->ledger, &create);
+    assert_non_null(keyring_find(keyring, SPAN("secret-secret-secret"), APIKEY_PARTNER, 4999));
+    assert_null(keyring_find(keyring, SPAN("secret-secret-secret"), APIKEY_PARTNER, 5000));
+}
+
+static void rotated_token_key_mints_and_the_old_one_still_reads(void **state)
+{
+    struct bench *bench = *state;
+    struct keyring *keyring = ledger_keyring(bench->ledger);
+    struct token_key old, minting, found;
+    keyring_minting_key(keyring, &old);
+    struct op rotate = {.kind = OP_TOKEN_KEY_ROTATE, .token_key = {.kid = "k2345678"}};
+    ledger_call(bench->ledger, &rotate);
+    keyring_minting_key(keyring, &minting);
+    assert_memory_equal(minting.kid, "k2345678", TOKEN_KID_LEN);
+    struct span old_kid = {old.kid, TOKEN_KID_LEN};
+    assert_true(keyring_token_key(keyring, old_kid, &found));
+    struct op retire = {.kind = OP_TOKEN_KEY_RETIRE, .token_key = old};
+    ledger_call(bench->ledger, &retire);
+    assert_false(keyring_token_key(keyring, old_kid, &found));
+}
+
+#define LEDGER_CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LEDGER_CASE(racing_copies_have_one_winner_and_one_sequence),
+        LEDGER_CASE(stop_answers_everything_that_was_submitted),
+        LEDGER_CASE(full_queue_refuses_and_says_so),
+        LEDGER_CASE(keys_hold_from_the_answer_on),
+        LEDGER_CASE(expired_keys_are_no_keys),
+        LEDGER_CASE(rotated_token_key_mints_and_the_old_one_still_reads),
+    };
+    hash_start();
+    return UNIT_RUN(tests);
+}

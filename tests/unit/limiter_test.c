@@ -1,0 +1,72 @@
+#include "unit.h"
+
+#include "ledger/limiter.h"
+
+static const int64_t SECOND_US = 1000000;
+
+static void second_worth_passes_at_once_and_then_one_per_interval(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(5, 1000);
+    int64_t now_us = 77 * SECOND_US;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(limiter_take(limiter, SPAN("key"), now_us), 0);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), now_us), 200);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), now_us + 199000), 1);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), now_us + 200000), 0);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), now_us + 200000), 200);
+    limiter_free(limiter);
+}
+
+static void refused_requests_cost_nothing(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(1, 1000);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), SECOND_US), 0);
+    for (int i = 0; i < 1000; i++)
+        assert_int_not_equal(limiter_take(limiter, SPAN("key"), SECOND_US + i), 0);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), 2 * SECOND_US), 0);
+    limiter_free(limiter);
+}
+
+static void steady_rate_is_never_refused(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(10, 1000);
+    for (int i = 0; i < 10000; i++)
+        assert_int_equal(limiter_take(limiter, SPAN("key"), SECOND_US + i * SECOND_US / 10), 0);
+    limiter_free(limiter);
+}
+
+static void keys_do_not_touch_each_other(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(1, 1000);
+    assert_int_equal(limiter_take(limiter, SPAN("a"), SECOND_US), 0);
+    assert_int_equal(limiter_take(limiter, SPAN("b"), SECOND_US), 0);
+    assert_int_not_equal(limiter_take(limiter, SPAN("a"), SECOND_US), 0);
+    limiter_free(limiter);
+}
+
+static void flood_of_keys_stays_in_bounded_memory(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(1, 64);
+    for (uint32_t i = 0; i < 100000; i++) {
+        struct span key = {(const char *)&i, sizeof i};
+        limiter_take(limiter, key, SECOND_US + i);
+    }
+    limiter_free(limiter);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(second_worth_passes_at_once_and_then_one_per_interval),
+        cmocka_unit_test(refused_requests_cost_nothing),
+        cmocka_unit_test(steady_rate_is_never_refused),
+        cmocka_unit_test(keys_do_not_touch_each_other),
+        cmocka_unit_test(flood_of_keys_stays_in_bounded_memory),
+    };
+    return UNIT_RUN(tests);
+}
