@@ -47,11 +47,10 @@ enum idempotency idempotency_parse(struct span *key, struct span value, struct a
 
 void idempotency_problem(struct problems *problems, enum idempotency found)
 {
-    struct problem problem = {
-        .type = PROBLEM_VALUE,
-        .place = {.part = SPAN("header"), .name = SPAN("idempotency-key")},
-        .msg = "Input should be one header of visible ASCII characters",
-        .bytes_max = LIMIT_IDEMPOTENCY_KEY};
+    struct problem problem = {.type = PROBLEM_VALUE,
+                              .place = {.part = SPAN("header"), .name = SPAN("idempotency-key")},
+                              .msg = "Input should be one header of visible ASCII characters",
+                              .bytes_max = LIMIT_IDEMPOTENCY_KEY};
     if (found == IDEMPOTENCY_TOO_LONG) {
         problem.type = PROBLEM_TOO_LONG;
         problem.msg = NULL;
