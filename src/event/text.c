@@ -171,7 +171,7 @@ static bool is_host(struct span host)
 static bool take_host(struct authority *authority)
 {
     struct span *host = &authority->host;
-    if (host->len > 1 && host->ptr[host->len - 1] == '.') host->len--;
+    if (host->len > 1 && host->ptr[0] != '[' && host->ptr[host->len - 1] == '.') host->len--;
     return is_host(*host) && is_port(authority->port);
 }
 
