@@ -104,6 +104,7 @@ static const struct url_row {
     {"url: user info without host", "https://user@/", NULL, false},
     {"url: user info and port", "https://u:p@example.com:81/", "example.com", false},
     {"url: brackets in user info", "https://[::1]@example.com/", "example.com", false},
+    {"url: open bracket in user info", "https://[@example.com:80/", "example.com", false},
     {"url: at sign in the path", "https://example.com/@user", "example.com", true},
     {"url: at sign in the query", "https://example.com?q=a@b.example", "example.com", true},
     {"url: at sign in the fragment", "https://example.com#@b.example", "example.com", true},
