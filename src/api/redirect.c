@@ -101,21 +101,9 @@ static void fill(struct click *click, struct api_request *request, const struct 
     *click = (struct click){
         .id = uuid_make_v7(request->now_ms, random),
         .expires_at_ms = request->now_ms + request->loop->api->options.click_ttl_ms,
-        .bid_id = claims->bid,
-        .publisher_id = claims->pub,
-        .campaign_id = claims->cam,
-        .product_id = claims->prd,
-        .creative_id = claims->crt,
-        .advertiser_id = claims->adv,
-        .user_id = claims->usr,
-        .session_id = claims->ses,
-        .placement = claims->plc,
-        .price = claims->prc,
-        .currency = claims->cur,
-        .pricing = claims->mod,
+        .ad = ad_token_facts(claims),
+        .visitor = visitor_of(request),
         .landing_url = claims->url,
-        .client_address = client_address(request),
-        .user_agent = user_agent(request->http),
         .route = landing->route,
     };
 }
@@ -148,7 +136,7 @@ static void sign(struct writer *out, const struct api_request *request, struct s
     writer_char(&message, '.');
     writer_put(&message, exp);
     writer_char(&message, '.');
-    writer_put(&message, request->op.click.bid_id);
+    writer_put(&message, request->op.click.ad.bid_id);
     uint8_t signature[HASH_HMAC_SIZE];
     hash_hmac_sha256(signature, keyring_click_signing_key(request->loop->api->keyring),
                      writer_text(&message));
@@ -171,7 +159,7 @@ static void answer_recorded(struct api_request *request, const struct landing *l
         sign(&signature, request, pairs[0].value, writer_text(&exp));
         pairs[1].value = writer_text(&exp);
         pairs[2].value = writer_text(&signature);
-        pairs[3].value = click->bid_id;
+        pairs[3].value = click->ad.bid_id;
     }
     answer_landing(request, click->landing_url, pairs, landing->pairs_count);
 }

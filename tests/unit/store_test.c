@@ -80,8 +80,7 @@ static struct op click_op(int64_t at_ms, struct span bid)
         .kind = OP_CLICK,
         .received_at_ms = at_ms,
         .click = {.id = uuid_make_v7(at_ms, random),
-                  .bid_id = bid,
-                  .publisher_id = SPAN("pub"),
+                  .ad = {.bid_id = bid, .publisher_id = SPAN("pub")},
                   .landing_url = SPAN("https://shop.example/"),
                   .route = SPAN("redirect"),
                   .expires_at_ms = at_ms + 90 * DAY_MS},
@@ -97,7 +96,7 @@ static void record_click(struct bench *bench, struct clicked *clicked, int64_t a
                          struct span bid, struct span advertiser)
 {
     struct op op = click_op(at_ms, bid);
-    op.click.advertiser_id = advertiser;
+    op.click.ad.advertiser_id = advertiser;
     assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
     uuid_write(clicked->text, &op.click.id);
     clicked->id = (struct span){clicked->text, UUID_TEXT_LEN};
