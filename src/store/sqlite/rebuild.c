@@ -128,98 +128,6 @@ static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row, void
     return bid_id.ptr ? count_click_of_bid(store, bid_id, sequence) : ERR_OK;
 }
 
-/* Keys on their way into the index: memory is asked for their place as soon as they are known and
- * touched PENDING_MAX keys later, when it has come. */
-enum { PENDING_MAX = 32 };
-struct pending {
-    struct key_at {
-        struct index_key key;
-        uint64_t sequence;
-        enum dedup_layer layer;
-    } keys[PENDING_MAX];
-    size_t next, count;
-};
-
-/* An entry with this fingerprint is there already: a collision, or the same order id again. The
- * rows decide, as they do while serving. */
-static enum err is_contested(struct sqlite_store *store, const struct key_at *at, bool *is_taken)
-{
-    struct conversion conversion;
-    char text[CONVERSION_KEYS_TEXT_MAX];
-    uint64_t holder = 0;
-    enum err err = dedup_read_conversion(store, at->sequence, &conversion, text);
-    if (!err) err = dedup_find_conversion(store, &conversion, at->layer, &holder);
-    *is_taken = holder != 0;
-    return err;
-}
-
-static enum err add_pending(struct sqlite_store *store, const struct key_at *at)
-{
-    struct index_cursor cursor;
-    bool is_taken = false;
-    if (index_first(&store->conversion_keys, &at->key, &cursor)) {
-        enum err err = is_contested(store, at, &is_taken);
-        if (err || is_taken) return err;
-    }
-    uint64_t value = INDEX_VALUE(at->sequence, at->layer);
-    return index_add(&store->conversion_keys, &at->key, value) ? ERR_OK : ERR_NO_MEMORY;
-}
-
-static enum err push_pending(struct sqlite_store *store, struct pending *pending,
-                             const struct conversion *conversion, enum dedup_layer layer,
-                             uint64_t sequence)
-{
-    enum err err = ERR_OK;
-    if (!conversion_key_text(conversion, layer).ptr) return ERR_OK;
-    struct key_at *slot = &pending->keys[pending->next];
-    if (pending->count == PENDING_MAX)
-        err = add_pending(store, slot);
-    else
-        pending->count++;
-    *slot = (struct key_at){conversion_key(store, conversion, layer), sequence, layer};
-    index_prefetch(&store->conversion_keys, &slot->key);
-    pending->next = (pending->next + 1) % PENDING_MAX;
-    return err;
-}
-
-static enum err flush_pending(struct sqlite_store *store, struct pending *pending)
-{
-    enum err err = ERR_OK;
-    size_t first = (pending->next + PENDING_MAX - pending->count) % PENDING_MAX;
-    for (size_t i = 0; i < pending->count && !err; i++)
-        err = add_pending(store, &pending->keys[(first + i) % PENDING_MAX]);
-    pending->count = 0;
-    return err;
-}
-
-static enum err on_conversion_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
-{
-    uint64_t sequence = (uint64_t)sqlite3_column_int64(row, 0);
-    struct conversion conversion = {
-        .sender.partner_id = db_column_text(row, 1),
-        .click_id = db_column_text(row, 2),
-        .event_type = db_column_text(row, 3),
-        .idempotency_key = db_column_text(row, 4),
-        .event_id = db_column_text(row, 5),
-        .order_id = db_column_text(row, 6),
-    };
-    enum err err = push_pending(store, arg, &conversion, DEDUP_EXPLICIT, sequence);
-    if (!err) err = push_pending(store, arg, &conversion, DEDUP_ORDER, sequence);
-    return err;
-}
-
-static enum err scan_conversions(struct sqlite_store *store, uint64_t floor)
-{
-    struct pending pending = {.count = 0};
-    uint64_t sequences = store->sequence_next - (floor ? floor : 1); /* at most so many rows */
-    if (!index_reserve(&store->conversion_keys, sequences)) return ERR_NO_MEMORY;
-    enum err err = scan(store,
-                        "SELECT seq, partner_id, click_id, event_type, idempotency_key, event_id,"
-                        " order_id FROM conversion WHERE seq >= ? ORDER BY seq",
-                        floor, on_conversion_row, &pending);
-    return err ? err : flush_pending(store, &pending);
-}
-
 static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
 {
     struct server_event event = {
@@ -245,7 +153,7 @@ enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms)
                    "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL FROM click"
                    " WHERE seq >= ? ORDER BY seq",
                    clicks, on_click_row, NULL);
-    if (!err) err = scan_conversions(store, clicks);
+    if (!err) err = rebuild_conversion_keys(store, clicks);
     if (!err)
         err = scan(store,
                    "SELECT seq, partner_id, tag_id, event_id FROM server_event"

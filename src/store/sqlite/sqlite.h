@@ -143,5 +143,8 @@ enum err sqlite_apply(struct store *store, struct op *const ops[], size_t count)
 enum err sqlite_maintain(struct store *store);
 enum err sqlite_probe(struct store *store);
 
+/* rebuild_keys.c: the keys of all conversions from the sequence `floor` on. */
+enum err rebuild_conversion_keys(struct sqlite_store *store, uint64_t floor);
+
 /* rebuild.c: the indexes, the ages and the next sequence from the rows. */
 enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms);
