@@ -529,7 +529,7 @@ static void url_that_would_be_too_long_is_a_problem(void **state)
                        "\"placement\":\"%s\",\"bid_id\":\"%s\",\"landing_url\":\"http://h/",
                        id, id, id, id, id, id, id, id, id);
     memset(body + len, 'y', 2039);
-    strcpy(body + len + 2039, "\"}]}");
+    memcpy(body + len + 2039, "\"}]}", sizeof "\"}]}");
     mint(body);
     assert_int_equal(fake.status, 422);
     assert_string_equal(fake.body,
