@@ -287,16 +287,6 @@ static struct span finish(struct mint *mint, const struct json_doc *doc, uint32_
     return writer_text(&out);
 }
 
-/* True: the request's arena is large enough for what these ads may take. */
-static bool make_room(struct api_request *request, struct mint *mint, size_t size)
-{
-    if (size <= arena_room(mint->arena)) return true;
-    if (!http_request_enlarge(request->http)) return false;
-    mint->arena = request->http->arena;
-    mint->problems.arena = mint->arena;
-    return true;
-}
-
 void mint_handle(struct api_request *request)
 {
     struct http_request *http = request->http;
@@ -311,7 +301,8 @@ void mint_handle(struct api_request *request)
         if (body_read(&reader, &doc, &mint.problems, request)) list = find_ads(&count, &mint, &doc);
     }
     if (list) {
-        if (!make_room(request, &mint, memory_max(&mint, &doc, list))) {
+        /* It came without the memory of a mint: its key was made while its body arrived. */
+        if (memory_max(&mint, &doc, list) > arena_room(http->arena)) {
             answer_refusal(request, REJECT_UNAVAILABLE);
             return;
         }
