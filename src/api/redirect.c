@@ -1,7 +1,7 @@
 #include "api/ad_token.h"
-#include "api/address.h"
 #include "api/answer.h"
 #include "api/pages.h"
+#include "api/visitor.h"
 #include "base/limits.h"
 #include "base/rng.h"
 #include "event/query.h"
@@ -65,34 +65,6 @@ static void answer_plain(struct api_request *request, const struct landing *land
     answer_landing(request, url, landing->pairs, landing->pairs_count);
 }
 
-/* Sec-Purpose is a list whose members may have parameters: "prefetch;prerender". */
-static bool is_prefetch(const struct http_request *http)
-{
-    struct span list = SPAN_NONE;
-    http_request_header(http, SPAN("sec-purpose"), &list);
-    while (list.ptr) {
-        struct span member = span_split(&list, ',');
-        if (span_eq_nocase(span_trim(span_split(&member, ';')), SPAN("prefetch"))) return true;
-    }
-    return false;
-}
-
-static struct span user_agent(const struct http_request *http)
-{
-    struct span value = SPAN_NONE;
-    http_request_header(http, SPAN("user-agent"), &value);
-    bool storable = value.len > 0 && value.len <= LIMIT_USER_AGENT && json_utf8_valid(value);
-    return storable ? value : SPAN_NONE;
-}
-
-static struct span client_address(struct api_request *request)
-{
-    const struct api_options *options = &request->loop->api->options;
-    struct in6_addr address;
-    if (!address_of_client(&address, request->http, options)) return SPAN_NONE;
-    return address_write(request->client_address, &address, options->client_address_full);
-}
-
 static void fill(struct click *click, struct api_request *request, const struct claims *claims,
                  const struct landing *landing)
 {
@@ -116,7 +88,8 @@ static void handle(struct api_request *request, const struct landing *landing)
         return;
     }
     const struct http_request *http = request->http;
-    if (http->method == HTTP_HEAD || claims.exp_ms <= request->now_ms || is_prefetch(http)) {
+    if (http->method == HTTP_HEAD || claims.exp_ms <= request->now_ms ||
+        visitor_is_prefetch(http)) {
         answer_plain(request, landing, claims.url);
         return;
     }

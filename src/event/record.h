@@ -49,7 +49,7 @@ struct ad_feedback {
     struct span sentiment;
     struct span reasons; /* canonical JSON array, absent without reasons */
     struct span comment;
-    struct span device;    /* JSON object text */
+    struct span device;     /* JSON object text */
     int64_t retry_after_ms; /* out, when limited: when the next one would be let through */
 };
 
@@ -70,7 +70,7 @@ struct poll {
 };
 
 struct poll_results {
-    const struct poll *poll; /* the store's: stays until the store is closed */
+    const struct poll *poll;          /* the store's: stays until the store is closed */
     uint64_t votes[POLL_OPTIONS_MAX]; /* in the poll's order */
 };
 
@@ -85,7 +85,7 @@ struct vote {
 struct click {
     struct uuid id;        /* version 7, made by the server for this click */
     int64_t expires_at_ms; /* end of its life: thrad_exp, to the millisecond */
-    struct ad_facts ad; /* without a bid, a click earns no conversion */
+    struct ad_facts ad;    /* without a bid, a click earns no conversion */
     struct visitor visitor;
     struct span landing_url;
     struct span route; /* "redirect" or "click" */

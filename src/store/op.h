@@ -53,8 +53,8 @@ struct op {
         struct impression impression;
         struct feedback feedback;
         struct ad_feedback ad_feedback;
-        struct vote vote;            /* OP_VOTE, OP_POLL_RESULTS */
-        struct poll poll;            /* OP_POLL_PUT; WITHDRAW: its id */
+        struct vote vote;           /* OP_VOTE, OP_POLL_RESULTS */
+        struct poll poll;           /* OP_POLL_PUT; WITHDRAW: its id */
         struct api_key key;         /* OP_KEY_CREATE */
         struct span key_id;         /* OP_KEY_REVOKE */
         struct token_key token_key; /* ROTATE: the new one, RETIRE: its kid */

@@ -428,10 +428,10 @@ static void click_leads_to_the_landing_url(void **state)
     fake_run(NULL);
     assert_int_equal(fake.status, 302);
     assert_int_equal(fake.op.kind, OP_CLICK);
-    is(fake.op.click.bid_id, "bid 1");
-    is(fake.op.click.publisher_id, "pub");
-    is(fake.op.click.client_address, "203.0.113.0");
-    is(fake.op.click.user_agent, "Mozilla");
+    is(fake.op.click.ad.bid_id, "bid 1");
+    is(fake.op.click.ad.publisher_id, "pub");
+    is(fake.op.click.visitor.address, "203.0.113.0");
+    is(fake.op.click.visitor.user_agent, "Mozilla");
     is(fake.op.click.route, "redirect");
     static const char start[] = "Location: https://shop.example/x?a=1&thrad_click_id=";
     assert_memory_equal(fake.lines, start, sizeof start - 1);
@@ -504,7 +504,7 @@ static void user_agent_that_cannot_be_stored_is_absent(void **state)
         fake_reset(HTTP_GET, target);
         fake_header("User-Agent", agents[i]);
         fake_run(NULL);
-        is(fake.op.click.user_agent, NULL);
+        is(fake.op.click.visitor.user_agent, NULL);
     }
 }
 

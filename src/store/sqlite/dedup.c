@@ -164,8 +164,7 @@ enum err dedup_find_server_event(struct sqlite_store *store, const struct server
 
 /* The entry of `index` whose row has this bid, 0 when there is none. */
 static enum err find_bid_entry(struct sqlite_store *store, const struct index *index,
-                               enum sqlite_statement statement, struct span bid_id,
-                               uint64_t *value)
+                               enum sqlite_statement statement, struct span bid_id, uint64_t *value)
 {
     sqlite3_stmt *row = store->statements[statement];
     struct index_key key = bid_key(store, bid_id);

@@ -56,8 +56,8 @@ static struct poll_snapshot *new_snapshot(struct sqlite_store *store, const stru
     snapshot->poll.question = keep(&at, poll->question);
     snapshot->poll.cta_url = keep(&at, poll->cta_url);
     for (uint32_t i = 0; i < poll->options_count; i++)
-        snapshot->poll.options[i] = (struct poll_option){keep(&at, poll->options[i].id),
-                                                         keep(&at, poll->options[i].text)};
+        snapshot->poll.options[i] =
+            (struct poll_option){keep(&at, poll->options[i].id), keep(&at, poll->options[i].text)};
     store->poll_snapshots = snapshot;
     return snapshot;
 }
@@ -191,8 +191,8 @@ static enum err record_vote(struct sqlite_store *store, struct op *op, struct li
     int option = find_option(&live->snapshot->poll, op->vote.option_id);
     op->outcome = OUTCOME_BAD_OPTION;
     if (option < 0) return ERR_OK;
-    enum err err = dedup_find_by_bid(store, &store->votes, SQL_VOTE_BID_BY_SEQ, op->vote.ad.bid_id,
-                                     &holder);
+    enum err err =
+        dedup_find_by_bid(store, &store->votes, SQL_VOTE_BID_BY_SEQ, op->vote.ad.bid_id, &holder);
     if (err) return err;
     if (!holder) return record_new_vote(store, op, live, option);
     op->outcome = OUTCOME_DUPLICATE;
@@ -216,15 +216,15 @@ enum err polls_apply(struct sqlite_store *store, struct op *op)
 static enum err read_options(struct sqlite_store *store, struct poll *poll, struct arena *arena)
 {
     sqlite3_stmt *row = NULL;
-    enum err err = db_prepare(store->db, &row, "SELECT option_id, text FROM poll_option WHERE"
-                                               " poll_id = ? ORDER BY position");
+    enum err err = db_prepare(store->db, &row,
+                              "SELECT option_id, text FROM poll_option WHERE"
+                              " poll_id = ? ORDER BY position");
     if (err) return err;
     sqlite3_bind_int64(row, 1, poll->id);
     int code;
     while ((code = sqlite3_step(row)) == SQLITE_ROW && poll->options_count < POLL_OPTIONS_MAX)
-        poll->options[poll->options_count++] =
-            (struct poll_option){arena_copy(arena, db_column_text(row, 0)),
-                                 arena_copy(arena, db_column_text(row, 1))};
+        poll->options[poll->options_count++] = (struct poll_option){
+            arena_copy(arena, db_column_text(row, 0)), arena_copy(arena, db_column_text(row, 1))};
     if (code != SQLITE_DONE) err = code == SQLITE_ROW ? ERR_CORRUPT : db_last_err(store->db);
     sqlite3_finalize(row);
     return err;
@@ -248,8 +248,9 @@ static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row)
 enum err polls_load(struct sqlite_store *store)
 {
     sqlite3_stmt *row = NULL;
-    enum err err = db_prepare(store->db, &row, "SELECT poll_id, question, cta_url, withdrawn_at_ms"
-                                               " FROM poll ORDER BY poll_id");
+    enum err err = db_prepare(store->db, &row,
+                              "SELECT poll_id, question, cta_url, withdrawn_at_ms"
+                              " FROM poll ORDER BY poll_id");
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
         err = read_poll(store, row);

@@ -121,8 +121,8 @@ static enum err count_of_bid(struct sqlite_store *store, struct index *index,
     if (err) return err;
     struct index_key key = bid_key(store, bid_id);
     uint64_t new_value = INDEX_VALUE(sequence, count + 1);
-    bool done = value ? index_replace(index, &key, value, new_value)
-                      : index_add(index, &key, new_value);
+    bool done =
+        value ? index_replace(index, &key, value, new_value) : index_add(index, &key, new_value);
     return done ? ERR_OK : ERR_NO_MEMORY;
 }
 

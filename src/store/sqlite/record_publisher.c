@@ -32,8 +32,8 @@ static enum err record_impression(struct sqlite_store *store, struct op *op)
 {
     uint64_t holder;
     struct span bid_id = op->impression.ad.bid_id;
-    enum err err = dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BY_SEQ, bid_id,
-                                     &holder);
+    enum err err =
+        dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BY_SEQ, bid_id, &holder);
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
     struct index_key key = bid_key(store, bid_id);

@@ -15,8 +15,8 @@
 
 static const char *const tables =
     "CREATE TABLE click ("
-    "  seq INTEGER PRIMARY KEY, click_id TEXT NOT NULL, recorded_at_ms INTEGER NOT NULL,"
-    AD_FACTS "  landing_url TEXT NOT NULL, client_address TEXT,"
+    "  seq INTEGER PRIMARY KEY, click_id TEXT NOT NULL, recorded_at_ms INTEGER NOT NULL," AD_FACTS
+    "  landing_url TEXT NOT NULL, client_address TEXT,"
     "  user_agent TEXT, route TEXT NOT NULL, expires_at_ms INTEGER NOT NULL"
     ") STRICT;"
     "CREATE TABLE conversion ("

@@ -79,17 +79,17 @@ struct sqlite_store {
     struct secrets secrets;
 
     uint8_t fingerprint_key[HASH_FINGERPRINT_KEY_SIZE]; /* fresh each start */
-    struct index clicks;          /* click id (whole) -> click, tag: enum click_tag */
-    struct index clicks_of_bids;  /* bid -> its latest click, tag: how many */
-    struct index conversion_keys; /* explicit keys and order ids -> conversion */
-    struct index collect_keys;    /* tag and event id -> server event */
-    struct index impressions;     /* bid -> impression */
-    struct index feedbacks;       /* bid -> feedback */
-    struct index ad_feedbacks;    /* publisher, session and bid -> its latest ad-feedback */
+    struct index clicks;               /* click id (whole) -> click, tag: enum click_tag */
+    struct index clicks_of_bids;       /* bid -> its latest click, tag: how many */
+    struct index conversion_keys;      /* explicit keys and order ids -> conversion */
+    struct index collect_keys;         /* tag and event id -> server event */
+    struct index impressions;          /* bid -> impression */
+    struct index feedbacks;            /* bid -> feedback */
+    struct index ad_feedbacks;         /* publisher, session and bid -> its latest ad-feedback */
     struct index ad_feedbacks_of_bids; /* bid -> its latest ad-feedback, tag: how many */
-    struct index votes;           /* bid -> vote */
-    struct window *sessions;      /* ad-feedbacks of the last minute */
-    int64_t sessions_now_ms;      /* its clock, which never goes back */
+    struct index votes;                /* bid -> vote */
+    struct window *sessions;           /* ad-feedbacks of the last minute */
+    int64_t sessions_now_ms;           /* its clock, which never goes back */
     struct live_poll *polls;
     struct poll_snapshot *poll_snapshots;
     bool polls_changed; /* the batch changed texts: a failure has to read them again */
