@@ -7,10 +7,8 @@ enum { HEADER_LINES_MAX = 256 };
 static void respond(struct api_request *request, int status, struct span header_lines,
                     struct span body)
 {
-    struct http_response response = {.status = status,
-                                     .header_lines = header_lines,
-                                     .body = body,
-                                     .body_is_borrowed = true};
+    struct http_response response = {
+        .status = status, .header_lines = header_lines, .body = body, .body_is_borrowed = true};
     http_respond(request->http, &response);
 }
 
@@ -60,7 +58,7 @@ void answer_redirect(struct api_request *request, struct span location)
 static struct span row_body(const struct api_request *request, enum reject reject)
 {
     enum dialect dialect = request->route ? request->route->dialect : DIALECT_DETAIL;
-    api_count(&request->loop->api->refused[reject]);
+    metrics_count(&request->loop->api->metrics.refused[reject]);
     return reject_row(reject)->body[dialect];
 }
 
@@ -100,15 +98,11 @@ void answer_rate_limited(struct api_request *request, int64_t wait_ms)
 
 void answer_problems(struct api_request *request, int status, const struct problems *problems)
 {
-    struct arena *arena = request->http->arena;
-    struct writer out;
-    writer_init(&out, arena->base + arena->used, arena_room(arena));
-    problems_write(&out, problems);
-    if (out.overflow || problems->overflow) {
+    struct span body = problems_text(problems);
+    if (!body.ptr) {
         answer_refusal(request, REJECT_TOO_LARGE);
         return;
     }
-    arena_alloc(arena, out.len);
-    api_count(&request->loop->api->refused[REJECT_VALIDATION]);
-    answer_json(request, status, SPAN(""), writer_text(&out));
+    metrics_count(&request->loop->api->metrics.refused[REJECT_VALIDATION]);
+    answer_json(request, status, SPAN(""), body);
 }

@@ -79,7 +79,7 @@ static void write_problem(struct writer *out, const struct problem *problem)
     writer_lit(out, "\"}");
 }
 
-void problems_write(struct writer *out, const struct problems *problems)
+static void write_all(struct writer *out, const struct problems *problems)
 {
     writer_lit(out, "{\"detail\":[");
     for (const struct problem *problem = problems->first; problem; problem = problem->next) {
@@ -87,4 +87,15 @@ void problems_write(struct writer *out, const struct problems *problems)
         write_problem(out, problem);
     }
     writer_lit(out, "]}");
+}
+
+struct span problems_text(const struct problems *problems)
+{
+    struct arena *arena = problems->arena;
+    struct writer out;
+    writer_init(&out, arena->base + arena->used, arena_room(arena));
+    write_all(&out, problems);
+    if (out.overflow || problems->overflow) return SPAN_NONE;
+    arena_alloc(arena, out.len);
+    return writer_text(&out);
 }

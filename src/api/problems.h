@@ -57,8 +57,8 @@ void problems_init(struct problems *problems, struct arena *arena);
 /* Copies `problem`. */
 void problems_add(struct problems *problems, const struct problem *problem);
 
-/* The JSON of all of them, whole document. */
-void problems_write(struct writer *out, const struct problems *problems);
+/* The whole JSON document, in the arena; absent when it does not fit or some are missing. */
+struct span problems_text(const struct problems *problems);
 
 static inline bool problems_have(const struct problems *problems, enum problem_type type)
 {

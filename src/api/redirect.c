@@ -5,8 +5,8 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "event/query.h"
-#include "json/json.h"
 #include "token/hash.h"
+#include "json/json.h"
 
 #include <string.h>
 
@@ -22,9 +22,9 @@ enum {
 
 /* One of the two redirects. */
 struct landing {
-    struct span route;                /* as it is stored */
-    struct span parameter;            /* where the token is */
-    size_t pairs_count;               /* what is added to the landing URL: the first of ... */
+    struct span route;                  /* as it is stored */
+    struct span parameter;              /* where the token is */
+    size_t pairs_count;                 /* what is added to the landing URL: the first of ... */
     struct query_pair pairs[PAIRS_MAX]; /* click id, expiry, signature, bid */
 };
 
@@ -81,8 +81,7 @@ static struct span user_agent(const struct http_request *http)
 {
     struct span value = SPAN_NONE;
     http_request_header(http, SPAN("user-agent"), &value);
-    bool storable =
-        value.len > 0 && value.len <= LIMIT_USER_AGENT && json_utf8_valid(value);
+    bool storable = value.len > 0 && value.len <= LIMIT_USER_AGENT && json_utf8_valid(value);
     return storable ? value : SPAN_NONE;
 }
 
@@ -179,13 +178,13 @@ static void answer_recorded(struct api_request *request, const struct landing *l
 
 static void on_answer(struct api_request *request, const struct landing *landing)
 {
-    struct api *api = request->loop->api;
+    struct api_metrics *metrics = &request->loop->api->metrics;
     if (request->op.outcome == OUTCOME_RECORDED) {
         answer_recorded(request, landing);
         return;
     }
-    api_count(request->op.outcome == OUTCOME_LIMITED ? &api->clicks_capped
-                                                     : &api->clicks_unrecorded);
+    metrics_count(request->op.outcome == OUTCOME_LIMITED ? &metrics->clicks_capped
+                                                         : &metrics->clicks_unrecorded);
     answer_plain(request, landing, request->op.click.landing_url);
 }
 
