@@ -334,7 +334,7 @@ int api_mint(struct api *api, struct span json, struct span host, struct arena *
     struct span text = list ? finish(&mint, &doc, list, count) : SPAN_NONE;
     free(tokens);
     int status = text.ptr ? 200 : 422;
-    if (!text.ptr) text = problems_text(&mint.problems);
+    if (!text.ptr) text = problems_text(&mint.problems, DIALECT_DETAIL);
     if (!text.ptr) return reject_row(REJECT_TOO_LARGE)->status;
     *answer = text;
     return status;
