@@ -1,12 +1,11 @@
 #include "api/ad_token.h"
-#include "api/address.h"
 #include "api/answer.h"
 #include "api/pages.h"
+#include "api/visitor.h"
 #include "base/limits.h"
 #include "base/rng.h"
 #include "event/query.h"
 #include "token/hash.h"
-#include "json/json.h"
 
 #include <string.h>
 
@@ -30,34 +29,6 @@ struct landing {
 static const struct landing redirect = {SPAN_INIT("redirect"), SPAN_INIT("token"), false};
 static const struct landing track_click = {SPAN_INIT("click"), SPAN_INIT("p"), true};
 
-/* Sec-Purpose is a list whose members may have parameters: "prefetch;prerender". */
-static bool is_prefetch(const struct http_request *http)
-{
-    struct span list = SPAN_NONE;
-    http_request_header(http, SPAN("sec-purpose"), &list);
-    while (list.ptr) {
-        struct span member = span_split(&list, ',');
-        if (span_eq_nocase(span_trim(span_split(&member, ';')), SPAN("prefetch"))) return true;
-    }
-    return false;
-}
-
-static struct span user_agent(const struct http_request *http)
-{
-    struct span value = SPAN_NONE;
-    http_request_header(http, SPAN("user-agent"), &value);
-    bool storable = value.len > 0 && value.len <= LIMIT_USER_AGENT && json_utf8_valid(value);
-    return storable ? value : SPAN_NONE;
-}
-
-static struct span client_address(struct api_request *request)
-{
-    const struct api_options *options = &request->loop->api->options;
-    struct in6_addr address;
-    if (!address_of_client(&address, request->http, options)) return SPAN_NONE;
-    return address_write(request->client_address, &address, options->client_address_full);
-}
-
 static void fill(struct click *click, struct api_request *request, const struct claims *claims,
                  const struct landing *landing)
 {
@@ -66,21 +37,9 @@ static void fill(struct click *click, struct api_request *request, const struct 
     *click = (struct click){
         .id = uuid_make_v7(request->now_ms, random),
         .expires_at_ms = request->now_ms + request->loop->api->options.click_ttl_ms,
-        .bid_id = claims->bid,
-        .publisher_id = claims->pub,
-        .campaign_id = claims->cam,
-        .product_id = claims->prd,
-        .creative_id = claims->crt,
-        .advertiser_id = claims->adv,
-        .user_id = claims->usr,
-        .session_id = claims->ses,
-        .placement = claims->plc,
-        .price = claims->prc,
-        .currency = claims->cur,
-        .pricing = claims->mod,
+        .ad = ad_token_facts(claims),
+        .visitor = visitor_of(request),
         .landing_url = claims->url,
-        .client_address = client_address(request),
-        .user_agent = user_agent(request->http),
         .route = landing->route,
     };
 }
@@ -93,7 +52,8 @@ static void handle(struct api_request *request, const struct landing *landing)
         return;
     }
     const struct http_request *http = request->http;
-    if (http->method == HTTP_HEAD || claims.exp_ms <= request->now_ms || is_prefetch(http)) {
+    if (http->method == HTTP_HEAD || claims.exp_ms <= request->now_ms ||
+        visitor_is_prefetch(http)) {
         answer_redirect(request, claims.url);
         return;
     }
@@ -113,7 +73,7 @@ static void sign(struct writer *out, const struct api_request *request, struct s
     writer_char(&message, '.');
     writer_put(&message, exp);
     writer_char(&message, '.');
-    writer_put(&message, request->op.click.bid_id);
+    writer_put(&message, request->op.click.ad.bid_id);
     uint8_t signature[HASH_HMAC_SIZE];
     hash_hmac_sha256(signature, keyring_click_signing_key(request->loop->api->keyring),
                      writer_text(&message));
@@ -135,7 +95,7 @@ static void answer_recorded(struct api_request *request, const struct landing *l
         {SPAN("thrad_click_id"), id},
         {SPAN("thrad_exp"), writer_text(&exp)},
         {SPAN("thrad_sig"), writer_text(&signature)},
-        {SPAN("thrad_bid_id"), click->bid_id},
+        {SPAN("thrad_bid_id"), click->ad.bid_id},
         {SPAN("click_id"), id},
     };
     char *memory = arena_alloc(request->http->arena, LOCATION_MAX);
