@@ -30,13 +30,15 @@ enum {
 static void check_sentiment(const struct fields_reader *reader, const struct field *field,
                             struct field_value *value)
 {
-    fields_literal(reader, field, value, SPAN("thumbs_up"), SPAN("thumbs_down"));
+    fields_literal(reader, field, value, SPAN("thumbs_up"), SPAN("thumbs_down"),
+                   "Input should be 'thumbs_up' or 'thumbs_down'");
 }
 
 static void check_comment(const struct fields_reader *reader, const struct field *field,
                           struct field_value *value)
 {
-    fields_characters(reader, field, value, COMMENT_CHARACTERS_MAX);
+    fields_characters(reader, field, value, COMMENT_CHARACTERS_MAX,
+                      "String should have at most 1000 characters");
 }
 
 /* One reason; appends it to `out`. The problem, or PROBLEM_COUNT. */

@@ -11,13 +11,15 @@ enum { TEXT_CHARACTERS_MAX = 1000 };
 static void check_type(const struct fields_reader *reader, const struct field *field,
                        struct field_value *value)
 {
-    fields_literal(reader, field, value, SPAN("positive"), SPAN("negative"));
+    fields_literal(reader, field, value, SPAN("positive"), SPAN("negative"),
+                   "Input should be 'positive' or 'negative'");
 }
 
 static void check_text(const struct fields_reader *reader, const struct field *field,
                        struct field_value *value)
 {
-    fields_characters(reader, field, value, TEXT_CHARACTERS_MAX);
+    fields_characters(reader, field, value, TEXT_CHARACTERS_MAX,
+                      "String should have at most 1000 characters");
 }
 
 /* clang-format off */
