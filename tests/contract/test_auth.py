@@ -62,9 +62,11 @@ def test_the_scheme_is_read_in_any_case(world, path, scheme):
     "a key of one character": lambda key: "x",
     "a key cut by one character": lambda key: key[:-1],
     "a key with one character more": lambda key: key + "A",
-    "a key with its last character changed": lambda key: key[:-1] + ("a" if key[-1] != "a" else "b"),
-    "a key with its first character changed": lambda key: ("x" if key[0] != "x" else "y") + key[1:],
-    "a key in upper case": lambda key: key.swapcase(),
+    "a key with its last character changed":
+        lambda key: key[:-1] + ("a" if key[-1] != "a" else "b"),
+    "a key with its first character changed":
+        lambda key: ("x" if key[0] != "x" else "y") + key[1:],
+    "a key in the other case": lambda key: key.swapcase(),
     "two keys": lambda key: f"{key},{key}",
     "a very long key": lambda key: "k" * 4000,
 })

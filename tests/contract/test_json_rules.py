@@ -127,7 +127,8 @@ def test_valid_json_but_no_object_is_a_wrong_type(world, path, body):
     "a noncharacter": (with_string(b"\\uffff"), "\uffff"),
     "U+10FFFF": (with_string(b"\xf4\x8f\xbf\xbf"), "\U0010ffff"),
     "DEL, which JSON allows": (with_string(b"a\x7f"), "a\x7f"),
-    "white space of all four kinds": (b'\r\n\t { "event_name" :\r\n"x" , "session_id":"s"\t} ', "s"),
+    "white space of all four kinds":
+        (b'\r\n\t { "event_name" :\r\n"x" , "session_id":"s"\t} ', "s"),
     "a name by escape": (b'{"\\u0065vent_name":"x","session_id":"e"}', "e"),
 })
 def test_strict_is_not_narrow(world, body, stored):
