@@ -30,11 +30,13 @@ def rfc3339(in_s):
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def forge(data, purpose="click", kid=None, key=None, footer=None, **claims):
-    """A token as any PASETO library would make it; a claim of None is left out."""
+def forge(data, purpose="click", kid=None, key=None, footer=None, raw=None, **claims):
+    """A token as any PASETO library would make it; a claim of None is left out. `raw` stands for
+    all of the claims."""
     kid = kid or kids(data)[0]
     claims = {"bid": "bid-forged", "pub": "pub-1", "url": "https://shop.example/landing",
               "exp": rfc3339(3600), **claims}
+    claims = {k: v for k, v in claims.items() if v is not None}
     footer = json.dumps({"kid": kid}, separators=(",", ":")) if footer is None else footer
-    return paseto.seal(key or key_of(data, kid), {k: v for k, v in claims.items() if v is not None},
-                       footer.encode(), b"adtally/" + purpose.encode())
+    return paseto.seal(key or key_of(data, kid), claims if raw is None else raw, footer.encode(),
+                       b"adtally/" + purpose.encode())
