@@ -1,7 +1,6 @@
 """One server is shared by all tests that need no options of their own; each test makes its own
 clicks and keys, so that tests do not see each other."""
 
-import os
 import shutil
 
 import pytest
@@ -10,9 +9,9 @@ from support import server as program
 from support.world import World
 
 
-def pytest_sessionstart(session):
-    if not os.access(program.BINARY, os.X_OK):
-        pytest.exit(f"no program to test: {program.BINARY} (build it, or set ADTALLY_BIN)", 2)
+@pytest.fixture(scope="session", autouse=True)
+def there_is_a_program():
+    program.require()
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ class Oracle:
 
 @pytest.fixture(scope="module")
 def full(disk):
-    """A world whose disk is full, what it may have freed itself included: (world, oracle, click)."""
+    """World, oracle and click; the disk is full, what the server may free itself included."""
     (disk / "data").mkdir()
     world = World(data=disk / "data")
     oracle = Oracle(world)

@@ -18,7 +18,7 @@ from support.http import Conn
 order = json.load(sys.stdin)
 with Conn(order["port"]) as conn:
     print("ready", flush=True)
-    open(order["gate"]).read()
+    gate = open(order["gate"])
     for request in order["requests"]:
         conn.send(request.encode())
         answer = conn.read("POST")
@@ -50,11 +50,8 @@ def race(world, per_racer):
             racer.stdin.close()
             assert racer.stdout.readline() == "ready\n"
         with open(gate, "w"):
-            pass
-        results = []
-        for racer in racers:
-            results.append([tuple(json.loads(line)) for line in racer.stdout])
-            assert racer.wait(30) == 0
+            results = [[tuple(json.loads(line)) for line in racer.stdout] for racer in racers]
+        assert [racer.wait(30) for racer in racers] == [0, 0]
         return results
     finally:
         for racer in racers:

@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 import time
 
+import pytest
+
 from support.http import Closed, build, exchange
 
 REPO = pathlib.Path(__file__).resolve().parents[3]
@@ -19,6 +21,12 @@ BINARY = os.environ.get("ADTALLY_BIN", str(REPO / "build" / "adtally"))
 START_S = 20.0
 STOP_S = 20.0
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
+
+
+def require():
+    """Ends the whole run with one sentence when there is nothing to test."""
+    if not os.access(BINARY, os.X_OK):
+        pytest.exit(f"no program to test: {BINARY} (build it, or set ADTALLY_BIN)", 2)
 
 
 def temp_dir():
