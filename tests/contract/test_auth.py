@@ -76,11 +76,12 @@ def test_a_key_that_was_never_given_out_401_invalid(world, path, spoil):
     refuses(world, path, INVALID, [("Authorization", f"Bearer {spoil(key)}")])
 
 
-@pytest.mark.parametrize("path", ROUTES)
-@pytest.mark.parametrize("klass", ["partner", "publisher", "adserver", "admin"])
+CLASSES = ("partner", "publisher", "adserver", "admin")
+
+
+@pytest.mark.parametrize("path, klass", [
+    (p, k) for p in ROUTES for k in CLASSES if k != ("adserver" if p == MINT else "partner")])
 def test_a_key_of_another_class_401_invalid(world, path, klass):
-    if klass == ("adserver" if path == MINT else "partner"):
-        pytest.skip("this is the class of the route")
     options = {"partner": ("--partner-id", "acme"), "publisher": ("--publisher-id", "pub-1")}
     key = program.key_create(world.data, klass, unique(klass), *options.get(klass, ()))
     refuses(world, path, INVALID, [("Authorization", f"Bearer {key}")])

@@ -1,7 +1,6 @@
 """Contract section 4, "Impressions and clicks": the redirects."""
 
 import re
-import threading
 import time
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,7 +8,7 @@ import pytest
 
 from support import tokens
 from support.world import (API, CANARY, LANDING, REDIRECT, TRACK, UUID7, V1, is_recorded,
-                           is_refused, table, unique)
+                           is_refused, table, together, unique)
 
 ROUTES = {"redirect": ("url", REDIRECT, "token"), "track": ("clickUrl", TRACK, "p")}
 OURS = ("thrad_click_id", "thrad_exp", "thrad_sig", "thrad_bid_id")
@@ -327,16 +326,9 @@ def test_another_token_of_the_same_bid_does_not_raise_the_cap(world):
 
 def test_the_cap_holds_under_concurrency(world):
     data = world.get_bytes(world.target(world.mint()["url"]))
-    locations, gate = [], threading.Barrier(6)
-
-    def work():
-        gate.wait()
-        locations.extend(a.header("location") for a in world.pipeline([data] * 30, window=3))
-
     with world.records(click=100):
-        threads = [threading.Thread(target=work) for _ in range(6)]
-        [t.start() for t in threads]
-        [t.join() for t in threads]
+        answers = together(6, lambda _: world.pipeline([data] * 30, window=3))
+    locations = [a.header("location") for part in answers for a in part]
     assert len(locations) == 180 and sum(loc != LANDING for loc in locations) == 100
 
 

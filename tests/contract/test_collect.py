@@ -1,14 +1,13 @@
 """Contract section 5 and seed 002: collect."""
 
 import json
-import threading
 import time
 
 import pytest
 
 from support import server as program
 from support.world import (CANARY, COLLECT, COLLECT_ALIAS, event, is_collected, is_invalid,
-                           is_refused, table, unique)
+                           is_refused, table, together, unique)
 
 PATHS = (COLLECT, COLLECT_ALIAS)
 
@@ -275,19 +274,14 @@ def test_a_refused_event_consumes_no_dedup_key(world, body):
 
 def test_concurrent_copies_are_one_event(world):
     bodies = [event(tag_id="t", event_id=unique("race")) for _ in range(20)]
-    answers, lock, gate = [], threading.Lock(), threading.Barrier(8)
 
-    def work():
-        gate.wait()
-        mine = world.pipeline([world.post_bytes(COLLECT, b) for b in bodies])
-        with lock:
-            answers.append([is_collected(a) for a in mine])
+    def work(_):
+        answers = world.pipeline([world.post_bytes(COLLECT, b) for b in bodies])
+        return [is_collected(a) for a in answers]
 
     with world.records(server_event=20):
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        [t.start() for t in threads]
-        [t.join() for t in threads]
-    assert len(answers) == 8 and all(a == answers[0] for a in answers)
+        answers = together(8, work)
+    assert all(a == answers[0] for a in answers)
     assert len(set(answers[0])) == 20
 
 

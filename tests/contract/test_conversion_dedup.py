@@ -3,13 +3,12 @@
 import collections
 import itertools
 import random
-import threading
 
 import pytest
 
 from support import server as program
 from support.world import (API, CANARY, V1, conversion, is_duplicate, is_recorded, is_refused,
-                           table, unique)
+                           table, together, unique)
 
 PATHS = (V1, API)
 Try = collections.namedtuple("Try", "path idem event_id order_id")
@@ -304,26 +303,21 @@ def test_a_blank_key_is_absent(world, path, blank):
 @pytest.mark.parametrize("paths", [(V1,), (API,), PATHS], ids=["v1", "api", "both paths"])
 def test_concurrent_copies_give_one_event(world, paths, fields):
     """Eight connections send the same keys in the same order: one ok each, equal receipts."""
-    click, count, workers = world.click(), 25, 8
-    keys = [fields(unique("race")) for _ in range(count)]
-    results, gate = [None] * workers, threading.Barrier(workers)
+    click, keys = world.click(), [fields(unique("race")) for _ in range(25)]
+
+    def make(path, idem=None, **body):
+        headers = [("Idempotency-Key", idem)] if idem else []
+        return world.post_bytes(path, conversion(click, **body), headers=headers)
 
     def work(number):
         path = paths[number % len(paths)]
-        requests = [world.post_bytes(path, conversion(click, **{n: v for n, v in k.items()
-                                                                if n != "idem"}),
-                                     headers=[("Idempotency-Key", k["idem"])] * ("idem" in k))
-                    for k in keys]
-        gate.wait()
-        results[number] = world.pipeline(requests, window=5)
+        return world.pipeline([make(path, **k) for k in keys], window=5)
 
-    with world.records(conversion=count):
-        threads = [threading.Thread(target=work, args=(n,)) for n in range(workers)]
-        [t.start() for t in threads]
-        [t.join() for t in threads]
+    with world.records(conversion=len(keys)):
+        results = together(8, work)
     receipts = set()
     for answers in zip(*results):
         assert sorted(a.json["status"] for a in answers) == ["duplicate"] * 7 + ["ok"]
         assert len({a.receipt for a in answers}) == 1
         receipts.add(answers[0].receipt)
-    assert len(receipts) == count
+    assert len(receipts) == len(keys)

@@ -73,8 +73,9 @@ def test_an_amount_out_of_range_is_refused(world, path, text):
 @pytest.mark.parametrize("text", ['"49.99"', '"x"', "true", "false", "[]", "{}", "[49.99]"])
 @pytest.mark.parametrize("path", [V1, API])
 def test_an_amount_must_be_a_number(world, path, text):
+    click = world.click()
     with world.records():
-        answer = world.post(path, with_value(world.click(), text))
+        answer = world.post(path, with_value(click, text))
         is_invalid(answer, 422, ("number_type", ["body", "conversion_value"]))
 
 
@@ -232,8 +233,9 @@ def test_what_is_no_extended_iso_8601_is_refused(world, path, text):
 @pytest.mark.parametrize("value", [1771524000, 1771524000.5, True, [], {}], ids=repr)
 @pytest.mark.parametrize("path", [V1, API])
 def test_a_time_must_be_a_string(world, path, value):
+    click = world.click()
     with world.records():
-        answer = world.convert(world.click(), path, conversion_time=value)
+        answer = world.convert(click, path, conversion_time=value)
         is_invalid(answer, 422, ("datetime_invalid|string_type", ["body", "conversion_time"]))
 
 

@@ -1,5 +1,6 @@
 """A server with keys, and the few steps every test is made of: mint, click, convert, count."""
 
+import concurrent.futures
 import contextlib
 import itertools
 import json
@@ -55,6 +56,18 @@ def event(**fields):
 
 def dump(body):
     return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def together(count, work):
+    """work(0), work(1), ... in threads that start at one moment; their results, or an error."""
+    gate = threading.Barrier(count)
+
+    def run(number):
+        gate.wait()
+        return work(number)
+
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        return [f.result() for f in [pool.submit(run, n) for n in range(count)]]
 
 
 def merged(defaults, headers):
