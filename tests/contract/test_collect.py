@@ -246,11 +246,13 @@ def test_another_key_of_the_partner_is_the_same_partner(world):
         assert is_collected(world.post(COLLECT, body, other)) == receipt
 
 
-def test_a_tag_and_an_event_do_not_run_into_each_other(world):
-    with world.records(server_event=2):
-        tail = unique("x")
-        is_collected(world.post(COLLECT, event(tag_id="a", event_id="b" + tail)))
-        is_collected(world.post(COLLECT, event(tag_id="ab", event_id=tail)))
+def test_partner_tag_and_event_do_not_run_into_each_other(world):
+    tail, partner = unique("x"), unique("p")
+    one, two = (program.partner_key(world.data, p, unique("k")) for p in (partner, partner + "a"))
+    with world.records(server_event=3):
+        is_collected(world.post(COLLECT, event(tag_id="ab", event_id="c" + tail), one))
+        is_collected(world.post(COLLECT, event(tag_id="b", event_id="c" + tail), two))
+        is_collected(world.post(COLLECT, event(tag_id="abc", event_id=tail), one))
 
 
 def test_an_idempotency_key_means_nothing_here(world):

@@ -1,5 +1,6 @@
 """Contract sections 2 and 8: starting, draining, and what a restart remembers."""
 
+import shutil
 import signal
 import subprocess
 import threading
@@ -18,6 +19,7 @@ def own_world():
     world = World()
     yield world
     world.server.kill()
+    shutil.rmtree(world.data)
 
 
 def restart(world):

@@ -1,8 +1,10 @@
 """The program under test: its processes, its commands and its database, seen from outside."""
 
+import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import select
 import signal
@@ -35,9 +37,14 @@ def temp_dir():
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port below those that the kernel gives to clients, so that none takes it between a
+    server's end and its restart."""
+    while True:
+        port = random.SystemRandom().randrange(15000, 32000)
+        with socket.socket() as sock:
+            with contextlib.suppress(OSError):
+                sock.bind(("127.0.0.1", port))
+                return port
 
 
 def run(*args, stdin=b"", timeout_s=30, **options):
