@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DOCUMENT_MAX = 1 << 20, FILES_COUNT = sizeof json_suite_files / sizeof *json_suite_files };
 
@@ -83,22 +84,18 @@ static const struct choice *choice_of(const char *name)
     return find_choice(choices, sizeof choices / sizeof *choices, name);
 }
 
-/* Skips the case when the vectors are not there at all. */
-static DIR *open_suite(char path[4096])
+static const char *suite_path(void)
 {
+    static char path[4096];
     const char *vectors = getenv("ADTALLY_VECTORS");
-    snprintf(path, 4096, "%s/JSONTestSuite/test_parsing", vectors ? vectors : "");
-    DIR *folder = vectors ? opendir(path) : NULL;
-    if (!folder) skip();
-    return folder;
+    snprintf(path, sizeof path, "%s/JSONTestSuite/test_parsing", vectors ? vectors : "");
+    return path;
 }
 
 static struct span read_document(const char *name)
 {
-    char folder[4096];
-    closedir(open_suite(folder));
     char path[4096 + 256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", suite_path(), name);
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
     size_t len = fread(document, 1, sizeof document, file);
@@ -131,8 +128,8 @@ static int compare_names(const void *name, const void *listed)
 static void every_file_of_the_suite_is_listed(void **state)
 {
     (void)state;
-    char path[4096];
-    DIR *folder = open_suite(path);
+    DIR *folder = opendir(suite_path());
+    assert_non_null(folder);
     size_t found = 0;
     for (struct dirent *entry; (entry = readdir(folder));) {
         if (entry->d_name[0] == '.') continue;
@@ -146,8 +143,19 @@ static void every_file_of_the_suite_is_listed(void **state)
     assert_int_equal(found, FILES_COUNT);
 }
 
+/* cmocka's own skip() prints "not ok", which Meson takes for a failure. */
+static int skip_all(void)
+{
+    printf("1..%d\n", FILES_COUNT);
+    for (size_t i = 0; i < FILES_COUNT; i++)
+        printf("ok %zu - %s # SKIP no such folder: $ADTALLY_VECTORS/JSONTestSuite\n", i + 1,
+               json_suite_files[i]);
+    return 0;
+}
+
 int main(void)
 {
+    if (access(suite_path(), R_OK | X_OK) != 0) return skip_all();
     UNIT_ADD(every_file_of_the_suite_is_listed);
     for (size_t i = 0; i < FILES_COUNT; i++)
         unit_add(json_suite_files[i], verdict_is_right, (void *)(uintptr_t)json_suite_files[i]);
