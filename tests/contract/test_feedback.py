@@ -151,7 +151,7 @@ def test_bids_do_not_share_their_feedback(world):
     "with a letter less": lambda ad: ad["bidId"][:-1],
     "of SQL": lambda ad: "' OR 1=1 --",
     "with a wildcard": lambda ad: "%",
-    "of 256 bytes": lambda ad: "x" * 256,
+    "of 256 bytes": lambda ad: "unknown-" * 32,
 })
 def test_feedback_on_an_unknown_bid_is_404(world, bid):
     ad = show(world, bid_id="bid-" + unique("abc"))
