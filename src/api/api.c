@@ -13,7 +13,7 @@ enum {
     /* What a request makes besides its body: strings without their escapes and stamped params,
      * which together are no longer than the body; extra fields; the answer. */
     ARENA_SIZE = 2 * LIMIT_BODY + 4 * LIMIT_EXTRA + 32 * 1024,
-    LARGE_COUNT = 8,
+    LARGE_COUNT = 32,                    /* mintings at once in a loop */
     LARGE_ARENA_SIZE = 16 * 1024 * 1024, /* 500 ads of the longest body: 14 MiB (mint.c) */
 };
 

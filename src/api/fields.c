@@ -179,8 +179,6 @@ uint32_t fields_read(const struct fields_reader *reader, const struct fields *fi
 {
     const struct json_doc *doc = reader->doc;
     ASSERT(doc->tokens[object].type == JSON_OBJECT && fields->count <= FIELDS_MAX);
-    for (uint32_t i = 0; i < fields->count; i++)
-        values[fields->rows[i].slot] = (struct field_value){0};
     uint32_t unlisted = 0;
     for (uint32_t key = object + 1; key < doc->tokens[object].end; key = doc->tokens[key + 1].end) {
         const struct field *field = fields_find(fields, doc, key, reader->arena);

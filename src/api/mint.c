@@ -175,7 +175,7 @@ static void read_ads(struct mint_ads *ads, struct mint *mint, const struct json_
         .doc = doc, .arena = mint->arena, .problems = &mint->problems, .page = mint};
     uint32_t token = list + 1;
     for (uint32_t i = 0; i < ads->count; i++, token = doc->tokens[token].end) {
-        struct field_value values[VALUES_COUNT];
+        struct field_value values[VALUES_COUNT] = {0};
         reader.place = place_of_ad(i);
         if (doc->tokens[token].type != JSON_OBJECT) {
             add_problem(mint, PROBLEM_OBJECT, reader.place, NULL);
@@ -194,7 +194,7 @@ static uint32_t find_ads(uint32_t *count, struct mint *mint, const struct json_d
                                    .arena = mint->arena,
                                    .problems = &mint->problems,
                                    .place = {.part = SPAN("body")}};
-    struct field_value list;
+    struct field_value list = {0};
     fields_read(&reader, &root_fields, 0, &list);
     if (!list.token || doc->tokens[list.token].type != JSON_ARRAY) return 0;
     *count = 0;
@@ -212,7 +212,7 @@ static bool host_is_safe(struct span host)
     for (size_t i = 0; i < host.len; i++) {
         char c = host.ptr[i], lower = (char)(c | 0x20);
         bool plain = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
-        if (!plain && (c == '\0' || !memchr(".-_:[]", c, 6))) return false;
+        if (!plain && (c == '\0' || !strchr(".-_:[]", c))) return false;
     }
     return host.len > 0 && host.len <= MINT_BASE_MAX;
 }
@@ -287,16 +287,6 @@ static struct span finish(struct mint *mint, const struct json_doc *doc, uint32_
     return writer_text(&out);
 }
 
-/* True: the request's arena is large enough for what these ads may take. */
-static bool make_room(struct api_request *request, struct mint *mint, size_t size)
-{
-    if (size <= arena_room(mint->arena)) return true;
-    if (!http_request_enlarge(request->http)) return false;
-    mint->arena = request->http->arena;
-    mint->problems.arena = mint->arena;
-    return true;
-}
-
 void mint_handle(struct api_request *request)
 {
     struct http_request *http = request->http;
@@ -311,7 +301,8 @@ void mint_handle(struct api_request *request)
         if (body_read(&reader, &doc, &mint.problems, request)) list = find_ads(&count, &mint, &doc);
     }
     if (list) {
-        if (!make_room(request, &mint, memory_max(&mint, &doc, list))) {
+        /* It came without the memory of a mint: its key was made while its body arrived. */
+        if (memory_max(&mint, &doc, list) > arena_room(http->arena)) {
             answer_refusal(request, REJECT_UNAVAILABLE);
             return;
         }

@@ -70,11 +70,6 @@ struct http_response {
     bool close;            /* close after this response */
 };
 
-/* Gives the request being handled one of the large arenas, for an answer that its own would not
- * hold: request->arena is that one from now on, empty unless the request had it already, and what
- * was allocated before stays valid. False: all are taken. Until the response was given. */
-bool http_request_enlarge(struct http_request *request);
-
 /* Answers the request being handled; exactly once per request. The request is gone afterwards.
  * Never fails: a connection that broke meanwhile drops it. Content-Length, Date and Connection are
  * added; a HEAD's body is left out but counted; 204 and 304 carry neither body nor length. */

@@ -12,8 +12,6 @@ struct fake {
     struct http_header headers[16];
     struct api_request user;
     struct arena arena, large_arena;
-    uint32_t enlarged_count;
-    bool refuse_large;
 
     uint32_t answers_count;
     int status;
