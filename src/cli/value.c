@@ -114,20 +114,27 @@ bool value_address(struct value_address *out, struct span text)
     return parse_host(out, (struct span){text.ptr, host_len - 1}, (in_port_t)port);
 }
 
-void value_address_write(char out[VALUE_ADDRESS_TEXT_MAX], const struct sockaddr_storage *socket)
+static void write_v4(char out[VALUE_ADDRESS_TEXT_MAX], struct in_addr host, in_port_t port)
 {
-    char host[INET6_ADDRSTRLEN];
-    if (socket->ss_family == AF_INET) {
-        struct sockaddr_in v4;
-        memcpy(&v4, socket, sizeof v4);
-        if (v4.sin_addr.s_addr == htonl(INADDR_ANY)) v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        inet_ntop(AF_INET, &v4.sin_addr, host, sizeof host);
-        snprintf(out, VALUE_ADDRESS_TEXT_MAX, "%s:%u", host, ntohs(v4.sin_port));
+    char text[INET_ADDRSTRLEN];
+    if (host.s_addr == htonl(INADDR_ANY)) host.s_addr = htonl(INADDR_LOOPBACK);
+    inet_ntop(AF_INET, &host, text, sizeof text);
+    snprintf(out, VALUE_ADDRESS_TEXT_MAX, "%s:%u", text, ntohs(port));
+}
+
+void value_address_write(char out[VALUE_ADDRESS_TEXT_MAX], const struct value_address *address)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    memcpy(&v4, &address->socket, sizeof v4);
+    memcpy(&v6, &address->socket, sizeof v6);
+    if (address->any) v4 = (struct sockaddr_in){.sin_port = v6.sin6_port};
+    if (address->any || address->socket.ss_family == AF_INET) {
+        write_v4(out, v4.sin_addr, v4.sin_port);
         return;
     }
-    struct sockaddr_in6 v6;
-    memcpy(&v6, socket, sizeof v6);
     if (IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr)) v6.sin6_addr = in6addr_loopback;
-    inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host);
-    snprintf(out, VALUE_ADDRESS_TEXT_MAX, "[%s]:%u", host, ntohs(v6.sin6_port));
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    snprintf(out, VALUE_ADDRESS_TEXT_MAX, "[%s]:%u", text, ntohs(v6.sin6_port));
 }

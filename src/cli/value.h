@@ -30,4 +30,4 @@ struct value_address {
 bool value_address(struct value_address *out, struct span text);
 
 /* host:port for URLs; an address that means all of them is written as the loopback address. */
-void value_address_write(char out[VALUE_ADDRESS_TEXT_MAX], const struct sockaddr_storage *socket);
+void value_address_write(char out[VALUE_ADDRESS_TEXT_MAX], const struct value_address *address);
