@@ -45,3 +45,21 @@ bool ad_token_open(struct claims *claims, const struct api_request *request, str
     hash_wipe(&key, sizeof key);
     return authentic && claims_read(claims, writer_text(&json), purpose, arena, loop->json_seed);
 }
+
+struct ad_facts ad_token_facts(const struct claims *claims)
+{
+    return (struct ad_facts){
+        .bid_id = claims->bid,
+        .advertiser_id = claims->adv,
+        .publisher_id = claims->pub,
+        .campaign_id = claims->cam,
+        .product_id = claims->prd,
+        .creative_id = claims->crt,
+        .user_id = claims->usr,
+        .session_id = claims->ses,
+        .placement = claims->plc,
+        .price = claims->prc,
+        .currency = claims->cur,
+        .pricing = claims->mod,
+    };
+}
