@@ -13,8 +13,9 @@ enum {
     /* What a request makes besides its body: strings without their escapes and stamped params,
      * which together are no longer than the body; extra fields; the answer. */
     ARENA_SIZE = 2 * LIMIT_BODY + 4 * LIMIT_EXTRA + 32 * 1024,
-    LARGE_COUNT = 32,                    /* mintings at once in a loop */
-    LARGE_ARENA_SIZE = 16 * 1024 * 1024, /* 500 ads of the longest body: 14 MiB (mint.c) */
+    LARGE_COUNT = 32, /* mintings at once in a loop */
+    /* 500 ads of the longest body: 14 MiB (mint.c), and the texts and URLs of their polls. */
+    LARGE_ARENA_SIZE = 32 * 1024 * 1024,
 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)

@@ -47,7 +47,7 @@ static void fill(struct click *click, struct api_request *request, const struct 
 static void handle(struct api_request *request, const struct landing *landing)
 {
     struct claims claims;
-    if (!ad_token_open(&claims, request, landing->parameter, PURPOSE_CLICK)) {
+    if (!ad_token_of_query(&claims, request, landing->parameter, PURPOSE_CLICK)) {
         answer_refusal(request, REJECT_NOT_FOUND);
         return;
     }
