@@ -34,6 +34,22 @@ bool args_value(struct args *args, struct arg *arg)
     return false;
 }
 
+struct span args_take_verb(struct args *args)
+{
+    struct args ahead = *args;
+    struct arg arg;
+    enum arg_kind kind;
+    while ((kind = args_next(&ahead, &arg)) == ARG_FLAG)
+        if (!arg.value.ptr && !span_eq(arg.text, SPAN("--json")) && ahead.at < ahead.count)
+            ahead.at++;
+    if (kind == ARG_END) return SPAN_NONE;
+    int at = ahead.at - 1;
+    memmove(&args->list[at], &args->list[ahead.at],
+            (size_t)(args->count - ahead.at) * sizeof args->list[0]);
+    args->count--;
+    return arg.text;
+}
+
 static bool take_flag(struct args *args, struct arg *arg, const struct flag *flag)
 {
     if (flag->value) {

@@ -201,12 +201,10 @@ static int run_revoke(struct args *args)
 
 int command_key(struct args *args)
 {
-    struct arg verb;
-    if (args_next(args, &verb) == ARG_OPERAND) {
-        if (span_eq(verb.text, SPAN("create"))) return run_create(args);
-        if (span_eq(verb.text, SPAN("list"))) return run_list(args);
-        if (span_eq(verb.text, SPAN("revoke"))) return run_revoke(args);
-    }
-    say("adtally key create, list or revoke; see adtally help key");
+    struct span verb = args_take_verb(args);
+    if (span_eq(verb, SPAN("create"))) return run_create(args);
+    if (span_eq(verb, SPAN("list"))) return run_list(args);
+    if (span_eq(verb, SPAN("revoke"))) return run_revoke(args);
+    say("which one? adtally key create, list or revoke; see adtally help key");
     return EXIT_USAGE;
 }
