@@ -6,8 +6,7 @@
 
 enum arg_kind args_next(struct args *args, struct arg *arg)
 {
-    if (args->at < args->count && !args->operands_only &&
-        strcmp(args->list[args->at], "--") == 0) {
+    if (args->at < args->count && !args->operands_only && strcmp(args->list[args->at], "--") == 0) {
         args->operands_only = true;
         args->at++;
     }

@@ -6,8 +6,8 @@
 #include "cli/reach.h"
 #include "cli/say.h"
 #include "event/datetime.h"
-#include "json/write.h"
 #include "token/hash.h"
+#include "json/write.h"
 
 #include <stdio.h>
 
@@ -132,7 +132,8 @@ static int run_create(struct args *args)
     if (create.import.ptr && !file_read_line(create.import, imported, sizeof imported, &secret))
         return EXIT_FAILED;
     if (secret.ptr && !apikey_importable(secret)) {
-        say("%.*s: a secret to import is 16 to 256 visible ASCII characters, and nothing else is in "
+        say("%.*s: a secret to import is 16 to 256 visible ASCII characters, and nothing else is "
+            "in "
             "its file",
             SPAN_FMT(create.import));
         return EXIT_FAILED;
