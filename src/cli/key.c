@@ -123,22 +123,24 @@ static int send_create(const struct create *create, struct span secret)
     return status;
 }
 
+static bool read_import(const struct create *create, char *memory, size_t size, struct span *secret)
+{
+    if (!file_read_line(create->import, memory, size, secret)) return false;
+    if (apikey_importable(*secret)) return true;
+    say("%.*s: a secret to import is 16 to 256 visible ASCII characters, alone in its file",
+        SPAN_FMT(create->import));
+    return false;
+}
+
 static int run_create(struct args *args)
 {
     struct create create = {0};
     char imported[APIKEY_SECRET_MAX + 2]; /* and a line end */
     struct span secret = SPAN_NONE;
     if (!read_create(&create, args) || !check_create(&create)) return EXIT_USAGE;
-    if (create.import.ptr && !file_read_line(create.import, imported, sizeof imported, &secret))
-        return EXIT_FAILED;
-    if (secret.ptr && !apikey_importable(secret)) {
-        say("%.*s: a secret to import is 16 to 256 visible ASCII characters, and nothing else is "
-            "in "
-            "its file",
-            SPAN_FMT(create.import));
-        return EXIT_FAILED;
-    }
-    int status = send_create(&create, secret);
+    int status = EXIT_FAILED;
+    if (!create.import.ptr || read_import(&create, imported, sizeof imported, &secret))
+        status = send_create(&create, secret);
     hash_wipe(imported, sizeof imported);
     return status;
 }

@@ -176,8 +176,11 @@ enum err loops_start(struct loops **out, struct listeners *listeners,
         err = start_one(&loops->list[loops->count], http, &listeners->fds[loops->count]);
         if (!err) loops->count++;
     }
-    if (err && loops) loops_drain(loops);
     if (!err) *out = loops;
+    if (err && loops) {
+        loops_drain(loops);
+        loops_free(loops);
+    }
     return err;
 }
 
@@ -201,6 +204,10 @@ void loops_drain(struct loops *loops)
         give_order(&loops->list[i], ORDER_DRAIN);
     for (size_t i = 0; i < loops->count; i++)
         pthread_join(loops->list[i].thread, NULL);
+}
+
+void loops_free(struct loops *loops)
+{
     for (size_t i = 0; i < loops->count; i++)
         loop_free(&loops->list[i]);
     free(loops);

@@ -18,13 +18,13 @@ enum option_type {
 
 struct option {
     struct span name;
-    enum option_type type;
-    size_t offset;         /* of its value in struct options */
-    int64_t min, max;      /* of numbers, in milliseconds or bytes where that is what they are */
-    const char *wants;     /* what a value looks like: "a duration, 1s to 3650d" */
     struct span preset;    /* the default as text; absent: none */
     const char *preset_is; /* the default in words where there is no text for it, else NULL */
+    const char *wants;     /* what a value looks like: "a duration of 1s to 3650d" */
     const char *help;
+    int64_t min, max; /* of numbers, in milliseconds or bytes where that is what they are */
+    size_t offset;    /* of its value in struct options */
+    enum option_type type;
     bool flag_only; /* not in the file */
 };
 

@@ -109,8 +109,9 @@ static void stop(struct server *server)
 {
     loops_drain(server->loops);
     if (server->socket) admin_socket_stop(server->socket);
-    if (server->api) api_free(server->api);
     if (server->ledger) ledger_stop(server->ledger);
+    loops_free(server->loops);
+    if (server->api) api_free(server->api);
 }
 
 static bool open_store(struct server *server)
