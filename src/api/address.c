@@ -65,7 +65,8 @@ static bool parse_hop(struct in6_addr *out, struct span hop)
     return parse_address(out, span_split(&rest, ':'));
 }
 
-/* Takes the part after the last comma off the end of *rest; *rest is absent after the first part. */
+/* Takes the part after the last comma off the end of *rest; *rest is absent after the first part.
+ */
 static struct span take_last_hop(struct span *rest)
 {
     const char *comma = rest->len ? memrchr(rest->ptr, ',', rest->len) : NULL;

@@ -3,17 +3,19 @@
 #include "api/request.h"
 #include "base/assert.h"
 #include "base/rng.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 
 enum {
     LIMITED_KEYS_MAX = 1 << 16,
     LIMITED_CLIENTS_MAX = 1 << 20,
-    /* What a request makes besides its body: strings without their escapes and stamped params, which
-     * together are no longer than the body; extra fields; the answer. */
+    /* What a request makes besides its body: strings without their escapes and stamped params,
+     * which together are no longer than the body; extra fields; the answer. */
     ARENA_SIZE = 2 * LIMIT_BODY + 4 * LIMIT_EXTRA + 32 * 1024,
-    LARGE_COUNT = 8,
-    TOKENS_CAP = LIMIT_MINT_BODY / 2 + 1,
+    LARGE_COUNT = 32, /* mintings at once in a loop */
+    /* 500 ads of the longest body: 14 MiB (mint.c), and the texts and URLs of their polls. */
+    LARGE_ARENA_SIZE = 32 * 1024 * 1024,
 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
@@ -28,8 +30,7 @@ void api_options_init(struct api_options *options)
 static bool start_limiters(struct api *api)
 {
     const struct api_options *options = &api->options;
-    if (options->rate_limit)
-        api->key_limiter = limiter_new(options->rate_limit, LIMITED_KEYS_MAX);
+    if (options->rate_limit) api->key_limiter = limiter_new(options->rate_limit, LIMITED_KEYS_MAX);
     if (options->client_rate_limit)
         api->client_limiter = limiter_new(options->client_rate_limit, LIMITED_CLIENTS_MAX);
     return (!options->rate_limit || api->key_limiter) &&
@@ -85,8 +86,8 @@ enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev
     if (!loop) return ERR_NO_MEMORY;
     loop->api = api;
     loop->loop = ev;
-    loop->tokens_cap = TOKENS_CAP;
-    loop->tokens = malloc(TOKENS_CAP * sizeof *loop->tokens);
+    loop->tokens_cap = API_TOKENS_MAX;
+    loop->tokens = malloc(API_TOKENS_MAX * sizeof *loop->tokens);
     enum err err = loop->tokens ? ev_wake_open(ev, &loop->wake, on_ring) : ERR_NO_MEMORY;
     if (err) {
         free(loop->tokens);
@@ -115,15 +116,14 @@ void api_loop_serve(struct api_loop *loop, struct http_options *options)
     options->user_size = sizeof(struct api_request);
     options->arena_size = ARENA_SIZE;
     options->large_count = LARGE_COUNT;
-    options->large_arena_size = MINT_ARENA_SIZE;
+    options->large_arena_size = LARGE_ARENA_SIZE;
 }
 
 void api_stats(struct api *api, struct api_stats *out)
 {
-    *out = (struct api_stats){
-        .clicks_unrecorded = atomic_load_explicit(&api->clicks_unrecorded, memory_order_relaxed),
-        .clicks_capped = atomic_load_explicit(&api->clicks_capped, memory_order_relaxed),
-    };
+    struct api_metrics *metrics = &api->metrics;
+    *out = (struct api_stats){.clicks_unrecorded = metrics_read(&metrics->clicks_unrecorded),
+                              .clicks_capped = metrics_read(&metrics->clicks_capped)};
     for (int i = 0; i < REJECT_COUNT; i++)
-        out->refused += atomic_load_explicit(&api->refused[i], memory_order_relaxed);
+        out->refused += metrics_read(&metrics->refused[i]);
 }

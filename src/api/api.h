@@ -40,7 +40,7 @@ void api_free(struct api *api);
 
 struct api_loop; /* one loop's part: its ledger port, its parsing scratch */
 
-enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *loop);
+enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev);
 void api_loop_free(struct api_loop *loop);
 
 /* Fills in handler, owner, user_size, arena sizes and large_count of a server on that loop. */

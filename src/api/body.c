@@ -42,15 +42,13 @@ bool body_read(struct fields_reader *reader, struct json_doc *doc, struct proble
     struct api_loop *loop = request->loop;
     if (!body_parse(doc, http->body, loop->tokens, loop->tokens_cap, loop->json_seed, problems))
         return false;
-    *reader = (struct fields_reader){.doc = doc,
-                                     .arena = http->arena,
-                                     .problems = problems,
-                                     .place = {.part = SPAN("body")}};
+    *reader = (struct fields_reader){
+        .doc = doc, .arena = http->arena, .problems = problems, .place = {.part = SPAN("body")}};
     return true;
 }
 
 int body_status_s2s(const struct problems *problems)
 {
     return problems_have(problems, PROBLEM_JSON) || problems_have(problems, PROBLEM_MISSING) ? 400
-                                                                                              : 422;
+                                                                                             : 422;
 }

@@ -103,7 +103,7 @@ void collect_handle(struct api_request *request)
     struct json_doc doc;
     struct problems problems;
     struct fields_reader reader;
-    struct field_value values[VALUES_COUNT];
+    struct field_value values[VALUES_COUNT] = {0};
     uint32_t unlisted = 0;
     if (body_begin(&problems, request) && body_read(&reader, &doc, &problems, request))
         unlisted = fields_read(&reader, &fields, 0, values);

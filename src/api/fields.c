@@ -9,11 +9,11 @@
 
 static const char out_of_range[] = "Input is out of range";
 
-void fields_problem(const struct fields_reader *reader, struct span name, enum problem_type type,
-                    const char *msg)
+void fields_problem(const struct fields_reader *reader, const struct field *field,
+                    enum problem_type type, const char *msg)
 {
     struct problem problem = {.type = type, .place = reader->place, .msg = msg};
-    problem.place.name = name;
+    problem.place.name = field->name;
     problems_add(reader->problems, &problem);
 }
 
@@ -27,10 +27,10 @@ static void too_long(const struct fields_reader *reader, const struct field *fie
 }
 
 bool fields_text(const struct fields_reader *reader, const struct field *field,
-                 struct field_value *value, size_t bytes_max)
+                 const struct field_value *value, size_t bytes_max)
 {
     if (reader->doc->tokens[value->token].type != JSON_STRING) {
-        fields_problem(reader, field->name, PROBLEM_STRING, NULL);
+        fields_problem(reader, field, PROBLEM_STRING, NULL);
         return false;
     }
     if (value->text.len > bytes_max) {
@@ -40,9 +40,27 @@ bool fields_text(const struct fields_reader *reader, const struct field *field,
     return true;
 }
 
-/* `max` bounds what is not negative; past it `msg` is the problem. */
-static void read_integer(const struct fields_reader *reader, const struct field *field,
-                         struct field_value *value, unsigned long long max, const char *msg)
+bool fields_characters(const struct fields_reader *reader, const struct field *field,
+                       const struct field_value *value, size_t characters_max, const char *msg)
+{
+    if (!fields_text(reader, field, value, SIZE_MAX)) return false;
+    if (json_characters(value->text) <= characters_max) return true;
+    fields_problem(reader, field, PROBLEM_TOO_LONG, msg);
+    return false;
+}
+
+bool fields_literal(const struct fields_reader *reader, const struct field *field,
+                    const struct field_value *value, struct span one, struct span other,
+                    const char *msg)
+{
+    if (!fields_text(reader, field, value, SIZE_MAX)) return false;
+    if (span_eq(value->text, one) || span_eq(value->text, other)) return true;
+    fields_problem(reader, field, PROBLEM_LITERAL, msg);
+    return false;
+}
+
+bool fields_integer(const struct fields_reader *reader, const struct field *field,
+                    struct field_value *value, unsigned long long max, const char *msg)
 {
     struct span digits = value->text;
     bool negative = digits.len > 0 && digits.ptr[0] == '-';
@@ -51,21 +69,25 @@ static void read_integer(const struct fields_reader *reader, const struct field 
     for (size_t i = 0; is_integer && i < digits.len; i++)
         is_integer = digits.ptr[i] >= '0' && digits.ptr[i] <= '9';
     unsigned long long magnitude;
-    if (!is_integer)
-        fields_problem(reader, field->name, PROBLEM_INT, NULL);
-    else if (!span_to_u64(digits, negative ? INT64_MAX : max, &magnitude))
-        fields_problem(reader, field->name, PROBLEM_VALUE, negative ? out_of_range : msg);
-    else
-        value->number = negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    if (!is_integer) {
+        fields_problem(reader, field, PROBLEM_INT, NULL);
+        return false;
+    }
+    if (!span_to_u64(digits, negative ? INT64_MAX : max, &magnitude)) {
+        fields_problem(reader, field, PROBLEM_VALUE, negative ? out_of_range : msg);
+        return false;
+    }
+    value->number = negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    return true;
 }
 
 static void read_amount(const struct fields_reader *reader, const struct field *field,
                         struct field_value *value)
 {
     if (reader->doc->tokens[value->token].type != JSON_NUMBER)
-        fields_problem(reader, field->name, PROBLEM_NUMBER, NULL);
+        fields_problem(reader, field, PROBLEM_NUMBER, NULL);
     else if (!amount_parse(&value->amount, value->text))
-        fields_problem(reader, field->name, PROBLEM_VALUE,
+        fields_problem(reader, field, PROBLEM_VALUE,
                        "Input should be below 10^15 in magnitude, with at most 24 fraction digits "
                        "and 40 characters");
 }
@@ -75,19 +97,20 @@ static void read_datetime(const struct fields_reader *reader, const struct field
 {
     if (reader->doc->tokens[value->token].type != JSON_STRING ||
         !datetime_parse_iso8601(&value->number, value->text))
-        fields_problem(reader, field->name, PROBLEM_DATETIME, NULL);
+        fields_problem(reader, field, PROBLEM_DATETIME, NULL);
 }
 
 static void read_currency(const struct fields_reader *reader, const struct field *field,
                           struct field_value *value)
 {
     if (reader->doc->tokens[value->token].type != JSON_STRING) {
-        fields_problem(reader, field->name, PROBLEM_STRING, NULL);
+        fields_problem(reader, field, PROBLEM_STRING, NULL);
         return;
     }
-    char *upper = text_is_currency(value->text) ? arena_alloc(reader->arena, value->text.len) : NULL;
+    char *upper =
+        text_is_currency(value->text) ? arena_alloc(reader->arena, value->text.len) : NULL;
     if (!upper) {
-        fields_problem(reader, field->name, PROBLEM_CURRENCY, NULL);
+        fields_problem(reader, field, PROBLEM_CURRENCY, NULL);
         return;
     }
     for (size_t i = 0; i < value->text.len; i++)
@@ -99,8 +122,7 @@ static void read_container(const struct fields_reader *reader, const struct fiel
                            const struct field_value *value, enum json_type type)
 {
     if (reader->doc->tokens[value->token].type != type)
-        fields_problem(reader, field->name, type == JSON_OBJECT ? PROBLEM_OBJECT : PROBLEM_ARRAY,
-                       NULL);
+        fields_problem(reader, field, type == JSON_OBJECT ? PROBLEM_OBJECT : PROBLEM_ARRAY, NULL);
 }
 
 /* True when there is something to look at. */
@@ -111,9 +133,8 @@ static bool load(const struct fields_reader *reader, struct field_value *value)
         *value = (struct field_value){0};
         return false;
     }
-    value->text = token->type == JSON_STRING
-                      ? json_string(reader->doc, value->token, reader->arena)
-                      : json_raw(reader->doc, value->token);
+    value->text = token->type == JSON_STRING ? json_string(reader->doc, value->token, reader->arena)
+                                             : json_raw(reader->doc, value->token);
     if (!value->text.ptr) reader->problems->overflow = true;
     if (token->type != JSON_STRING || !text_is_blank(value->text)) return true;
     *value = (struct field_value){0};
@@ -131,11 +152,11 @@ static void read_value(const struct fields_reader *reader, const struct field *f
         fields_text(reader, field, value, LIMIT_ID);
         break;
     case FIELD_INTEGER:
-        read_integer(reader, field, value, INT64_MAX, out_of_range);
+        fields_integer(reader, field, value, INT64_MAX, out_of_range);
         break;
     case FIELD_TIMESTAMP:
-        read_integer(reader, field, value, TIMESTAMP_MAX,
-                     "Input looks like milliseconds; it should be Unix seconds");
+        fields_integer(reader, field, value, TIMESTAMP_MAX,
+                       "Input looks like milliseconds; it should be Unix seconds");
         break;
     case FIELD_AMOUNT:
         read_amount(reader, field, value);
@@ -152,7 +173,9 @@ static void read_value(const struct fields_reader *reader, const struct field *f
     case FIELD_ARRAY:
         read_container(reader, field, value, JSON_ARRAY);
         break;
-    case FIELD_ANY:
+    case FIELD_CHECKED:
+        field->check(reader, field, value);
+        break;
     case FIELD_IGNORED:
         break;
     }
@@ -175,8 +198,6 @@ uint32_t fields_read(const struct fields_reader *reader, const struct fields *fi
 {
     const struct json_doc *doc = reader->doc;
     ASSERT(doc->tokens[object].type == JSON_OBJECT && fields->count <= FIELDS_MAX);
-    for (uint32_t i = 0; i < fields->count; i++)
-        values[fields->rows[i].slot] = (struct field_value){0};
     uint32_t unlisted = 0;
     for (uint32_t key = object + 1; key < doc->tokens[object].end; key = doc->tokens[key + 1].end) {
         const struct field *field = fields_find(fields, doc, key, reader->arena);
@@ -191,7 +212,7 @@ uint32_t fields_read(const struct fields_reader *reader, const struct fields *fi
         if (load(reader, value))
             read_value(reader, field, value);
         else if (field->required)
-            fields_problem(reader, field->name, PROBLEM_MISSING, NULL);
+            fields_problem(reader, field, PROBLEM_MISSING, NULL);
     }
     return unlisted;
 }

@@ -14,18 +14,21 @@
  * null and blank strings count as absent, whatever the type (contract section 2). */
 
 enum field_type {
-    FIELD_TEXT,     /* a string of at most bytes_max */
-    FIELD_ID,       /* a string of at most LIMIT_ID bytes */
-    FIELD_INTEGER,  /* digits with an optional minus, in 64 bits */
-    FIELD_TIMESTAMP, /* Unix seconds: an integer below 10^11, or it is milliseconds */
-    FIELD_AMOUNT,   /* a number that amount_parse takes */
-    FIELD_DATETIME, /* a string that datetime_parse_iso8601 takes */
-    FIELD_CURRENCY, /* ISO 4217 in any case; the value is in upper case */
+    FIELD_TEXT,      /* a string of at most bytes_max */
+    FIELD_ID,        /* a string of at most LIMIT_ID bytes */
+    FIELD_INTEGER,   /* digits with an optional minus, in 64 bits */
+    FIELD_TIMESTAMP, /* Unix seconds: an integer below 10^11, else it looks like milliseconds */
+    FIELD_AMOUNT,    /* a number that amount_parse takes */
+    FIELD_DATETIME,  /* a string that datetime_parse_iso8601 takes */
+    FIELD_CURRENCY,  /* ISO 4217 in any case; the value is in upper case */
     FIELD_OBJECT,
     FIELD_ARRAY,
-    FIELD_ANY,     /* for the page to look at */
+    FIELD_CHECKED, /* what the row's own check takes */
     FIELD_IGNORED, /* listed, so not extra, and never looked at */
 };
+
+struct fields_reader;
+struct field_value;
 
 struct field {
     struct span name;
@@ -33,14 +36,16 @@ struct field {
     uint8_t type; /* enum field_type */
     bool required;
     uint16_t bytes_max; /* FIELD_TEXT */
+    void (*check)(const struct fields_reader *reader, const struct field *field,
+                  struct field_value *value); /* FIELD_CHECKED: adds a problem, or does not */
 };
 
 enum { FIELDS_MAX = 24 };
 
 struct field_value {
-    uint32_t token;    /* 0: absent */
-    struct span text;  /* strings: unescaped; others: raw JSON; absent when absent */
-    int64_t number;    /* FIELD_INTEGER; FIELD_DATETIME: milliseconds */
+    uint32_t token;       /* 0: absent */
+    struct span text;     /* strings: unescaped; others: raw JSON; absent when absent */
+    int64_t number;       /* of integers; FIELD_DATETIME: milliseconds */
     struct amount amount; /* FIELD_AMOUNT */
 };
 
@@ -55,9 +60,10 @@ struct fields_reader {
     struct arena *arena; /* for strings with escapes: at least as much room as the document has */
     struct problems *problems;
     struct place place; /* of the object; its name is filled in per field */
+    const void *page;   /* for the page's own checks */
 };
 
-/* `values` has room for every slot of the table. Returns how many members no row lists. */
+/* `values` has room for every slot of the table, zeroed. Returns how many members no row lists. */
 uint32_t fields_read(const struct fields_reader *reader, const struct fields *fields,
                      uint32_t object, struct field_value *values);
 
@@ -65,10 +71,19 @@ uint32_t fields_read(const struct fields_reader *reader, const struct fields *fi
 const struct field *fields_find(const struct fields *fields, const struct json_doc *doc,
                                 uint32_t key, struct arena *arena);
 
-/* One more problem about a field of the object. `msg` NULL: the type's own. */
-void fields_problem(const struct fields_reader *reader, struct span name, enum problem_type type,
-                    const char *msg);
-
-/* The last part of reading, for FIELD_ANY: a string as FIELD_TEXT takes it. */
+/* What a check is made of. Each adds a problem when the answer is no. `msg` NULL: the type's own.
+ */
+void fields_problem(const struct fields_reader *reader, const struct field *field,
+                    enum problem_type type, const char *msg);
 bool fields_text(const struct fields_reader *reader, const struct field *field,
-                 struct field_value *value, size_t bytes_max);
+                 const struct field_value *value, size_t bytes_max);
+/* At most so many code points. */
+bool fields_characters(const struct fields_reader *reader, const struct field *field,
+                       const struct field_value *value, size_t characters_max, const char *msg);
+/* One of two texts. */
+bool fields_literal(const struct fields_reader *reader, const struct field *field,
+                    const struct field_value *value, struct span one, struct span other,
+                    const char *msg);
+/* `max` bounds what is not negative; past it `msg` is the problem. */
+bool fields_integer(const struct fields_reader *reader, const struct field *field,
+                    struct field_value *value, unsigned long long max, const char *msg);

@@ -1,7 +1,6 @@
 #include "api/idempotency.h"
 
 #include "base/limits.h"
-#include "event/text.h"
 
 static bool is_visible(struct span text)
 {
@@ -38,7 +37,7 @@ enum idempotency idempotency_parse(struct span *key, struct span value, struct a
     struct span content = span_trim(value);
     if (content.len > 0 && content.ptr[0] == '"' && !unquote(&content, content, arena))
         return IDEMPOTENCY_INVALID;
-    if (text_is_blank(content)) return IDEMPOTENCY_ABSENT;
+    if (span_trim(content).len == 0) return IDEMPOTENCY_ABSENT;
     if (content.len > LIMIT_IDEMPOTENCY_KEY) return IDEMPOTENCY_TOO_LONG;
     if (!is_visible(content)) return IDEMPOTENCY_INVALID;
     *key = content;
@@ -47,11 +46,10 @@ enum idempotency idempotency_parse(struct span *key, struct span value, struct a
 
 void idempotency_problem(struct problems *problems, enum idempotency found)
 {
-    struct problem problem = {
-        .type = PROBLEM_VALUE,
-        .place = {.part = SPAN("header"), .name = SPAN("idempotency-key")},
-        .msg = "Input should be one header of visible ASCII characters",
-        .bytes_max = LIMIT_IDEMPOTENCY_KEY};
+    struct problem problem = {.type = PROBLEM_VALUE,
+                              .place = {.part = SPAN("header"), .name = SPAN("idempotency-key")},
+                              .msg = "Input should be one header of visible ASCII characters",
+                              .bytes_max = LIMIT_IDEMPOTENCY_KEY};
     if (found == IDEMPOTENCY_TOO_LONG) {
         problem.type = PROBLEM_TOO_LONG;
         problem.msg = NULL;

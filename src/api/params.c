@@ -8,11 +8,12 @@
 enum { PARAMS_FRAME_MAX = 256, JSON_ESCAPED_MAX = 6 };
 
 static const struct field reserved_rows[] = {
-    {.name = SPAN_INIT("integration")}, {.name = SPAN_INIT("partner_id")},
+    {.name = SPAN_INIT("integration")},   {.name = SPAN_INIT("partner_id")},
     {.name = SPAN_INIT("api_key_label")}, {.name = SPAN_INIT("extra")},
     {.name = SPAN_INIT("extra_dropped")},
 };
-static const struct fields reserved = {reserved_rows, sizeof reserved_rows / sizeof reserved_rows[0]};
+static const struct fields reserved = {reserved_rows,
+                                       sizeof reserved_rows / sizeof reserved_rows[0]};
 
 static bool start(struct writer *out, struct arena *arena, size_t size)
 {

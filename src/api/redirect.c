@@ -1,11 +1,10 @@
 #include "api/ad_token.h"
-#include "api/address.h"
 #include "api/answer.h"
 #include "api/pages.h"
+#include "api/visitor.h"
 #include "base/limits.h"
 #include "base/rng.h"
 #include "event/query.h"
-#include "json/json.h"
 #include "token/hash.h"
 
 #include <string.h>
@@ -14,85 +13,21 @@
  * advertiser. Whoever clicks arrives; a click id is in the URL only when the click is durable. */
 
 enum {
-    /* Each byte of the ids may take three, and the landing URL stands as it is. */
+    /* The landing URL stands as it is; each byte of a bid may take three. */
     LOCATION_MAX = LIMIT_LANDING_URL + 3 * LIMIT_ID + 512,
-    PAIRS_MAX = 4,
+    PAIRS_MAX = 5,
     SECONDS_TEXT_MAX = 20,
 };
 
 /* One of the two redirects. */
 struct landing {
-    struct span route;                /* as it is stored */
-    struct span parameter;            /* where the token is */
-    size_t pairs_count;               /* what is added to the landing URL: the first of ... */
-    struct query_pair pairs[PAIRS_MAX]; /* click id, expiry, signature, bid */
+    struct span route;     /* as it is stored */
+    struct span parameter; /* where the token is */
+    bool adds_click_id;    /* also under the name that Gravity's pages read */
 };
 
-static const struct landing redirect = {
-    .route = SPAN_INIT("redirect"),
-    .parameter = SPAN_INIT("token"),
-    .pairs_count = 4,
-    .pairs = {{.name = SPAN_INIT("thrad_click_id")},
-              {.name = SPAN_INIT("thrad_exp")},
-              {.name = SPAN_INIT("thrad_sig")},
-              {.name = SPAN_INIT("thrad_bid_id")}},
-};
-
-static const struct landing track_click = {
-    .route = SPAN_INIT("click"),
-    .parameter = SPAN_INIT("p"),
-    .pairs_count = 1,
-    .pairs = {{.name = SPAN_INIT("click_id")}},
-};
-
-static void answer_landing(struct api_request *request, struct span url,
-                           const struct query_pair *pairs, size_t count)
-{
-    struct writer location;
-    char *memory = arena_alloc(request->http->arena, LOCATION_MAX);
-    writer_init(&location, memory, memory ? LOCATION_MAX : 0);
-    query_add(&location, url, pairs, count);
-    if (location.overflow)
-        answer_refusal(request, REJECT_UNAVAILABLE);
-    else
-        answer_redirect(request, writer_text(&location));
-}
-
-/* To where the ad leads, without anything that could be taken for a recorded click. */
-static void answer_plain(struct api_request *request, const struct landing *landing,
-                         struct span url)
-{
-    answer_landing(request, url, landing->pairs, landing->pairs_count);
-}
-
-/* Sec-Purpose is a list whose members may have parameters: "prefetch;prerender". */
-static bool is_prefetch(const struct http_request *http)
-{
-    struct span list = SPAN_NONE;
-    http_request_header(http, SPAN("sec-purpose"), &list);
-    while (list.ptr) {
-        struct span member = span_split(&list, ',');
-        if (span_eq_nocase(span_trim(span_split(&member, ';')), SPAN("prefetch"))) return true;
-    }
-    return false;
-}
-
-static struct span user_agent(const struct http_request *http)
-{
-    struct span value = SPAN_NONE;
-    http_request_header(http, SPAN("user-agent"), &value);
-    bool storable =
-        value.len > 0 && value.len <= LIMIT_USER_AGENT && json_utf8_valid(value);
-    return storable ? value : SPAN_NONE;
-}
-
-static struct span client_address(struct api_request *request)
-{
-    const struct api_options *options = &request->loop->api->options;
-    struct in6_addr address;
-    if (!address_of_client(&address, request->http, options)) return SPAN_NONE;
-    return address_write(request->client_address, &address, options->client_address_full);
-}
+static const struct landing redirect = {SPAN_INIT("redirect"), SPAN_INIT("token"), false};
+static const struct landing track_click = {SPAN_INIT("click"), SPAN_INIT("p"), true};
 
 static void fill(struct click *click, struct api_request *request, const struct claims *claims,
                  const struct landing *landing)
@@ -102,21 +37,9 @@ static void fill(struct click *click, struct api_request *request, const struct 
     *click = (struct click){
         .id = uuid_make_v7(request->now_ms, random),
         .expires_at_ms = request->now_ms + request->loop->api->options.click_ttl_ms,
-        .bid_id = claims->bid,
-        .publisher_id = claims->pub,
-        .campaign_id = claims->cam,
-        .product_id = claims->prd,
-        .creative_id = claims->crt,
-        .advertiser_id = claims->adv,
-        .user_id = claims->usr,
-        .session_id = claims->ses,
-        .placement = claims->plc,
-        .price = claims->prc,
-        .currency = claims->cur,
-        .pricing = claims->mod,
+        .ad = ad_token_facts(claims),
+        .visitor = visitor_of(request),
         .landing_url = claims->url,
-        .client_address = client_address(request),
-        .user_agent = user_agent(request->http),
         .route = landing->route,
     };
 }
@@ -124,13 +47,14 @@ static void fill(struct click *click, struct api_request *request, const struct 
 static void handle(struct api_request *request, const struct landing *landing)
 {
     struct claims claims;
-    if (!ad_token_open(&claims, request, landing->parameter, PURPOSE_CLICK)) {
+    if (!ad_token_of_query(&claims, request, landing->parameter, PURPOSE_CLICK)) {
         answer_refusal(request, REJECT_NOT_FOUND);
         return;
     }
     const struct http_request *http = request->http;
-    if (http->method == HTTP_HEAD || claims.exp_ms <= request->now_ms || is_prefetch(http)) {
-        answer_plain(request, landing, claims.url);
+    if (http->method == HTTP_HEAD || claims.exp_ms <= request->now_ms ||
+        visitor_is_prefetch(http)) {
+        answer_redirect(request, claims.url);
         return;
     }
     request->op.kind = OP_CLICK;
@@ -149,7 +73,7 @@ static void sign(struct writer *out, const struct api_request *request, struct s
     writer_char(&message, '.');
     writer_put(&message, exp);
     writer_char(&message, '.');
-    writer_put(&message, request->op.click.bid_id);
+    writer_put(&message, request->op.click.ad.bid_id);
     uint8_t signature[HASH_HMAC_SIZE];
     hash_hmac_sha256(signature, keyring_click_signing_key(request->loop->api->keyring),
                      writer_text(&message));
@@ -160,33 +84,40 @@ static void answer_recorded(struct api_request *request, const struct landing *l
 {
     const struct click *click = &request->op.click;
     char click_id[UUID_TEXT_LEN], seconds[SECONDS_TEXT_MAX], hex[2 * HASH_HMAC_SIZE];
-    struct writer exp, signature;
-    struct query_pair pairs[PAIRS_MAX];
-    memcpy(pairs, landing->pairs, sizeof pairs);
+    struct writer exp, signature, location;
+    struct span id = {click_id, sizeof click_id};
     uuid_write(click_id, &click->id);
-    pairs[0].value = (struct span){click_id, sizeof click_id};
-    if (landing->pairs_count == PAIRS_MAX) {
-        writer_init(&exp, seconds, sizeof seconds);
-        writer_i64(&exp, click->expires_at_ms / 1000);
-        writer_init(&signature, hex, sizeof hex);
-        sign(&signature, request, pairs[0].value, writer_text(&exp));
-        pairs[1].value = writer_text(&exp);
-        pairs[2].value = writer_text(&signature);
-        pairs[3].value = click->bid_id;
-    }
-    answer_landing(request, click->landing_url, pairs, landing->pairs_count);
+    writer_init(&exp, seconds, sizeof seconds);
+    writer_i64(&exp, click->expires_at_ms / 1000);
+    writer_init(&signature, hex, sizeof hex);
+    sign(&signature, request, id, writer_text(&exp));
+    const struct query_pair pairs[PAIRS_MAX] = {
+        {SPAN("thrad_click_id"), id},
+        {SPAN("thrad_exp"), writer_text(&exp)},
+        {SPAN("thrad_sig"), writer_text(&signature)},
+        {SPAN("thrad_bid_id"), click->ad.bid_id},
+        {SPAN("click_id"), id},
+    };
+    char *memory = arena_alloc(request->http->arena, LOCATION_MAX);
+    writer_init(&location, memory, memory ? LOCATION_MAX : 0);
+    query_add(&location, click->landing_url, pairs,
+              landing->adds_click_id ? PAIRS_MAX : PAIRS_MAX - 1);
+    if (location.overflow)
+        answer_refusal(request, REJECT_UNAVAILABLE);
+    else
+        answer_redirect(request, writer_text(&location));
 }
 
 static void on_answer(struct api_request *request, const struct landing *landing)
 {
-    struct api *api = request->loop->api;
+    struct api_metrics *metrics = &request->loop->api->metrics;
     if (request->op.outcome == OUTCOME_RECORDED) {
         answer_recorded(request, landing);
         return;
     }
-    api_count(request->op.outcome == OUTCOME_LIMITED ? &api->clicks_capped
-                                                     : &api->clicks_unrecorded);
-    answer_plain(request, landing, request->op.click.landing_url);
+    metrics_count(request->op.outcome == OUTCOME_LIMITED ? &metrics->clicks_capped
+                                                         : &metrics->clicks_unrecorded);
+    answer_redirect(request, request->op.click.landing_url);
 }
 
 void redirect_handle(struct api_request *request)

@@ -1,12 +1,10 @@
 #pragma once
 
 #include "api/api.h"
-#include "api/dialect.h"
+#include "api/metrics.h"
 #include "api/problems.h"
 #include "api/route.h"
 #include "ledger/limiter.h"
-
-#include <stdatomic.h>
 
 /* What the files of this module share: the server's part, a loop's part, a request's part. */
 
@@ -16,7 +14,7 @@ struct api {
     struct keyring *keyring;        /* the ledger's */
     struct limiter *key_limiter;    /* NULL: off */
     struct limiter *client_limiter; /* NULL: off */
-    _Atomic uint64_t clicks_unrecorded, clicks_capped, refused[REJECT_COUNT];
+    struct api_metrics metrics;
 };
 
 struct api_loop {
@@ -29,7 +27,10 @@ struct api_loop {
     uint64_t json_seed;
 };
 
-enum { API_REQUEST_MAGIC = 0x61706972 };
+enum {
+    API_REQUEST_MAGIC = 0x61706972,
+    API_TOKENS_MAX = LIMIT_MINT_BODY / 2 + 1, /* what json_parse needs for the longest body */
+};
 
 /* http_request.user. The op comes first: what the ledger gives back is the request. */
 struct api_request {
@@ -43,10 +44,6 @@ struct api_request {
     char client_address[INET6_ADDRSTRLEN];
 };
 
-static inline void api_count(_Atomic uint64_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
-/* Hands request->op to the ledger; the route's on_answer follows, at once when the queue is full. */
+/* Hands request->op to the ledger; the route's on_answer follows, at once when the queue is full.
+ */
 void api_submit(struct api_request *request);

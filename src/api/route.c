@@ -8,22 +8,37 @@
 
 /* clang-format off */
 static const struct route routes[] = {
-    {SPAN_INIT("/v1/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+    {SPAN_INIT("/v1/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY, false,
      conversion_handle_v1, conversion_on_answer},
-    {SPAN_INIT("/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+    {SPAN_INIT("/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY, false,
      conversion_handle_api, conversion_on_answer},
-    {SPAN_INIT("/v1/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+    {SPAN_INIT("/v1/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY, false,
      collect_handle, collect_on_answer},
-    {SPAN_INIT("/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+    {SPAN_INIT("/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY, false,
      collect_handle, collect_on_answer},
     {SPAN_INIT("/api/v1/tracking/redirect"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY,
-     redirect_handle, redirect_on_answer},
-    {SPAN_INIT("/track/click"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY,
+     false, redirect_handle, redirect_on_answer},
+    {SPAN_INIT("/track/click"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY, false,
      track_click_handle, track_click_on_answer},
-    {SPAN_INIT("/v1/mint"), HTTP_POST, DIALECT_DETAIL, AUTH_ADSERVER, LIMIT_MINT_BODY,
+    {SPAN_INIT("/api/v1/tracking/view"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY, true,
+     view_handle, impression_on_answer},
+    {SPAN_INIT("/ack"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY, true,
+     ack_handle, impression_on_answer},
+    {SPAN_INIT("/track/imp"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY, true,
+     ack_handle, impression_on_answer},
+    {SPAN_INIT("/api/v1/tracking/feedback"), HTTP_POST, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY,
+     true, feedback_handle, feedback_on_answer},
+    {SPAN_INIT("/ad-feedback"), HTTP_POST, DIALECT_AD_FEEDBACK, AUTH_PUBLISHER, LIMIT_BODY, true,
+     ad_feedback_handle, ad_feedback_on_answer},
+    {SPAN_INIT("/api/v1/tracking/sponsored-polls/vote"), HTTP_POST, DIALECT_POLL, AUTH_CLIENT,
+     LIMIT_BODY, true, vote_handle, vote_on_answer},
+    {SPAN_INIT("/api/v1/tracking/sponsored-polls/results"), HTTP_GET, DIALECT_POLL, AUTH_CLIENT,
+     LIMIT_BODY, true, results_handle, vote_on_answer},
+    {SPAN_INIT("/v1/mint"), HTTP_POST, DIALECT_DETAIL, AUTH_ADSERVER, LIMIT_MINT_BODY, false,
      mint_handle, NULL},
-    {SPAN_INIT("/health"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, health_handle, NULL},
-    {SPAN_INIT("/"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, root_handle, NULL},
+    {SPAN_INIT("/health"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, false,
+     health_handle, NULL},
+    {SPAN_INIT("/"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, false, root_handle, NULL},
 };
 /* clang-format on */
 
@@ -32,6 +47,13 @@ const struct route *route_find(struct span path)
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         if (span_eq(routes[i].path, path)) return &routes[i];
     return NULL;
+}
+
+struct span route_methods(const struct route *route)
+{
+    if (route->method == HTTP_GET)
+        return route->is_cors ? SPAN("GET, HEAD, OPTIONS") : SPAN("GET, HEAD");
+    return route->is_cors ? SPAN("POST, OPTIONS") : SPAN("POST");
 }
 
 static bool route_takes(const struct route *route, enum http_method method)
@@ -56,6 +78,8 @@ static bool admit(struct api_request *request)
 {
     if (!request->route)
         answer_refusal(request, REJECT_NOT_FOUND);
+    else if (request->route->is_cors && request->http->method == HTTP_OPTIONS)
+        answer_preflight(request); /* before keys and rates */
     else if (!route_takes(request->route, request->http->method))
         answer_refusal(request, REJECT_METHOD);
     else

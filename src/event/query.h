@@ -25,6 +25,7 @@ struct query_pair {
     struct span name, value;
 };
 
-/* Appends `url` with the pairs added to the end of its query: other parameters, empty ones too, and
- * the fragment are kept byte for byte, parameters of the same (decoded) names are removed first. */
+/* Appends `url` with the pairs added to the end of its query: other parameters and the fragment are
+ * kept byte for byte, empty parts (`&&`) too, but for one at the end, which the first pair fills.
+ * Parameters of the same (decoded) names are removed first, all of them. */
 void query_add(struct writer *out, struct span url, const struct query_pair *pairs, size_t count);

@@ -2,6 +2,8 @@
 
 #include "base/limits.h"
 
+#include <string.h>
+
 enum { LABEL_LEN_MAX = 63, HOST_LEN_MAX = 253, PORT_MAX = 65535 };
 
 /* What stands between `scheme://` and the path, taken apart; absent parts were not there. */
@@ -60,33 +62,41 @@ static struct span after_scheme(struct span url, struct span prefix)
     return match ? (struct span){url.ptr + prefix.len, url.len - prefix.len} : SPAN_NONE;
 }
 
-/* In user info `@` may be written raw by sloppy clients, so the last one ends it, as browsers have
- * it. A colon inside brackets belongs to an IPv6 literal. */
+static struct span before_path(struct span text)
+{
+    size_t len = 0;
+    while (len < text.len && text.ptr[len] != '/' && text.ptr[len] != '?' && text.ptr[len] != '#')
+        len++;
+    return (struct span){text.ptr, len};
+}
+
+/* A colon inside brackets belongs to an IPv6 literal. */
+static void split_port(struct authority *out)
+{
+    const char *end = out->host.ptr + out->host.len;
+    const char *from = out->host.ptr;
+    if (from < end && *from == '[') from = memchr(from, ']', out->host.len);
+    const char *colon = from ? memchr(from, ':', (size_t)(end - from)) : NULL;
+    if (!colon) return;
+    out->port = (struct span){colon + 1, (size_t)(end - colon) - 1};
+    out->host.len = (size_t)(colon - out->host.ptr);
+}
+
 static bool split_authority(struct span url, struct authority *out)
 {
     struct span rest = after_scheme(url, SPAN("http://"));
     if (!rest.ptr) rest = after_scheme(url, SPAN("https://"));
     if (!rest.ptr) return false;
-    *out = (struct authority){SPAN_NONE, {rest.ptr, 0}, SPAN_NONE};
-    bool bracket = false;
-    for (size_t i = 0; i < rest.len; i++) {
-        const char *at = rest.ptr + i;
-        if (*at == '/' || *at == '?' || *at == '#') break;
-        if (*at == '\\') return false; /* a path to browsers, user info to others */
-        if (*at == '@') {
-            out->user_info = (struct span){rest.ptr, i};
-            out->host = (struct span){at + 1, 0};
-            out->port = SPAN_NONE;
-            bracket = false;
-        } else if (out->port.ptr) {
-            out->port.len++;
-        } else if (*at == ':' && !bracket) {
-            out->port = (struct span){at + 1, 0};
-        } else {
-            bracket = *at == '[' || (bracket && *at != ']');
-            out->host.len++;
-        }
+    *out = (struct authority){.host = before_path(rest)};
+    /* To browsers a backslash begins the path, to others it is user info: take no side. */
+    if (memchr(out->host.ptr, '\\', out->host.len)) return false;
+    /* Sloppy clients leave `@` raw in user info, so the last one ends it, as browsers have it. */
+    const char *at = memrchr(out->host.ptr, '@', out->host.len);
+    if (at) {
+        out->user_info = (struct span){out->host.ptr, (size_t)(at - out->host.ptr)};
+        out->host = (struct span){at + 1, out->host.len - out->user_info.len - 1};
     }
+    split_port(out);
     return true;
 }
 
@@ -117,7 +127,7 @@ static bool is_ipv4(struct span text)
     while (text.ptr) {
         struct span part = span_split(&text, '.');
         unsigned long long octet = 0;
-        if (part.len > 3 || !span_to_u64(part, 255, &octet)) return false;
+        if (!span_to_u64(part, 255, &octet)) return false;
         if (part.len > 1 && part.ptr[0] == '0') return false;
         count++;
     }
@@ -171,7 +181,7 @@ static bool is_host(struct span host)
 static bool take_host(struct authority *authority)
 {
     struct span *host = &authority->host;
-    if (host->len > 1 && host->ptr[host->len - 1] == '.') host->len--;
+    if (host->len > 1 && host->ptr[0] != '[' && host->ptr[host->len - 1] == '.') host->len--;
     return is_host(*host) && is_port(authority->port);
 }
 

@@ -22,6 +22,9 @@
  *       └────── keep-alive ────── WRITING ◀─────────────────────────────┘
  *                                    └── close ──▶ DRAINING (1 s at most) ──▶ CLOSED
  *
+ * on_head and on_request are never called from inside http_respond: what is pipelined behind an
+ * answer is taken up later in the same turn, or in the next one.
+ *
  * All functions belong to the loop's thread. */
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_OPTIONS, HTTP_OTHER };
@@ -41,23 +44,28 @@ struct http_request {
     struct span host;   /* Host, or the authority of an absolute-form target; absent in HTTP/1.0 */
     const struct http_header *headers;
     size_t headers_count;
-    struct span body; /* empty when there is none */
-    bool has_body;    /* Content-Length > 0, or chunked */
+    struct span body;             /* empty when there is none */
+    bool has_body;                /* Content-Length > 0, or chunked */
     struct sockaddr_storage peer; /* AF_UNSPEC on a Unix socket */
-    struct arena *arena; /* empty at the start of each request */
-    void *user;          /* http_options.user_size bytes of the connection, zeroed at first use
-                            only; 16-byte aligned */
+    struct arena *arena; /* empty at the start of each request; past on_head it may be another one
+                            (large_arena_size), what on_head allocated stays valid */
+    void *user;          /* http_options.user_size bytes of the connection, zeroed when it was
+                            accepted; 16-byte aligned */
 };
 
 /* How often a header stands in the request, and its (first) value. Names in any case. */
 size_t http_request_header(const struct http_request *request, struct span name,
                            struct span *value);
 
+enum { HTTP_HEADER_LINES_MAX = 16 * 1024, HTTP_COPIED_BODY_MAX = 64 * 1024 };
+
 struct http_response {
-    int status;
-    /* Extra header lines, each "Name: value\r\n"; never Content-Length, Connection or Date. */
+    int status; /* 200..599 */
+    /* Extra header lines, each "Name: value\r\n"; never Content-Length, Connection or Date. Copied;
+     * at most HTTP_HEADER_LINES_MAX bytes. */
     struct span header_lines;
-    struct span body;      /* copied, or sent from where it is when body_is_borrowed */
+    struct span body;      /* copied (then at most HTTP_COPIED_BODY_MAX bytes), or sent from where
+                              it is when body_is_borrowed */
     bool body_is_borrowed; /* it lives in the request's arena or is static */
     bool close;            /* close after this response */
 };
@@ -67,10 +75,13 @@ struct http_response {
  * added; a HEAD's body is left out but counted; 204 and 304 carry neither body nor length. */
 void http_respond(struct http_request *request, const struct http_response *response);
 
-/* What the owner of a server decides. on_head runs when the head is complete and returns how many
- * body bytes this request may have (0..body_max): more is 413 through on_too_large, which has to
- * respond (the connection closes after it), before the body is read where Content-Length tells.
- * on_request runs when the request is complete; it, or anything later, responds.
+/* What the owner of a server decides. on_head runs when the head is complete, for every request,
+ * and returns how many body bytes this one may have (0..body_max): more is 413 through
+ * on_too_large, which (or anything later) has to respond and without a body to look at; it runs
+ * before the body is read where Content-Length tells, and the connection closes after it. An answer
+ * past LIMIT_BODY also means: a request with a body takes one of large_count slots, however small
+ * the body is, since its response may be large. on_request runs when the request is complete; it,
+ * or anything later, responds.
  * `owner` is http_options.owner. */
 struct http_handler {
     size_t (*on_head)(const struct http_request *request, void *owner);
@@ -84,10 +95,13 @@ struct http_options {
     size_t user_size;
     size_t arena_size;    /* per connection, reserved and touched only when used */
     uint32_t conns_max;   /* open connections of this server; past that accepting pauses */
-    uint32_t large_count; /* bodies past LIMIT_BODY (mint) at once, each with large_arena_size; past
-                             that 503 with Retry-After: 1, and close */
+    uint32_t large_count; /* requests of routes with a limit past LIMIT_BODY (mint) at once, each
+                             with large_arena_size; past that 503 with Retry-After: 1, and close */
     size_t large_arena_size;
     uint32_t head_max, target_max, headers_max, body_max; /* body_max: the largest of any route */
+
+    /* Absolute: from the first byte of a head, from its end, from the last answer, from the moment
+     * an answer was given to its last byte. The first two are 408. */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 };
 
@@ -98,11 +112,15 @@ struct http_server;
 enum err http_server_new(struct http_server **out, struct ev_loop *loop,
                          const struct http_options *options);
 
-/* Adds a listening socket (TCP or Unix, non-blocking). Ownership of `fd` moves. */
+/* Adds a listening socket (TCP or Unix, non-blocking), at most HTTP_LISTENERS_MAX. Ownership of
+ * `fd` moves unless it fails. */
+enum { HTTP_LISTENERS_MAX = 8 };
 enum err http_server_listen(struct http_server *server, int fd);
 
-/* Takes what the kernel already accepted, stops listening, closes idle connections, lets the rest
- * end with `Connection: close`; http_server_idle is true when none is left. */
+/* Takes what the kernel already accepted (as far as conns_max allows), stops listening, closes
+ * connections that are idle after an answer, gives those that never sent a byte one second to do
+ * so, and lets the rest end with `Connection: close`. http_server_idle is true when none is left.
+ * Not to be called from a handler. */
 void http_server_drain(struct http_server *server);
 bool http_server_idle(const struct http_server *server);
 
@@ -110,6 +128,11 @@ bool http_server_idle(const struct http_server *server);
 void http_server_free(struct http_server *server);
 
 struct http_stats {
-    uint64_t requests, responses, conns_accepted, conns_open, refused_framing, timeouts;
+    uint64_t requests;  /* that reached on_request or on_too_large */
+    uint64_t responses; /* to those */
+    uint64_t conns_accepted, conns_open;
+    uint64_t refused_framing; /* 400, 414, 417, 431 and 413 before on_request, by this module */
+    uint64_t refused_large;   /* 503 for want of a large slot */
+    uint64_t timeouts;        /* of heads, bodies and answers */
 };
 void http_server_stats(const struct http_server *server, struct http_stats *out);

@@ -13,6 +13,7 @@ struct ledger {
     struct queue submitted;
     struct store *store; /* the thread's */
     struct keyring *keyring;
+    struct pollbook *pollbook;
     pthread_mutex_t mutex; /* of what follows */
     bool is_healthy;
     struct ledger_stats stats;
@@ -69,21 +70,29 @@ static void answer(struct op *op)
     if (was_empty && wake) wake(wake_arg);
 }
 
-static bool changes_keys(const struct op *op)
+/* What loops look up themselves: keys and polls. */
+static enum err load_copies(struct ledger *ledger)
 {
-    return op->kind >= OP_KEY_CREATE && op->outcome == OUTCOME_RECORDED;
+    enum err err = keyring_load(ledger->keyring, ledger->store);
+    return err ? err : pollbook_load(ledger->pollbook, ledger->store);
+}
+
+static bool changes_copies(const struct op *op)
+{
+    return op->kind >= OP_POLL_PUT && op->outcome == OUTCOME_RECORDED;
 }
 
 /* The order of these lines is what "acknowledged means durable" is made of. */
 static void run_batch(struct ledger *ledger, struct op *const ops[], size_t count)
 {
-    bool keys_changed = false;
+    bool copies_changed = false;
     enum err err = store_apply(ledger->store, ops, count);
     if (err == ERR_SYNC_FAILED) end_process();
     for (size_t i = 0; i < count; i++)
-        keys_changed |= changes_keys(ops[i]);
-    if (keys_changed && keyring_load(ledger->keyring, ledger->store))
-        log_event(LOG_ERROR, "keys_not_loaded", LOG_TEXT("advice", SPAN("restart adtally")));
+        copies_changed |= changes_copies(ops[i]);
+    if (copies_changed && load_copies(ledger))
+        log_event(LOG_ERROR, "keys_and_polls_not_loaded",
+                  LOG_TEXT("advice", SPAN("restart adtally")));
     note_batch(ledger, err, count);
     for (size_t i = 0; i < count; i++)
         answer(ops[i]);
@@ -129,8 +138,9 @@ enum err ledger_start(struct ledger **out, struct store *store,
     pthread_mutex_init(&ledger->mutex, NULL);
     store_stats(store, &ledger->stats.store);
     ledger->keyring = keyring_new();
-    if (!ledger->keyring) goto free_ledger;
-    err = keyring_load(ledger->keyring, store);
+    ledger->pollbook = pollbook_new();
+    if (!ledger->keyring || !ledger->pollbook) goto free_ledger;
+    err = load_copies(ledger);
     if (err) goto free_ledger;
     err = ERR_NO_MEMORY;
     if (pthread_create(&ledger->thread, NULL, run, ledger) != 0) goto free_ledger;
@@ -138,6 +148,7 @@ enum err ledger_start(struct ledger **out, struct store *store,
     return ERR_OK;
 
 free_ledger:
+    pollbook_free(ledger->pollbook);
     keyring_free(ledger->keyring);
     pthread_mutex_destroy(&ledger->mutex);
     queue_fini(&ledger->submitted);
@@ -152,6 +163,7 @@ void ledger_stop(struct ledger *ledger)
     queue_close(&ledger->submitted);
     pthread_join(ledger->thread, NULL);
     store_close(ledger->store);
+    pollbook_free(ledger->pollbook);
     keyring_free(ledger->keyring);
     pthread_mutex_destroy(&ledger->mutex);
     queue_fini(&ledger->submitted);
@@ -161,6 +173,11 @@ void ledger_stop(struct ledger *ledger)
 struct keyring *ledger_keyring(struct ledger *ledger)
 {
     return ledger->keyring;
+}
+
+struct pollbook *ledger_pollbook(struct ledger *ledger)
+{
+    return ledger->pollbook;
 }
 
 bool ledger_submit(struct ledger *ledger, struct ledger_port *port, struct op *op)

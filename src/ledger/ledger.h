@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "ledger/keyring.h"
+#include "ledger/pollbook.h"
 #include "ledger/queue.h"
 #include "store/store.h"
 
@@ -41,6 +42,7 @@ enum err ledger_start(struct ledger **out, struct store *store,
 void ledger_stop(struct ledger *ledger);
 
 struct keyring *ledger_keyring(struct ledger *ledger);
+struct pollbook *ledger_pollbook(struct ledger *ledger);
 
 /* Hands an op over; it comes back through `port`. False: the queue is full, answer 503. Any thread.
  */

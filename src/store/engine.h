@@ -12,6 +12,7 @@ struct store_engine {
     enum err (*maintain)(struct store *store);
     enum err (*probe)(struct store *store);
     enum err (*each_key)(struct store *store, store_on_key *on_key, void *arg);
+    enum err (*each_poll)(struct store *store, store_on_poll *on_poll, void *arg);
     const struct secrets *(*secrets)(const struct store *store);
     void (*stats)(const struct store *store, struct store_stats *out);
 };

@@ -13,6 +13,13 @@ enum op_kind {
     OP_CLICK,
     OP_CONVERSION,
     OP_SERVER_EVENT,
+    OP_IMPRESSION,
+    OP_FEEDBACK,
+    OP_AD_FEEDBACK,
+    OP_VOTE,
+    OP_POLL_RESULTS,
+    OP_POLL_PUT, /* from here on: what others keep a copy of */
+    OP_POLL_WITHDRAW,
     OP_KEY_CREATE,
     OP_KEY_REVOKE,
     OP_TOKEN_KEY_ROTATE,
@@ -23,10 +30,12 @@ enum outcome {
     OUTCOME_PENDING,
     OUTCOME_RECORDED,    /* durable; `sequence` is its own */
     OUTCOME_DUPLICATE,   /* `sequence` is that of the event that stands, durable as well */
-    OUTCOME_NOT_FOUND,   /* the click (or key) does not exist, has expired or is somebody else's */
+    OUTCOME_NOT_FOUND,   /* what the op names does not exist, has expired or is somebody else's */
     OUTCOME_MISSING_BID, /* the click exists but names no bid */
     OUTCOME_LIMITED,     /* a cap was reached; nothing was recorded */
-    OUTCOME_CONFLICT,    /* a key with this secret exists; the newest token key cannot be retired */
+    OUTCOME_CONFLICT,    /* a key with this secret exists; the newest token key cannot be retired;
+                            an option with votes cannot be removed */
+    OUTCOME_BAD_OPTION,  /* the poll has no such option */
     OUTCOME_UNAVAILABLE, /* the store could not write; nothing was recorded */
 };
 
@@ -41,6 +50,11 @@ struct op {
         struct click click;
         struct conversion conversion;
         struct server_event server_event;
+        struct impression impression;
+        struct feedback feedback;
+        struct ad_feedback ad_feedback;
+        struct vote vote;           /* OP_VOTE, OP_POLL_RESULTS */
+        struct poll poll;           /* OP_POLL_PUT; WITHDRAW: its id */
         struct api_key key;         /* OP_KEY_CREATE */
         struct span key_id;         /* OP_KEY_REVOKE */
         struct token_key token_key; /* ROTATE: the new one, RETIRE: its kid */

@@ -46,6 +46,11 @@ enum err store_each_key(struct store *store, store_on_key *on_key, void *arg)
     return store->engine->each_key(store, on_key, arg);
 }
 
+enum err store_each_poll(struct store *store, store_on_poll *on_poll, void *arg)
+{
+    return store->engine->each_poll(store, on_poll, arg);
+}
+
 const struct secrets *store_secrets(const struct store *store)
 {
     return store->engine->secrets(store);

@@ -44,6 +44,11 @@ enum err store_probe(struct store *store);
  * into the store. */
 typedef void store_on_key(const struct api_key *key, void *arg);
 enum err store_each_key(struct store *store, store_on_key *on_key, void *arg);
+typedef void store_on_poll(const struct poll *poll, void *arg);
+
+/* All polls, withdrawn ones too. What `on_poll` is given stays in place until the store is closed.
+ */
+enum err store_each_poll(struct store *store, store_on_poll *on_poll, void *arg);
 const struct secrets *store_secrets(const struct store *store);
 
 struct store_stats {

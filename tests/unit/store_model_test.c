@@ -123,8 +123,7 @@ static void plan_click(struct plan *plan)
     plan->op = (struct op){.kind = OP_CLICK, .received_at_ms = clock_ms};
     plan->op.click = (struct click){
         .id = uuid_make_v7(clock_ms, random),
-        .bid_id = name(plan, 0, "bid", plan->facts.tag),
-        .publisher_id = SPAN("pub"),
+        .ad = {.bid_id = name(plan, 0, "bid", plan->facts.tag), .publisher_id = SPAN("pub")},
         .landing_url = SPAN("https://x/"),
         .route = SPAN("click"),
     };

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "store/store.h"
+#include "store_bench.h"
 
 #include <ftw.h>
 #include <signal.h>
@@ -14,63 +15,7 @@
 
 /* The store suite: what store.h promises, against a real engine in a fresh directory per case. */
 
-static int64_t now_ms; /* real: a start forgets what is too old by the wall clock */
 static const int64_t DAY_MS = 86400000;
-
-struct bench {
-    char dir[64];
-    struct store *store;
-    struct store_options options;
-};
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    return remove(path);
-}
-
-static void open_store(struct bench *bench)
-{
-    char problem[STORE_PROBLEM_MAX] = "";
-    enum err err = store_open(&bench->store, &bench->options, problem);
-    if (err) print_error("%s\n", problem);
-    assert_int_equal(err, ERR_OK);
-}
-
-static void reopen_store(struct bench *bench)
-{
-    store_close(bench->store);
-    open_store(bench);
-}
-
-static int set_up(void **state)
-{
-    struct bench *bench = calloc(1, sizeof *bench);
-    strcpy(bench->dir, "/tmp/adtally-store-XXXXXX");
-    assert_non_null(mkdtemp(bench->dir));
-    store_options_init(&bench->options);
-    bench->options.dir = bench->dir;
-    bench->options.create = true;
-    open_store(bench);
-    *state = bench;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct bench *bench = *state;
-    if (bench->store) store_close(bench->store);
-    nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-    free(bench);
-    return 0;
-}
-
-static enum outcome apply_one(struct bench *bench, struct op *op)
-{
-    struct op *ops[] = {op};
-    op->outcome = OUTCOME_PENDING;
-    store_apply(bench->store, ops, 1);
-    return op->outcome;
-}
 
 static struct op click_op(int64_t at_ms, struct span bid)
 {
@@ -80,8 +25,7 @@ static struct op click_op(int64_t at_ms, struct span bid)
         .kind = OP_CLICK,
         .received_at_ms = at_ms,
         .click = {.id = uuid_make_v7(at_ms, random),
-                  .bid_id = bid,
-                  .publisher_id = SPAN("pub"),
+                  .ad = {.bid_id = bid, .publisher_id = SPAN("pub")},
                   .landing_url = SPAN("https://shop.example/"),
                   .route = SPAN("redirect"),
                   .expires_at_ms = at_ms + 90 * DAY_MS},
@@ -97,7 +41,7 @@ static void record_click(struct bench *bench, struct clicked *clicked, int64_t a
                          struct span bid, struct span advertiser)
 {
     struct op op = click_op(at_ms, bid);
-    op.click.advertiser_id = advertiser;
+    op.click.ad.advertiser_id = advertiser;
     assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
     uuid_write(clicked->text, &op.click.id);
     clicked->id = (struct span){clicked->text, UUID_TEXT_LEN};
@@ -140,17 +84,6 @@ static struct op event_op(struct span tag, struct span event_id, int64_t at_ms)
                          .channel = SPAN("server"),
                          .params = SPAN("{}")},
     };
-}
-
-static uint64_t count_findings(struct bench *bench)
-{
-    char memory[4096];
-    struct writer report;
-    uint64_t findings = 1;
-    writer_init(&report, memory, sizeof memory);
-    assert_int_equal(store_verify(bench->dir, &report, &findings), ERR_OK);
-    if (findings) print_error("%.*s", SPAN_FMT(writer_text(&report)));
-    return findings;
 }
 
 static void conversion_counts_once_by_each_layer(void **state)
@@ -330,16 +263,6 @@ static void bid_has_at_most_100_recorded_clicks(void **state)
     }
 }
 
-/* Every write past `bytes` in a file fails, as on a disk that is full. */
-static void limit_file_size(rlim_t bytes)
-{
-    struct rlimit limit;
-    signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &limit);
-    limit.rlim_cur = bytes;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 static void write_error_records_nothing_and_passes(void **state)
 {
     struct bench *bench = *state;
@@ -496,8 +419,6 @@ static void secrets_are_readable_by_their_owner_alone(void **state)
     assert_int_equal(stat(path, &file), 0);
     assert_int_equal(file.st_mode & 0777, 0400);
 }
-
-#define STORE_CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

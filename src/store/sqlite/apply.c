@@ -13,7 +13,12 @@ static void raise_floors(struct sqlite_store *store, int64_t now_ms)
     uint64_t clicks = ages_floor(&store->ages, now_ms - options->click_ttl_ms);
     store->clicks.floor = clicks;
     store->conversion_keys.floor = clicks; /* a conversion is younger than its click */
-    store->clicks_of_bids.floor = ages_floor(&store->ages, now_ms - options->impression_ttl_ms);
+    uint64_t impressions = ages_floor(&store->ages, now_ms - options->impression_ttl_ms);
+    store->clicks_of_bids.floor = impressions;
+    store->impressions.floor = impressions;
+    store->feedbacks.floor = impressions; /* younger than its impression */
+    store->ad_feedbacks.floor = impressions;
+    store->ad_feedbacks_of_bids.floor = impressions;
     store->collect_keys.floor = ages_floor(&store->ages, now_ms - options->collect_dedup_window_ms);
 }
 
@@ -26,13 +31,19 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
     return err;
 }
 
+struct batch_mark {
+    uint64_t sequence_next;
+    uint64_t sessions;
+};
+
 /* Takes a failed batch back: rows, index entries, sequence, outcomes. */
 static void take_back(struct sqlite_store *store, struct op *const ops[], size_t count,
-                      uint64_t sequence_next)
+                      const struct batch_mark *mark)
 {
     if (!sqlite3_get_autocommit(store->db)) db_exec(store->db, "ROLLBACK");
     undo_all(store);
-    store->sequence_next = sequence_next;
+    window_take_back(store->sessions, mark->sessions);
+    store->sequence_next = mark->sequence_next;
     for (size_t i = 0; i < count; i++) {
         ops[i]->outcome = OUTCOME_UNAVAILABLE;
         ops[i]->sequence = 0;
@@ -51,22 +62,25 @@ static enum err reopen(struct sqlite_store *store)
 
 static enum err recover_connection(struct sqlite_store *store)
 {
-    if (store->db && sqlite3_get_autocommit(store->db)) return ERR_OK;
-    return reopen(store);
+    enum err err = ERR_OK;
+    if (!store->db || !sqlite3_get_autocommit(store->db)) err = reopen(store);
+    if (!err && store->polls_changed) err = polls_reload(store);
+    return err;
 }
 
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
 {
     struct sqlite_store *store = sqlite_of(base);
-    uint64_t sequence_next = store->sequence_next;
-    enum err err = recover_connection(store);
+    struct batch_mark mark = {store->sequence_next, window_mark(store->sessions)};
     store->undo_count = 0;
+    enum err err = recover_connection(store);
     if (!err) {
         raise_floors(store, ops[count - 1]->received_at_ms);
         err = run_batch(store, ops, count);
     }
+    if (!err) store->polls_changed = false; /* what was put stands */
     if (err) {
-        take_back(store, ops, count, sequence_next);
+        take_back(store, ops, count, &mark);
         log_event(LOG_ERROR, "batch_failed", LOG_TEXT("reason", span_of(err_text(err))),
                   LOG_TEXT("detail", span_of(store->db ? sqlite3_errmsg(store->db) : "closed")),
                   LOG_NUMBER("ops", (int64_t)count));

@@ -73,9 +73,7 @@ struct index_key collect_key(const struct sqlite_store *store, const struct serv
     return fingerprint(store, &key);
 }
 
-/* Steps a by-sequence statement to its row; the caller resets it. ERR_CORRUPT: the index names a
- * row that is not there. */
-static enum err read_row(sqlite3_stmt *statement, uint64_t sequence)
+enum err dedup_read_row(sqlite3_stmt *statement, uint64_t sequence)
 {
     sqlite3_bind_int64(statement, 1, (int64_t)sequence);
     int code = sqlite3_step(statement);
@@ -88,7 +86,7 @@ enum err dedup_read_conversion(struct sqlite_store *store, uint64_t sequence,
 {
     sqlite3_stmt *row = store->statements[SQL_CONVERSION_KEYS_BY_SEQ];
     struct arena arena = {.base = text, .cap = CONVERSION_KEYS_TEXT_MAX};
-    enum err err = read_row(row, sequence);
+    enum err err = dedup_read_row(row, sequence);
     if (!err)
         *out = (struct conversion){
             .sender.partner_id = arena_copy(&arena, db_column_text(row, 0)),
@@ -127,7 +125,7 @@ enum err dedup_find_conversion(struct sqlite_store *store, const struct conversi
     struct index_cursor cursor;
     uint64_t value = index_first(&store->conversion_keys, &key, &cursor);
     for (; value && !*sequence; value = index_next(&store->conversion_keys, &key, &cursor)) {
-        enum err err = read_row(row, INDEX_SEQUENCE(value));
+        enum err err = dedup_read_row(row, INDEX_SEQUENCE(value));
         if (!err && conversion_row_has_key(row, conversion, layer))
             *sequence = INDEX_SEQUENCE(value);
         sqlite3_reset(row);
@@ -156,7 +154,7 @@ enum err dedup_find_server_event(struct sqlite_store *store, const struct server
     struct index_cursor cursor;
     uint64_t value = index_first(&store->collect_keys, &key, &cursor);
     for (; value && !*sequence; value = index_next(&store->collect_keys, &key, &cursor)) {
-        enum err err = read_row(row, INDEX_SEQUENCE(value));
+        enum err err = dedup_read_row(row, INDEX_SEQUENCE(value));
         if (!err && event_row_has_key(row, event, oldest_ms)) *sequence = INDEX_SEQUENCE(value);
         sqlite3_reset(row);
         if (err) return err;
@@ -164,22 +162,88 @@ enum err dedup_find_server_event(struct sqlite_store *store, const struct server
     return ERR_OK;
 }
 
-enum err dedup_count_clicks(struct sqlite_store *store, struct span bid_id, uint8_t *count,
-                            uint64_t *value)
+/* The entry of `index` whose row has this bid, 0 when there is none. */
+static enum err find_bid_entry(struct sqlite_store *store, const struct index *index,
+                               enum sqlite_statement statement, struct span bid_id, uint64_t *value)
 {
-    sqlite3_stmt *row = store->statements[SQL_CLICK_BY_SEQ];
+    sqlite3_stmt *row = store->statements[statement];
     struct index_key key = bid_key(store, bid_id);
     struct index_cursor cursor;
-    *count = 0;
-    *value = index_first(&store->clicks_of_bids, &key, &cursor);
-    for (; *value; *value = index_next(&store->clicks_of_bids, &key, &cursor)) {
-        enum err err = read_row(row, INDEX_SEQUENCE(*value));
+    *value = index_first(index, &key, &cursor);
+    for (; *value; *value = index_next(index, &key, &cursor)) {
+        enum err err = dedup_read_row(row, INDEX_SEQUENCE(*value));
         bool is_same = !err && span_eq(db_column_text(row, 0), bid_id);
         sqlite3_reset(row);
-        if (err) return err;
-        if (!is_same) continue;
-        *count = INDEX_TAG(*value);
-        return ERR_OK;
+        if (err || is_same) return err;
+    }
+    return ERR_OK;
+}
+
+enum err dedup_find_by_bid(struct sqlite_store *store, const struct index *index,
+                           enum sqlite_statement statement, struct span bid_id, uint64_t *sequence)
+{
+    uint64_t value;
+    enum err err = find_bid_entry(store, index, statement, bid_id, &value);
+    *sequence = INDEX_SEQUENCE(value);
+    return err;
+}
+
+enum err dedup_count_of_bid(struct sqlite_store *store, const struct index *index,
+                            enum sqlite_statement statement, struct span bid_id, uint8_t *count,
+                            uint64_t *value)
+{
+    enum err err = find_bid_entry(store, index, statement, bid_id, value);
+    *count = INDEX_TAG(*value);
+    return err;
+}
+
+enum err dedup_count_up(struct sqlite_store *store, struct index *index, struct span bid_id,
+                        uint8_t count, uint64_t value, uint64_t sequence)
+{
+    struct index_key key = bid_key(store, bid_id);
+    uint64_t new_value = INDEX_VALUE(sequence, count + 1);
+    if (value == 0) return undoable_add(store, index, &key, new_value);
+    undoable_replace(store, index, &key, value, new_value);
+    return ERR_OK;
+}
+
+struct index_key session_key(const struct sqlite_store *store, const struct ad_feedback *feedback)
+{
+    struct key_bytes key = {.size = 0};
+    add_part(&key, feedback->ad.publisher_id);
+    add_part(&key, feedback->sent_session_id);
+    return fingerprint(store, &key);
+}
+
+struct index_key session_bid_key(const struct sqlite_store *store,
+                                 const struct ad_feedback *feedback)
+{
+    struct key_bytes key = {.size = 0};
+    add_part(&key, feedback->ad.publisher_id);
+    add_part(&key, feedback->sent_session_id);
+    add_part(&key, feedback->ad.bid_id);
+    return fingerprint(store, &key);
+}
+
+static bool is_same_session(sqlite3_stmt *row, const struct ad_feedback *feedback)
+{
+    return span_eq(db_column_text(row, 0), feedback->ad.publisher_id) &&
+           span_eq(db_column_text(row, 1), feedback->sent_session_id) &&
+           span_eq(db_column_text(row, 2), feedback->ad.bid_id);
+}
+
+enum err dedup_find_latest(struct sqlite_store *store, const struct ad_feedback *feedback,
+                           uint64_t *value)
+{
+    sqlite3_stmt *row = store->statements[SQL_AD_FEEDBACK_BY_SEQ];
+    struct index_key key = session_bid_key(store, feedback);
+    struct index_cursor cursor;
+    *value = index_first(&store->ad_feedbacks, &key, &cursor);
+    for (; *value; *value = index_next(&store->ad_feedbacks, &key, &cursor)) {
+        enum err err = dedup_read_row(row, INDEX_SEQUENCE(*value));
+        bool is_same = !err && is_same_session(row, feedback);
+        sqlite3_reset(row);
+        if (err || is_same) return err;
     }
     return ERR_OK;
 }
@@ -194,7 +258,7 @@ enum err undoable_add(struct sqlite_store *store, struct index *index, const str
                       uint64_t value)
 {
     if (!index_add(index, key, value)) return ERR_NO_MEMORY;
-    note_undo(store, (struct undo_entry){index, *key, 0, value});
+    note_undo(store, (struct undo_entry){index, *key, 0, value, NULL});
     return ERR_OK;
 }
 
@@ -203,16 +267,27 @@ void undoable_replace(struct sqlite_store *store, struct index *index, const str
 {
     bool replaced = index_replace(index, key, old_value, new_value);
     ASSERT(replaced);
-    note_undo(store, (struct undo_entry){index, *key, old_value, new_value});
+    note_undo(store, (struct undo_entry){index, *key, old_value, new_value, NULL});
+}
+
+void undoable_count(struct sqlite_store *store, uint64_t *counter)
+{
+    ++*counter;
+    note_undo(store, (struct undo_entry){.counter = counter});
+}
+
+static bool undo(const struct undo_entry *entry)
+{
+    if (entry->counter) return (*entry->counter)-- > 0;
+    if (entry->old_value)
+        return index_replace(entry->index, &entry->key, entry->new_value, entry->old_value);
+    return index_remove(entry->index, &entry->key, entry->new_value);
 }
 
 void undo_all(struct sqlite_store *store)
 {
     while (store->undo_count > 0) {
-        const struct undo_entry *entry = &store->undo[--store->undo_count];
-        bool undone = entry->old_value ? index_replace(entry->index, &entry->key, entry->new_value,
-                                                       entry->old_value)
-                                       : index_remove(entry->index, &entry->key, entry->new_value);
+        bool undone = undo(&store->undo[--store->undo_count]);
         ASSERT(undone);
     }
 }

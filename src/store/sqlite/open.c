@@ -5,6 +5,7 @@
 #include "store/sqlite/sqlite.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,25 @@ static enum err open_database(struct sqlite_store *store, char *problem)
     return err;
 }
 
+/* Every index of the store, for what is done to all of them. */
+static const size_t index_offsets[] = {
+    offsetof(struct sqlite_store, clicks),
+    offsetof(struct sqlite_store, clicks_of_bids),
+    offsetof(struct sqlite_store, conversion_keys),
+    offsetof(struct sqlite_store, collect_keys),
+    offsetof(struct sqlite_store, impressions),
+    offsetof(struct sqlite_store, feedbacks),
+    offsetof(struct sqlite_store, ad_feedbacks),
+    offsetof(struct sqlite_store, ad_feedbacks_of_bids),
+    offsetof(struct sqlite_store, votes),
+};
+enum { INDEXES = sizeof index_offsets / sizeof index_offsets[0] };
+
+static struct index *index_at(struct sqlite_store *store, size_t i)
+{
+    return (struct index *)(void *)((char *)store + index_offsets[i]);
+}
+
 static void sqlite_close_store(struct store *base)
 {
     struct sqlite_store *store = sqlite_of(base);
@@ -91,10 +111,10 @@ static void sqlite_close_store(struct store *base)
     if (store->db) /* so that adtally.db alone holds everything after a clean stop */
         sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_close(store->db);
-    index_fini(&store->clicks);
-    index_fini(&store->clicks_of_bids);
-    index_fini(&store->conversion_keys);
-    index_fini(&store->collect_keys);
+    for (size_t i = 0; i < INDEXES; i++)
+        index_fini(index_at(store, i));
+    window_free(store->sessions);
+    polls_free(store);
     dir_close(&store->dir);
     hash_wipe(&store->secrets, sizeof store->secrets);
     free(store);
@@ -109,12 +129,18 @@ static void sqlite_stats(const struct store *base, struct store_stats *out)
 {
     enum { PAGE_SIZE = 4096 };
     const struct sqlite_store *store = (const struct sqlite_store *)base;
+    uint64_t keys_count = 0, bytes = 0;
+    for (size_t i = 0; i < INDEXES; i++) {
+        const struct index *index =
+            (const struct index *)(const void *)((const char *)store + index_offsets[i]);
+        keys_count += index->count;
+        bytes += index->bytes;
+    }
     *out = (struct store_stats){
         .sequence_next = store->sequence_next,
         .clicks_indexed = store->clicks.count,
-        .keys_indexed = store->conversion_keys.count + store->collect_keys.count,
-        .index_bytes = store->clicks.bytes + store->clicks_of_bids.bytes +
-                       store->conversion_keys.bytes + store->collect_keys.bytes,
+        .keys_indexed = keys_count - store->clicks.count,
+        .index_bytes = bytes,
         .wal_bytes = (uint64_t)store->wal_pages * PAGE_SIZE,
         .rebuilt_count = store->rebuilt_count,
         .rebuild_ms = store->rebuild_ms,
@@ -128,6 +154,7 @@ static const struct store_engine sqlite_engine = {
     .maintain = sqlite_maintain,
     .probe = sqlite_probe,
     .each_key = sqlite_each_key,
+    .each_poll = sqlite_each_poll,
     .secrets = sqlite_secrets,
     .stats = sqlite_stats,
 };
@@ -147,10 +174,9 @@ static struct sqlite_store *new_store(const struct store_options *options)
     store->store.engine = &sqlite_engine;
     store->options = *options;
     store->dir = (struct dir){.fd = -1, .lock_fd = -1};
-    index_init(&store->clicks, 2);
-    index_init(&store->clicks_of_bids, 1);
-    index_init(&store->conversion_keys, 1);
-    index_init(&store->collect_keys, 1);
+    for (size_t i = 0; i < INDEXES; i++)
+        index_init(index_at(store, i), index_at(store, i) == &store->clicks ? 2 : 1);
+    store->sessions = window_new();
     ages_init(&store->ages, longest_ttl_ms(options) + FLOOR_MARGIN_MS);
     rng_fill(store->fingerprint_key, sizeof store->fingerprint_key);
     return store;
@@ -160,7 +186,10 @@ enum err sqlite_store_open(struct store **out, const struct store_options *optio
                            char problem[STORE_PROBLEM_MAX])
 {
     struct sqlite_store *store = new_store(options);
-    if (!store) return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
+    if (!store || !store->sessions) {
+        free(store);
+        return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
+    }
     enum err err = dir_open(&store->dir, options->dir, options->create, problem);
     if (!err) err = open_database(store, problem);
     if (err) {

@@ -12,6 +12,22 @@ static enum err finish(struct op *op, enum outcome outcome, uint64_t sequence)
     return ERR_OK;
 }
 
+void bind_ad(struct db_binder *row, const struct ad_facts *ad)
+{
+    db_bind_text(row, ad->bid_id);
+    db_bind_text(row, ad->advertiser_id);
+    db_bind_text(row, ad->publisher_id);
+    db_bind_text(row, ad->campaign_id);
+    db_bind_text(row, ad->product_id);
+    db_bind_text(row, ad->creative_id);
+    db_bind_text(row, ad->user_id);
+    db_bind_text(row, ad->session_id);
+    db_bind_text(row, ad->placement);
+    db_bind_text(row, ad->price);
+    db_bind_text(row, ad->currency);
+    db_bind_text(row, ad->pricing);
+}
+
 static enum err insert_click(struct sqlite_store *store, const struct op *op, uint64_t sequence)
 {
     const struct click *click = &op->click;
@@ -21,21 +37,10 @@ static enum err insert_click(struct sqlite_store *store, const struct op *op, ui
     db_bind_i64(&row, (int64_t)sequence);
     db_bind_text(&row, (struct span){id, sizeof id});
     db_bind_i64(&row, op->received_at_ms);
-    db_bind_text(&row, click->bid_id);
-    db_bind_text(&row, click->advertiser_id);
-    db_bind_text(&row, click->publisher_id);
-    db_bind_text(&row, click->campaign_id);
-    db_bind_text(&row, click->product_id);
-    db_bind_text(&row, click->creative_id);
-    db_bind_text(&row, click->user_id);
-    db_bind_text(&row, click->session_id);
-    db_bind_text(&row, click->placement);
-    db_bind_text(&row, click->price);
-    db_bind_text(&row, click->currency);
-    db_bind_text(&row, click->pricing);
+    bind_ad(&row, &click->ad);
     db_bind_text(&row, click->landing_url);
-    db_bind_text(&row, click->client_address);
-    db_bind_text(&row, click->user_agent);
+    db_bind_text(&row, click->visitor.address);
+    db_bind_text(&row, click->visitor.user_agent);
     db_bind_text(&row, click->route);
     db_bind_i64(&row, click->expires_at_ms);
     return db_run(row.statement);
@@ -44,16 +49,13 @@ static enum err insert_click(struct sqlite_store *store, const struct op *op, ui
 static enum err index_click(struct sqlite_store *store, const struct click *click,
                             uint64_t sequence, uint8_t count, uint64_t count_value)
 {
-    uint8_t tag = (uint8_t)((click->bid_id.ptr ? CLICK_HAS_BID : 0) |
-                            (click->advertiser_id.ptr ? CLICK_HAS_ADVERTISER : 0));
+    uint8_t tag = (uint8_t)((click->ad.bid_id.ptr ? CLICK_HAS_BID : 0) |
+                            (click->ad.advertiser_id.ptr ? CLICK_HAS_ADVERTISER : 0));
     struct index_key key = click_key(&click->id);
     enum err err = undoable_add(store, &store->clicks, &key, INDEX_VALUE(sequence, tag));
-    if (err || !click->bid_id.ptr) return err;
-    key = bid_key(store, click->bid_id);
-    uint64_t value = INDEX_VALUE(sequence, count + 1);
-    if (count_value == 0) return undoable_add(store, &store->clicks_of_bids, &key, value);
-    undoable_replace(store, &store->clicks_of_bids, &key, count_value, value);
-    return ERR_OK;
+    if (err || !click->ad.bid_id.ptr) return err;
+    return dedup_count_up(store, &store->clicks_of_bids, click->ad.bid_id, count, count_value,
+                          sequence);
 }
 
 static enum err record_click(struct sqlite_store *store, struct op *op)
@@ -63,8 +65,9 @@ static enum err record_click(struct sqlite_store *store, struct op *op)
     uint8_t count = 0;
     uint64_t count_value = 0;
     enum err err = ERR_OK;
-    if (op->click.bid_id.ptr)
-        err = dedup_count_clicks(store, op->click.bid_id, &count, &count_value);
+    if (op->click.ad.bid_id.ptr)
+        err = dedup_count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BY_SEQ,
+                                 op->click.ad.bid_id, &count, &count_value);
     if (err) return err;
     if (count >= LIMIT_CLICKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);
     uint64_t sequence = store->sequence_next;
@@ -231,6 +234,15 @@ enum err record_op(struct sqlite_store *store, struct op *op)
         return record_conversion(store, op);
     case OP_SERVER_EVENT:
         return record_server_event(store, op);
+    case OP_IMPRESSION:
+    case OP_FEEDBACK:
+    case OP_AD_FEEDBACK:
+        return record_publisher_op(store, op);
+    case OP_VOTE:
+    case OP_POLL_RESULTS:
+    case OP_POLL_PUT:
+    case OP_POLL_WITHDRAW:
+        return polls_apply(store, op);
     case OP_KEY_CREATE:
     case OP_KEY_REVOKE:
     case OP_TOKEN_KEY_ROTATE:

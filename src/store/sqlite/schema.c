@@ -8,12 +8,15 @@
 /* Append-only rowid tables without secondary indexes: random keys never touch a B-tree, the indexes
  * that exactly-once needs are in memory. `seq` counts through all tables together. What the rebuild
  * at start reads stands first in each row. */
+#define AD_FACTS                                                                                   \
+    "  bid_id TEXT, advertiser_id TEXT, publisher_id TEXT NOT NULL, campaign_id TEXT,"             \
+    "  product_id TEXT, creative_id TEXT, user_id TEXT, session_id TEXT, placement TEXT,"          \
+    "  price TEXT, currency TEXT, pricing TEXT,"
+
 static const char *const tables =
     "CREATE TABLE click ("
-    "  seq INTEGER PRIMARY KEY, click_id TEXT NOT NULL, recorded_at_ms INTEGER NOT NULL,"
-    "  bid_id TEXT, advertiser_id TEXT, publisher_id TEXT NOT NULL, campaign_id TEXT,"
-    "  product_id TEXT, creative_id TEXT, user_id TEXT, session_id TEXT, placement TEXT,"
-    "  price TEXT, currency TEXT, pricing TEXT, landing_url TEXT NOT NULL, client_address TEXT,"
+    "  seq INTEGER PRIMARY KEY, click_id TEXT NOT NULL, recorded_at_ms INTEGER NOT NULL," AD_FACTS
+    "  landing_url TEXT NOT NULL, client_address TEXT,"
     "  user_agent TEXT, route TEXT NOT NULL, expires_at_ms INTEGER NOT NULL"
     ") STRICT;"
     "CREATE TABLE conversion ("
@@ -34,6 +37,32 @@ static const char *const tables =
     "  attribution_type TEXT, impression_id TEXT, click_id TEXT, bid_id TEXT,"
     "  impression_state TEXT, view_time_ms INTEGER, consent TEXT, params TEXT NOT NULL"
     ") STRICT;"
+    "CREATE TABLE impression ("
+    "  seq INTEGER PRIMARY KEY, recorded_at_ms INTEGER NOT NULL," AD_FACTS
+    "  client_address TEXT, user_agent TEXT, route TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE feedback ("
+    "  seq INTEGER PRIMARY KEY, recorded_at_ms INTEGER NOT NULL, bid_id TEXT NOT NULL,"
+    "  impression_seq INTEGER NOT NULL, feedback_type TEXT NOT NULL, feedback_text TEXT"
+    ") STRICT;"
+    "CREATE TABLE ad_feedback ("
+    "  seq INTEGER PRIMARY KEY, recorded_at_ms INTEGER NOT NULL, feedback_id TEXT NOT NULL,"
+    "  sent_session_id TEXT NOT NULL," AD_FACTS
+    "  api_key_id TEXT NOT NULL, sentiment TEXT NOT NULL, reasons TEXT, comment TEXT,"
+    "  sent_placement TEXT, sent_placement_id TEXT, sent_user_id TEXT, device TEXT"
+    ") STRICT;"
+    "CREATE TABLE vote ("
+    "  seq INTEGER PRIMARY KEY, recorded_at_ms INTEGER NOT NULL, poll_id INTEGER NOT NULL,"
+    "  option_id TEXT NOT NULL," AD_FACTS "  CHECK (bid_id IS NOT NULL)"
+    ") STRICT;"
+    "CREATE TABLE poll ("
+    "  poll_id INTEGER PRIMARY KEY, question TEXT NOT NULL, cta_url TEXT,"
+    "  updated_at_ms INTEGER NOT NULL, withdrawn_at_ms INTEGER"
+    ") STRICT;"
+    "CREATE TABLE poll_option ("
+    "  poll_id INTEGER NOT NULL, position INTEGER NOT NULL, option_id TEXT NOT NULL,"
+    "  text TEXT NOT NULL, PRIMARY KEY (poll_id, option_id)"
+    ") STRICT, WITHOUT ROWID;"
     "CREATE TABLE api_key ("
     "  id TEXT PRIMARY KEY, class TEXT NOT NULL, label TEXT NOT NULL, partner_id TEXT,"
     "  publisher_id TEXT, advertiser_id TEXT, tag_id TEXT, hash BLOB NOT NULL UNIQUE,"

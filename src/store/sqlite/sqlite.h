@@ -5,6 +5,7 @@
 #include "store/sqlite/db.h"
 #include "store/sqlite/dir.h"
 #include "store/sqlite/index.h"
+#include "store/sqlite/window.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +25,19 @@ enum sqlite_statement {
     SQL_INSERT_KEY,
     SQL_KEY_BY_ID,
     SQL_REVOKE_KEY,
+    SQL_INSERT_IMPRESSION,
+    SQL_IMPRESSION_BY_SEQ,
+    SQL_INSERT_FEEDBACK,
+    SQL_FEEDBACK_BID_BY_SEQ,
+    SQL_INSERT_AD_FEEDBACK,
+    SQL_AD_FEEDBACK_BY_SEQ,
+    SQL_AD_FEEDBACK_BID_BY_SEQ,
+    SQL_INSERT_VOTE,
+    SQL_VOTE_BID_BY_SEQ,
+    SQL_PUT_POLL,
+    SQL_DELETE_POLL_OPTIONS,
+    SQL_INSERT_POLL_OPTION,
+    SQL_WITHDRAW_POLL,
     SQL_PROBE,
     SQL_COUNT,
 };
@@ -47,12 +61,13 @@ void ages_note(struct ages *ages, int64_t now_ms, uint64_t sequence_next);
 uint64_t ages_floor(const struct ages *ages, int64_t time_ms);
 
 /* An index entry made before a COMMIT that fails must go: what each batch did, newest last. */
-enum { UNDO_MAX = STORE_BATCH_MAX * 2 };
+enum { UNDO_MAX = STORE_BATCH_MAX * 3 };
 struct undo_entry {
     struct index *index;
     struct index_key key;
     uint64_t old_value; /* 0: the entry was added */
     uint64_t new_value;
+    uint64_t *counter; /* set: no index but this counter was raised */
 };
 
 struct sqlite_store {
@@ -64,10 +79,20 @@ struct sqlite_store {
     struct secrets secrets;
 
     uint8_t fingerprint_key[HASH_FINGERPRINT_KEY_SIZE]; /* fresh each start */
-    struct index clicks;          /* click id (whole) -> click, tag: enum click_tag */
-    struct index clicks_of_bids;  /* bid -> its latest click, tag: how many */
-    struct index conversion_keys; /* explicit keys and order ids -> conversion */
-    struct index collect_keys;    /* tag and event id -> server event */
+    struct index clicks;               /* click id (whole) -> click, tag: enum click_tag */
+    struct index clicks_of_bids;       /* bid -> its latest click, tag: how many */
+    struct index conversion_keys;      /* explicit keys and order ids -> conversion */
+    struct index collect_keys;         /* tag and event id -> server event */
+    struct index impressions;          /* bid -> impression */
+    struct index feedbacks;            /* bid -> feedback */
+    struct index ad_feedbacks;         /* publisher, session and bid -> its latest ad-feedback */
+    struct index ad_feedbacks_of_bids; /* bid -> its latest ad-feedback, tag: how many */
+    struct index votes;                /* bid -> vote */
+    struct window *sessions;           /* ad-feedbacks of the last minute */
+    int64_t sessions_now_ms;           /* its clock, which never goes back */
+    struct live_poll *polls;
+    struct poll_snapshot *poll_snapshots;
+    bool polls_changed; /* the batch changed texts: a failure has to read them again */
     struct ages ages;
     uint64_t sequence_next;
 
@@ -118,19 +143,56 @@ enum err dedup_find_conversion(struct sqlite_store *store, const struct conversi
 enum err dedup_find_server_event(struct sqlite_store *store, const struct server_event *event,
                                  int64_t now_ms, uint64_t *sequence);
 
-/* How many clicks of this bid are recorded; *value is the index entry that says so, or 0. */
-enum err dedup_count_clicks(struct sqlite_store *store, struct span bid_id, uint8_t *count,
+/* The row of `index` whose bid this is, 0 when there is none: `statement` reads a row's bid. */
+enum err dedup_find_by_bid(struct sqlite_store *store, const struct index *index,
+                           enum sqlite_statement statement, struct span bid_id, uint64_t *sequence);
+
+/* How many rows of this bid are recorded, where the index counts them in its tag; *value is the
+ * entry that says so, or 0. */
+enum err dedup_count_of_bid(struct sqlite_store *store, const struct index *index,
+                            enum sqlite_statement statement, struct span bid_id, uint8_t *count,
                             uint64_t *value);
+
+/* One more of this bid, after dedup_count_of_bid. */
+enum err dedup_count_up(struct sqlite_store *store, struct index *index, struct span bid_id,
+                        uint8_t count, uint64_t value, uint64_t sequence);
+
+struct index_key session_key(const struct sqlite_store *store, const struct ad_feedback *feedback);
+struct index_key session_bid_key(const struct sqlite_store *store,
+                                 const struct ad_feedback *feedback);
+
+/* The index entry of the session's latest ad-feedback on that bid, 0 when there is none. */
+enum err dedup_find_latest(struct sqlite_store *store, const struct ad_feedback *feedback,
+                           uint64_t *value);
+
+/* Steps a by-sequence statement to its row; the caller resets it. ERR_CORRUPT: the index names a
+ * row that is not there. */
+enum err dedup_read_row(sqlite3_stmt *statement, uint64_t sequence);
 
 /* Index changes that a failed batch takes back. ERR_NO_MEMORY: nothing changed. */
 enum err undoable_add(struct sqlite_store *store, struct index *index, const struct index_key *key,
                       uint64_t value);
 void undoable_replace(struct sqlite_store *store, struct index *index, const struct index_key *key,
                       uint64_t old_value, uint64_t new_value);
+void undoable_count(struct sqlite_store *store, uint64_t *counter); /* raises it by one */
 void undo_all(struct sqlite_store *store);
 
 /* record.c: decides one op and inserts its row, inside the batch's transaction. */
 enum err record_op(struct sqlite_store *store, struct op *op);
+
+/* Binds the columns that AD_FACTS of schema.c lists. */
+void bind_ad(struct db_binder *row, const struct ad_facts *ad);
+
+/* record_publisher.c: impressions and both kinds of feedback. */
+enum err record_publisher_op(struct sqlite_store *store, struct op *op);
+
+/* polls.c: votes, results, texts. */
+enum err polls_apply(struct sqlite_store *store, struct op *op);
+enum err polls_load(struct sqlite_store *store);
+enum err polls_reload(struct sqlite_store *store);
+bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id);
+void polls_free(struct sqlite_store *store);
+enum err sqlite_each_poll(struct store *store, store_on_poll *on_poll, void *arg);
 
 /* keys.c: API keys and token keys, inside the batch as well. */
 enum err keys_apply(struct sqlite_store *store, struct op *op);

@@ -16,6 +16,25 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_INSERT_KEY] = "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_KEY_BY_ID] = "SELECT 1 FROM api_key WHERE id = ?",
     [SQL_REVOKE_KEY] = "UPDATE api_key SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE id = ?",
+    [SQL_INSERT_IMPRESSION] = "INSERT INTO impression VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_IMPRESSION_BY_SEQ] = "SELECT bid_id, recorded_at_ms FROM impression WHERE seq = ?",
+    [SQL_INSERT_FEEDBACK] = "INSERT INTO feedback VALUES (?,?,?,?,?,?)",
+    [SQL_FEEDBACK_BID_BY_SEQ] = "SELECT bid_id FROM feedback WHERE seq = ?",
+    [SQL_INSERT_AD_FEEDBACK] =
+        "INSERT INTO ad_feedback VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_AD_FEEDBACK_BY_SEQ] =
+        "SELECT publisher_id, sent_session_id, bid_id, sentiment, reasons, comment,"
+        " sent_placement, sent_placement_id, sent_user_id, feedback_id FROM ad_feedback"
+        " WHERE seq = ?",
+    [SQL_AD_FEEDBACK_BID_BY_SEQ] = "SELECT bid_id FROM ad_feedback WHERE seq = ?",
+    [SQL_INSERT_VOTE] = "INSERT INTO vote VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_VOTE_BID_BY_SEQ] = "SELECT bid_id FROM vote WHERE seq = ?",
+    [SQL_PUT_POLL] = "INSERT INTO poll VALUES (?,?,?,?,NULL) ON CONFLICT (poll_id) DO UPDATE SET"
+                     " question = excluded.question, cta_url = excluded.cta_url,"
+                     " updated_at_ms = excluded.updated_at_ms, withdrawn_at_ms = NULL",
+    [SQL_DELETE_POLL_OPTIONS] = "DELETE FROM poll_option WHERE poll_id = ?",
+    [SQL_INSERT_POLL_OPTION] = "INSERT INTO poll_option VALUES (?,?,?,?)",
+    [SQL_WITHDRAW_POLL] = "UPDATE poll SET withdrawn_at_ms = ? WHERE poll_id = ?",
     [SQL_PROBE] = "UPDATE meta SET value = value + 1 WHERE name = 'probe'",
 };
 

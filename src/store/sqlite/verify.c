@@ -14,7 +14,9 @@ struct promise {
 static const struct promise promises[] = {
     {"sequences used by more than one event",
      "SELECT count(*) FROM (SELECT seq FROM (SELECT seq FROM click UNION ALL SELECT seq FROM"
-     " conversion UNION ALL SELECT seq FROM server_event) GROUP BY seq HAVING count(*) > 1)"},
+     " conversion UNION ALL SELECT seq FROM server_event UNION ALL SELECT seq FROM impression UNION"
+     " ALL SELECT seq FROM feedback UNION ALL SELECT seq FROM ad_feedback UNION ALL SELECT seq FROM"
+     " vote) GROUP BY seq HAVING count(*) > 1)"},
     {"click ids recorded more than once",
      "SELECT count(*) FROM (SELECT 1 FROM click GROUP BY click_id HAVING count(*) > 1)"},
     {"conversions without their click",
@@ -37,6 +39,16 @@ static const struct promise promises[] = {
      " partner_id, tag_id, event_id ORDER BY seq) AS gap_ms FROM server_event WHERE event_id IS"
      " NOT NULL) WHERE gap_ms < (SELECT value FROM meta WHERE name ="
      " 'collect_dedup_window_ms_min')"},
+    {"bids with more than one vote",
+     "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY bid_id HAVING count(*) > 1)"},
+    {"votes for an option that its poll does not have",
+     "SELECT count(*) FROM vote AS v LEFT JOIN poll_option AS o ON o.poll_id = v.poll_id AND"
+     " o.option_id = v.option_id WHERE o.option_id IS NULL"},
+    {"feedback without its impression",
+     "SELECT count(*) FROM feedback AS f LEFT JOIN impression AS i ON i.seq = f.impression_seq"
+     " WHERE i.bid_id IS NOT f.bid_id"},
+    {"impressions with more than one feedback",
+     "SELECT count(*) FROM (SELECT 1 FROM feedback GROUP BY impression_seq HAVING count(*) > 1)"},
 };
 
 static void report_line(struct writer *report, const char *text, int64_t count)

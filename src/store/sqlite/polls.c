@@ -1,0 +1,319 @@
+#include "base/arena.h"
+#include "base/assert.h"
+#include "store/sqlite/sqlite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Polls and their votes. A poll's texts are one snapshot that never changes: a put makes a new one,
+ * and the old stays until the store is closed, since answers on their way still point at it. */
+
+struct live_poll {
+    struct live_poll *next;
+    struct poll_snapshot *snapshot;
+    uint64_t votes[POLL_OPTIONS_MAX];
+};
+
+struct poll_snapshot {
+    struct poll_snapshot *older; /* all that were ever made, newest first */
+    struct poll poll;
+    char text[];
+};
+
+static struct live_poll *find_poll(const struct sqlite_store *store, int64_t id)
+{
+    struct live_poll *at = store->polls;
+    while (at && at->snapshot->poll.id != id)
+        at = at->next;
+    return at;
+}
+
+static int find_option(const struct poll *poll, struct span id)
+{
+    for (uint32_t i = 0; i < poll->options_count; i++)
+        if (span_eq(poll->options[i].id, id)) return (int)i;
+    return -1;
+}
+
+static struct span keep(char **at, struct span text)
+{
+    if (!text.ptr) return SPAN_NONE;
+    struct span kept = {*at, text.len};
+    memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return kept;
+}
+
+static struct poll_snapshot *new_snapshot(struct sqlite_store *store, const struct poll *poll)
+{
+    size_t size = poll->question.len + poll->cta_url.len;
+    for (uint32_t i = 0; i < poll->options_count; i++)
+        size += poll->options[i].id.len + poll->options[i].text.len;
+    struct poll_snapshot *snapshot = malloc(sizeof *snapshot + size);
+    if (!snapshot) return NULL;
+    char *at = snapshot->text;
+    *snapshot = (struct poll_snapshot){.older = store->poll_snapshots, .poll = *poll};
+    snapshot->poll.question = keep(&at, poll->question);
+    snapshot->poll.cta_url = keep(&at, poll->cta_url);
+    for (uint32_t i = 0; i < poll->options_count; i++)
+        snapshot->poll.options[i] =
+            (struct poll_option){keep(&at, poll->options[i].id), keep(&at, poll->options[i].text)};
+    store->poll_snapshots = snapshot;
+    return snapshot;
+}
+
+/* The votes of the options that both snapshots have, in the new one's order. */
+static void carry_votes(struct live_poll *live, const struct poll *poll)
+{
+    uint64_t votes[POLL_OPTIONS_MAX] = {0};
+    const struct poll *old = &live->snapshot->poll;
+    for (uint32_t i = 0; i < old->options_count; i++) {
+        int at = find_option(poll, old->options[i].id);
+        if (at >= 0) votes[at] = live->votes[i];
+    }
+    memcpy(live->votes, votes, sizeof votes);
+}
+
+static enum err show(struct sqlite_store *store, const struct poll *poll)
+{
+    struct poll_snapshot *snapshot = new_snapshot(store, poll);
+    struct live_poll *live = find_poll(store, poll->id);
+    if (!snapshot) return ERR_NO_MEMORY;
+    if (live) {
+        carry_votes(live, &snapshot->poll);
+    } else {
+        live = calloc(1, sizeof *live);
+        if (!live) return ERR_NO_MEMORY;
+        live->next = store->polls;
+        store->polls = live;
+    }
+    live->snapshot = snapshot;
+    return ERR_OK;
+}
+
+static bool would_lose_votes(const struct live_poll *live, const struct poll *poll)
+{
+    const struct poll *old = &live->snapshot->poll;
+    for (uint32_t i = 0; i < old->options_count; i++)
+        if (live->votes[i] && find_option(poll, old->options[i].id) < 0) return true;
+    return false;
+}
+
+static enum err insert_poll(struct sqlite_store *store, const struct poll *poll, int64_t now_ms)
+{
+    struct db_binder row = {store->statements[SQL_PUT_POLL], 1};
+    db_bind_i64(&row, poll->id);
+    db_bind_text(&row, poll->question);
+    db_bind_text(&row, poll->cta_url);
+    db_bind_i64(&row, now_ms);
+    enum err err = db_run(row.statement);
+    row = (struct db_binder){store->statements[SQL_DELETE_POLL_OPTIONS], 1};
+    db_bind_i64(&row, poll->id);
+    if (!err) err = db_run(row.statement);
+    for (uint32_t i = 0; i < poll->options_count && !err; i++) {
+        row = (struct db_binder){store->statements[SQL_INSERT_POLL_OPTION], 1};
+        db_bind_i64(&row, poll->id);
+        db_bind_i64(&row, i);
+        db_bind_text(&row, poll->options[i].id);
+        db_bind_text(&row, poll->options[i].text);
+        err = db_run(row.statement);
+    }
+    return err;
+}
+
+static enum err put_poll(struct sqlite_store *store, struct op *op)
+{
+    ASSERT(op->poll.options_count <= POLL_OPTIONS_MAX);
+    struct live_poll *live = find_poll(store, op->poll.id);
+    op->outcome = OUTCOME_CONFLICT;
+    if (live && would_lose_votes(live, &op->poll)) return ERR_OK;
+    op->poll.withdrawn_at_ms = 0;
+    store->polls_changed = true;
+    enum err err = insert_poll(store, &op->poll, op->received_at_ms);
+    if (!err) err = show(store, &op->poll);
+    op->outcome = OUTCOME_RECORDED;
+    return err;
+}
+
+static enum err withdraw_poll(struct sqlite_store *store, struct op *op)
+{
+    struct live_poll *live = find_poll(store, op->poll.id);
+    op->outcome = OUTCOME_NOT_FOUND;
+    if (!live) return ERR_OK;
+    struct poll poll = live->snapshot->poll;
+    if (!poll.withdrawn_at_ms) poll.withdrawn_at_ms = op->received_at_ms;
+    struct db_binder row = {store->statements[SQL_WITHDRAW_POLL], 1};
+    db_bind_i64(&row, poll.withdrawn_at_ms);
+    db_bind_i64(&row, poll.id);
+    store->polls_changed = true;
+    enum err err = db_run(row.statement);
+    if (!err) err = show(store, &poll);
+    op->outcome = OUTCOME_RECORDED;
+    return err;
+}
+
+static enum err insert_vote(struct sqlite_store *store, const struct op *op, uint64_t sequence)
+{
+    struct db_binder row = {store->statements[SQL_INSERT_VOTE], 1};
+    db_bind_i64(&row, (int64_t)sequence);
+    db_bind_i64(&row, op->received_at_ms);
+    db_bind_i64(&row, op->vote.poll_id);
+    db_bind_text(&row, op->vote.option_id);
+    bind_ad(&row, &op->vote.ad);
+    return db_run(row.statement);
+}
+
+static void copy_results(struct vote *vote, const struct live_poll *live)
+{
+    vote->results.poll = &live->snapshot->poll;
+    memcpy(vote->results.votes, live->votes, sizeof live->votes);
+}
+
+static enum err record_new_vote(struct sqlite_store *store, struct op *op, struct live_poll *live,
+                                int option)
+{
+    uint64_t sequence = store->sequence_next;
+    struct index_key key = bid_key(store, op->vote.ad.bid_id);
+    enum err err = insert_vote(store, op, sequence);
+    if (!err) err = undoable_add(store, &store->votes, &key, INDEX_VALUE(sequence, 0));
+    if (err) return err;
+    undoable_count(store, &live->votes[option]);
+    copy_results(&op->vote, live);
+    store->sequence_next++;
+    op->sequence = sequence;
+    op->outcome = OUTCOME_RECORDED;
+    return ERR_OK;
+}
+
+static enum err record_vote(struct sqlite_store *store, struct op *op, struct live_poll *live)
+{
+    uint64_t holder;
+    int option = find_option(&live->snapshot->poll, op->vote.option_id);
+    op->outcome = OUTCOME_BAD_OPTION;
+    if (option < 0) return ERR_OK;
+    enum err err =
+        dedup_find_by_bid(store, &store->votes, SQL_VOTE_BID_BY_SEQ, op->vote.ad.bid_id, &holder);
+    if (err) return err;
+    if (!holder) return record_new_vote(store, op, live, option);
+    op->outcome = OUTCOME_DUPLICATE;
+    op->sequence = holder;
+    return ERR_OK;
+}
+
+enum err polls_apply(struct sqlite_store *store, struct op *op)
+{
+    if (op->kind == OP_POLL_PUT) return put_poll(store, op);
+    if (op->kind == OP_POLL_WITHDRAW) return withdraw_poll(store, op);
+    struct live_poll *live = find_poll(store, op->vote.poll_id);
+    op->outcome = OUTCOME_NOT_FOUND;
+    if (!live || live->snapshot->poll.withdrawn_at_ms) return ERR_OK;
+    if (op->kind == OP_VOTE) return record_vote(store, op, live);
+    copy_results(&op->vote, live);
+    op->outcome = OUTCOME_RECORDED;
+    return ERR_OK;
+}
+
+static enum err read_options(struct sqlite_store *store, struct poll *poll, struct arena *arena)
+{
+    sqlite3_stmt *row = NULL;
+    enum err err = db_prepare(store->db, &row,
+                              "SELECT option_id, text FROM poll_option WHERE"
+                              " poll_id = ? ORDER BY position");
+    if (err) return err;
+    sqlite3_bind_int64(row, 1, poll->id);
+    int code;
+    while ((code = sqlite3_step(row)) == SQLITE_ROW && poll->options_count < POLL_OPTIONS_MAX)
+        poll->options[poll->options_count++] = (struct poll_option){
+            arena_copy(arena, db_column_text(row, 0)), arena_copy(arena, db_column_text(row, 1))};
+    if (code != SQLITE_DONE) err = code == SQLITE_ROW ? ERR_CORRUPT : db_last_err(store->db);
+    sqlite3_finalize(row);
+    return err;
+}
+
+static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row)
+{
+    _Alignas(16) char memory[POLL_OPTIONS_MAX * 8 * 1024];
+    struct arena arena;
+    arena_init(&arena, memory, sizeof memory);
+    struct poll poll = {
+        .id = sqlite3_column_int64(row, 0),
+        .question = db_column_text(row, 1),
+        .cta_url = db_column_text(row, 2),
+        .withdrawn_at_ms = sqlite3_column_int64(row, 3),
+    };
+    enum err err = read_options(store, &poll, &arena);
+    return err ? err : show(store, &poll);
+}
+
+enum err polls_load(struct sqlite_store *store)
+{
+    sqlite3_stmt *row = NULL;
+    enum err err = db_prepare(store->db, &row,
+                              "SELECT poll_id, question, cta_url, withdrawn_at_ms"
+                              " FROM poll ORDER BY poll_id");
+    int code = SQLITE_DONE;
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
+        err = read_poll(store, row);
+    if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
+    sqlite3_finalize(row);
+    return err;
+}
+
+bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id)
+{
+    struct live_poll *live = find_poll(store, poll_id);
+    int option = live ? find_option(&live->snapshot->poll, option_id) : -1;
+    if (option < 0) return false;
+    live->votes[option]++;
+    return true;
+}
+
+static enum err recount_votes(struct sqlite_store *store)
+{
+    sqlite3_stmt *row = NULL;
+    for (struct live_poll *live = store->polls; live; live = live->next)
+        memset(live->votes, 0, sizeof live->votes);
+    enum err err = db_prepare(store->db, &row, "SELECT poll_id, option_id FROM vote");
+    int code = SQLITE_DONE;
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
+        if (!polls_count_vote(store, sqlite3_column_int64(row, 0), db_column_text(row, 1)))
+            err = ERR_CORRUPT;
+    if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
+    sqlite3_finalize(row);
+    return err;
+}
+
+/* A failed batch held a put or a withdrawal, which is rare: everything is read again. A poll that
+ * the batch made has no row and counts as withdrawn. */
+enum err polls_reload(struct sqlite_store *store)
+{
+    enum err err = ERR_OK;
+    for (struct live_poll *live = store->polls; live && !err; live = live->next) {
+        struct poll poll = live->snapshot->poll;
+        if (!poll.withdrawn_at_ms) poll.withdrawn_at_ms = 1;
+        err = show(store, &poll);
+    }
+    if (!err) err = polls_load(store);
+    if (!err) err = recount_votes(store);
+    store->polls_changed = err != ERR_OK; /* try again before the next batch */
+    return err;
+}
+
+enum err sqlite_each_poll(struct store *base, store_on_poll *on_poll, void *arg)
+{
+    for (struct live_poll *live = sqlite_of(base)->polls; live; live = live->next)
+        on_poll(&live->snapshot->poll, arg);
+    return ERR_OK;
+}
+
+void polls_free(struct sqlite_store *store)
+{
+    for (struct live_poll *live = store->polls, *next; live; live = next) {
+        next = live->next;
+        free(live);
+    }
+    for (struct poll_snapshot *at = store->poll_snapshots, *older; at; at = older) {
+        older = at->older;
+        free(at);
+    }
+}

@@ -1,0 +1,198 @@
+#include "base/assert.h"
+#include "base/limits.h"
+#include "store/sqlite/sqlite.h"
+
+/* The publisher's side of the ledger: impressions and both kinds of feedback. */
+
+static enum err finish(struct op *op, enum outcome outcome, uint64_t sequence)
+{
+    op->outcome = outcome;
+    op->sequence = sequence;
+    return ERR_OK;
+}
+
+static enum err finish_recorded(struct sqlite_store *store, struct op *op)
+{
+    return finish(op, OUTCOME_RECORDED, store->sequence_next++);
+}
+
+static enum err insert_impression(struct sqlite_store *store, const struct op *op)
+{
+    struct db_binder row = {store->statements[SQL_INSERT_IMPRESSION], 1};
+    db_bind_i64(&row, (int64_t)store->sequence_next);
+    db_bind_i64(&row, op->received_at_ms);
+    bind_ad(&row, &op->impression.ad);
+    db_bind_text(&row, op->impression.visitor.address);
+    db_bind_text(&row, op->impression.visitor.user_agent);
+    db_bind_text(&row, op->impression.route);
+    return db_run(row.statement);
+}
+
+static enum err record_impression(struct sqlite_store *store, struct op *op)
+{
+    uint64_t holder;
+    struct span bid_id = op->impression.ad.bid_id;
+    enum err err =
+        dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BY_SEQ, bid_id, &holder);
+    if (err) return err;
+    if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
+    struct index_key key = bid_key(store, bid_id);
+    err = insert_impression(store, op);
+    if (!err)
+        err = undoable_add(store, &store->impressions, &key, INDEX_VALUE(store->sequence_next, 0));
+    return err ? err : finish_recorded(store, op);
+}
+
+/* The impression that a feedback names, 0 when there is none young enough. */
+static enum err find_impression(struct sqlite_store *store, const struct op *op, uint64_t *sequence)
+{
+    sqlite3_stmt *row = store->statements[SQL_IMPRESSION_BY_SEQ];
+    enum err err = dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BY_SEQ,
+                                     op->feedback.bid_id, sequence);
+    if (err || !*sequence) return err;
+    err = dedup_read_row(row, *sequence);
+    int64_t age_ms = op->received_at_ms - sqlite3_column_int64(row, 1);
+    if (!err && age_ms > store->options.impression_ttl_ms) *sequence = 0;
+    sqlite3_reset(row);
+    return err;
+}
+
+static enum err insert_feedback(struct sqlite_store *store, const struct op *op,
+                                uint64_t impression)
+{
+    struct db_binder row = {store->statements[SQL_INSERT_FEEDBACK], 1};
+    db_bind_i64(&row, (int64_t)store->sequence_next);
+    db_bind_i64(&row, op->received_at_ms);
+    db_bind_text(&row, op->feedback.bid_id);
+    db_bind_i64(&row, (int64_t)impression);
+    db_bind_text(&row, op->feedback.type);
+    db_bind_text(&row, op->feedback.text);
+    return db_run(row.statement);
+}
+
+static enum err record_feedback(struct sqlite_store *store, struct op *op)
+{
+    uint64_t impression, holder;
+    struct span bid_id = op->feedback.bid_id;
+    enum err err = find_impression(store, op, &impression);
+    if (err) return err;
+    if (!impression) return finish(op, OUTCOME_NOT_FOUND, 0);
+    err = dedup_find_by_bid(store, &store->feedbacks, SQL_FEEDBACK_BID_BY_SEQ, bid_id, &holder);
+    if (err) return err;
+    if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
+    struct index_key key = bid_key(store, bid_id);
+    err = insert_feedback(store, op, impression);
+    if (!err)
+        err = undoable_add(store, &store->feedbacks, &key, INDEX_VALUE(store->sequence_next, 0));
+    return err ? err : finish_recorded(store, op);
+}
+
+static bool says_the_same(sqlite3_stmt *row, const struct ad_feedback *feedback)
+{
+    return span_eq(db_column_text(row, 3), feedback->sentiment) &&
+           span_eq(db_column_text(row, 4), feedback->reasons) &&
+           span_eq(db_column_text(row, 5), feedback->comment) &&
+           span_eq(db_column_text(row, 6), feedback->sent_placement) &&
+           span_eq(db_column_text(row, 7), feedback->sent_placement_id) &&
+           span_eq(db_column_text(row, 8), feedback->sent_user_id);
+}
+
+/* Whether the latest says the same; then feedback->id becomes the one that stands. */
+static enum err check_retry(struct sqlite_store *store, struct ad_feedback *feedback,
+                            uint64_t latest, bool *is_retry)
+{
+    sqlite3_stmt *row = store->statements[SQL_AD_FEEDBACK_BY_SEQ];
+    *is_retry = false;
+    if (!latest) return ERR_OK;
+    enum err err = dedup_read_row(row, INDEX_SEQUENCE(latest));
+    *is_retry = !err && says_the_same(row, feedback);
+    if (*is_retry && !uuid_read(&feedback->id, db_column_text(row, 9))) err = ERR_CORRUPT;
+    sqlite3_reset(row);
+    return err;
+}
+
+static enum err insert_ad_feedback(struct sqlite_store *store, const struct op *op)
+{
+    const struct ad_feedback *feedback = &op->ad_feedback;
+    char id[UUID_TEXT_LEN];
+    uuid_write(id, &feedback->id);
+    struct db_binder row = {store->statements[SQL_INSERT_AD_FEEDBACK], 1};
+    db_bind_i64(&row, (int64_t)store->sequence_next);
+    db_bind_i64(&row, op->received_at_ms);
+    db_bind_text(&row, (struct span){id, sizeof id});
+    db_bind_text(&row, feedback->sent_session_id);
+    bind_ad(&row, &feedback->ad);
+    db_bind_text(&row, feedback->api_key_id);
+    db_bind_text(&row, feedback->sentiment);
+    db_bind_text(&row, feedback->reasons);
+    db_bind_text(&row, feedback->comment);
+    db_bind_text(&row, feedback->sent_placement);
+    db_bind_text(&row, feedback->sent_placement_id);
+    db_bind_text(&row, feedback->sent_user_id);
+    db_bind_text(&row, feedback->device);
+    return db_run(row.statement);
+}
+
+static enum err index_ad_feedback(struct sqlite_store *store, const struct ad_feedback *feedback,
+                                  uint64_t latest)
+{
+    struct index_key key = session_bid_key(store, feedback);
+    uint64_t value = INDEX_VALUE(store->sequence_next, 0);
+    if (!latest) return undoable_add(store, &store->ad_feedbacks, &key, value);
+    undoable_replace(store, &store->ad_feedbacks, &key, latest, value);
+    return ERR_OK;
+}
+
+/* The minute's limit is told by a clock that never goes back, whatever the loops stamped. */
+static int64_t advance_sessions(struct sqlite_store *store, int64_t now_ms)
+{
+    if (now_ms > store->sessions_now_ms) store->sessions_now_ms = now_ms;
+    return store->sessions_now_ms;
+}
+
+static enum err record_new_ad_feedback(struct sqlite_store *store, struct op *op, uint64_t latest)
+{
+    struct ad_feedback *feedback = &op->ad_feedback;
+    struct index *of_bids = &store->ad_feedbacks_of_bids;
+    int64_t now_ms = advance_sessions(store, op->received_at_ms);
+    uint64_t session = session_key(store, feedback).word[0], count_value;
+    uint8_t count;
+    feedback->retry_after_ms = window_check(store->sessions, session, now_ms);
+    if (feedback->retry_after_ms) return finish(op, OUTCOME_LIMITED, 0);
+    enum err err = dedup_count_of_bid(store, of_bids, SQL_AD_FEEDBACK_BID_BY_SEQ,
+                                      feedback->ad.bid_id, &count, &count_value);
+    if (err) return err;
+    feedback->retry_after_ms = store->options.impression_ttl_ms;
+    if (count >= LIMIT_AD_FEEDBACKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);
+    err = insert_ad_feedback(store, op);
+    if (!err) err = index_ad_feedback(store, feedback, latest);
+    if (!err)
+        err = dedup_count_up(store, of_bids, feedback->ad.bid_id, count, count_value,
+                             store->sequence_next);
+    if (!err && !window_note(store->sessions, session, now_ms)) err = ERR_NO_MEMORY;
+    return err ? err : finish_recorded(store, op);
+}
+
+static enum err record_ad_feedback(struct sqlite_store *store, struct op *op)
+{
+    uint64_t latest;
+    bool is_retry;
+    enum err err = dedup_find_latest(store, &op->ad_feedback, &latest);
+    if (!err) err = check_retry(store, &op->ad_feedback, latest, &is_retry);
+    if (err) return err;
+    if (is_retry) return finish(op, OUTCOME_DUPLICATE, INDEX_SEQUENCE(latest));
+    return record_new_ad_feedback(store, op, latest);
+}
+
+enum err record_publisher_op(struct sqlite_store *store, struct op *op)
+{
+    switch (op->kind) {
+    case OP_IMPRESSION:
+        return record_impression(store, op);
+    case OP_FEEDBACK:
+        return record_feedback(store, op);
+    default:
+        ASSERT(op->kind == OP_AD_FEEDBACK);
+        return record_ad_feedback(store, op);
+    }
+}

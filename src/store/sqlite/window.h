@@ -1,0 +1,28 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* At most WINDOW_EVENTS_MAX recorded events of one key (a publisher's session) in any WINDOW_MS: a
+ * sliding log (contract section 4, 001). A ring holds the events of the last minute of all keys
+ * together, each linked to the one before it of its key, so memory is bounded by WINDOW_RING_MAX
+ * however many keys there are. A full ring lets nothing more through until its oldest has aged.
+ *
+ * Times must not go back from call to call; the caller sees to that. */
+
+enum { WINDOW_MS = 60 * 1000, WINDOW_EVENTS_MAX = 30, WINDOW_RING_MAX = 1 << 20 };
+
+struct window;
+
+struct window *window_new(void);
+void window_free(struct window *window);
+
+/* 0: one more may be recorded. Else the milliseconds after which it may. */
+int64_t window_check(struct window *window, uint64_t key, int64_t now_ms);
+
+/* Records one, after window_check let it through. False: out of memory. */
+bool window_note(struct window *window, uint64_t key, int64_t now_ms);
+
+/* What was noted since the mark is taken back. */
+uint64_t window_mark(const struct window *window);
+void window_take_back(struct window *window, uint64_t mark);

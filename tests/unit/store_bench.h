@@ -1,0 +1,97 @@
+#pragma once
+
+#include "unit.h"
+
+#include "base/clock.h"
+#include "store/store.h"
+
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What the store suites share: a real engine in a fresh directory per case. */
+
+static int64_t now_ms; /* real: a start forgets what is too old by the wall clock */
+
+struct bench {
+    char dir[64];
+    struct store *store;
+    struct store_options options;
+};
+
+static inline int remove_entry(const char *path, const struct stat *info, int type,
+                               struct FTW *walk)
+{
+    return remove(path);
+}
+
+static inline void open_store(struct bench *bench)
+{
+    char problem[STORE_PROBLEM_MAX] = "";
+    enum err err = store_open(&bench->store, &bench->options, problem);
+    if (err) print_error("%s\n", problem);
+    assert_int_equal(err, ERR_OK);
+}
+
+static inline void reopen_store(struct bench *bench)
+{
+    store_close(bench->store);
+    open_store(bench);
+}
+
+static inline int set_up(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    strcpy(bench->dir, "/tmp/adtally-store-XXXXXX");
+    assert_non_null(mkdtemp(bench->dir));
+    store_options_init(&bench->options);
+    bench->options.dir = bench->dir;
+    bench->options.create = true;
+    open_store(bench);
+    *state = bench;
+    return 0;
+}
+
+static inline int tear_down(void **state)
+{
+    struct bench *bench = *state;
+    if (bench->store) store_close(bench->store);
+    nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    free(bench);
+    return 0;
+}
+
+static inline enum outcome apply_one(struct bench *bench, struct op *op)
+{
+    struct op *ops[] = {op};
+    op->outcome = OUTCOME_PENDING;
+    store_apply(bench->store, ops, 1);
+    return op->outcome;
+}
+
+static inline uint64_t count_findings(struct bench *bench)
+{
+    char memory[4096];
+    struct writer report;
+    uint64_t findings = 1;
+    writer_init(&report, memory, sizeof memory);
+    assert_int_equal(store_verify(bench->dir, &report, &findings), ERR_OK);
+    if (findings) print_error("%.*s", SPAN_FMT(writer_text(&report)));
+    return findings;
+}
+
+/* Every write past `bytes` in a file fails, as on a disk that is full. */
+static inline void limit_file_size(rlim_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+#define STORE_CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

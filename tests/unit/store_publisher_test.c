@@ -1,0 +1,267 @@
+#include "unit.h"
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "store/store.h"
+#include "store_bench.h"
+
+/* The store suite, publisher's side: impressions, feedback in both dialects, polls. */
+
+static struct ad_facts ad_of(struct span bid)
+{
+    return (struct ad_facts){.bid_id = bid, .publisher_id = SPAN("pub"), .campaign_id = SPAN("c")};
+}
+
+static struct op impression_op(struct span bid, int64_t at_ms)
+{
+    return (struct op){.kind = OP_IMPRESSION,
+                       .received_at_ms = at_ms,
+                       .impression = {.ad = ad_of(bid), .route = SPAN("view")}};
+}
+
+static struct op feedback_op(struct span bid, struct span type, int64_t at_ms)
+{
+    return (struct op){
+        .kind = OP_FEEDBACK, .received_at_ms = at_ms, .feedback = {.bid_id = bid, .type = type}};
+}
+
+static struct op ad_feedback_op(struct span bid, struct span session, struct span sentiment,
+                                int64_t at_ms)
+{
+    uint8_t random[10];
+    rng_fill(random, sizeof random);
+    return (struct op){.kind = OP_AD_FEEDBACK,
+                       .received_at_ms = at_ms,
+                       .ad_feedback = {.id = uuid_make_v7(at_ms, random),
+                                       .ad = ad_of(bid),
+                                       .api_key_id = SPAN("k"),
+                                       .sent_session_id = session,
+                                       .sentiment = sentiment}};
+}
+
+static struct op poll_op(uint32_t options_count)
+{
+    struct op op = {.kind = OP_POLL_PUT,
+                    .received_at_ms = now_ms,
+                    .poll = {.id = 123, .question = SPAN("What?"), .options_count = options_count}};
+    static const struct poll_option options[] = {
+        {{"0", 1}, {"Wedding", 7}}, {{"1", 1}, {"Study", 5}}, {{"2", 1}, {"Workout", 7}}};
+    for (uint32_t i = 0; i < options_count; i++)
+        op.poll.options[i] = options[i];
+    return op;
+}
+
+static struct op vote_op(struct span bid, struct span option)
+{
+    return (struct op){.kind = OP_VOTE,
+                       .received_at_ms = now_ms,
+                       .vote = {.ad = ad_of(bid), .poll_id = 123, .option_id = option}};
+}
+
+static uint64_t votes_of(struct bench *bench, int option)
+{
+    struct op op = {.kind = OP_POLL_RESULTS, .received_at_ms = now_ms, .vote = {.poll_id = 123}};
+    assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    return op.vote.results.votes[option];
+}
+
+static void bid_has_one_impression(void **state)
+{
+    struct bench *bench = *state;
+    struct op first = impression_op(SPAN("bid"), now_ms);
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    for (int round = 0; round < 2; round++) {
+        struct op again = impression_op(SPAN("bid"), now_ms + 5);
+        assert_int_equal(apply_one(bench, &again), OUTCOME_DUPLICATE);
+        assert_int_equal(again.sequence, first.sequence);
+        reopen_store(bench);
+    }
+}
+
+static void feedback_needs_an_impression_and_counts_once(void **state)
+{
+    struct bench *bench = *state;
+    int64_t ttl_ms = bench->options.impression_ttl_ms;
+    struct op op = feedback_op(SPAN("bid"), SPAN("positive"), now_ms);
+    assert_int_equal(apply_one(bench, &op), OUTCOME_NOT_FOUND);
+    struct op impression = impression_op(SPAN("bid"), now_ms);
+    apply_one(bench, &impression);
+    struct op late = feedback_op(SPAN("bid"), SPAN("positive"), now_ms + ttl_ms + 1);
+    assert_int_equal(apply_one(bench, &late), OUTCOME_NOT_FOUND);
+    struct op in_time = feedback_op(SPAN("bid"), SPAN("positive"), now_ms + ttl_ms);
+    assert_int_equal(apply_one(bench, &in_time), OUTCOME_RECORDED);
+    reopen_store(bench);
+    struct op second = feedback_op(SPAN("bid"), SPAN("negative"), now_ms);
+    assert_int_equal(apply_one(bench, &second), OUTCOME_DUPLICATE);
+    assert_int_equal(count_findings(bench), 0);
+}
+
+static void ad_feedback_retry_keeps_its_id(void **state)
+{
+    struct bench *bench = *state;
+    struct op up = ad_feedback_op(SPAN("bid"), SPAN("s"), SPAN("thumbs_up"), now_ms);
+    struct uuid id = up.ad_feedback.id;
+    assert_int_equal(apply_one(bench, &up), OUTCOME_RECORDED);
+    reopen_store(bench);
+    struct op retry = ad_feedback_op(SPAN("bid"), SPAN("s"), SPAN("thumbs_up"), now_ms);
+    assert_int_equal(apply_one(bench, &retry), OUTCOME_DUPLICATE);
+    assert_memory_equal(&retry.ad_feedback.id, &id, sizeof id);
+    struct op down = ad_feedback_op(SPAN("bid"), SPAN("s"), SPAN("thumbs_down"), now_ms);
+    assert_int_equal(apply_one(bench, &down), OUTCOME_RECORDED);
+    reopen_store(bench);
+    struct op back = ad_feedback_op(SPAN("bid"), SPAN("s"), SPAN("thumbs_up"), now_ms);
+    assert_int_equal(apply_one(bench, &back), OUTCOME_RECORDED); /* a mind changed back */
+    struct op other = ad_feedback_op(SPAN("bid"), SPAN("s2"), SPAN("thumbs_up"), now_ms);
+    assert_int_equal(apply_one(bench, &other), OUTCOME_RECORDED);
+    struct op reasoned = ad_feedback_op(SPAN("bid"), SPAN("s"), SPAN("thumbs_up"), now_ms);
+    reasoned.ad_feedback.reasons = SPAN("[\"helpful\"]");
+    assert_int_equal(apply_one(bench, &reasoned), OUTCOME_RECORDED);
+}
+
+static void session_has_thirty_a_minute_over_a_restart_and_retries_are_free(void **state)
+{
+    struct bench *bench = *state;
+    char bids[40][16];
+    for (int i = 0; i < 30; i++) {
+        snprintf(bids[i], sizeof bids[i], "b%d", i);
+        struct op op = ad_feedback_op(span_of(bids[i]), SPAN("s"), SPAN("thumbs_up"), now_ms + i);
+        assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+        struct op retry =
+            ad_feedback_op(span_of(bids[i]), SPAN("s"), SPAN("thumbs_up"), now_ms + i);
+        assert_int_equal(apply_one(bench, &retry), OUTCOME_DUPLICATE);
+    }
+    for (int round = 0; round < 2; round++) {
+        struct op over = ad_feedback_op(SPAN("more"), SPAN("s"), SPAN("thumbs_up"), now_ms + 100);
+        assert_int_equal(apply_one(bench, &over), OUTCOME_LIMITED);
+        assert_int_equal(over.ad_feedback.retry_after_ms, 60000 - 100);
+        reopen_store(bench);
+    }
+    struct op later = ad_feedback_op(SPAN("more"), SPAN("s"), SPAN("thumbs_up"), now_ms + 60000);
+    assert_int_equal(apply_one(bench, &later), OUTCOME_RECORDED);
+}
+
+static void bid_has_at_most_100_ad_feedbacks(void **state)
+{
+    struct bench *bench = *state;
+    char session[16];
+    for (int i = 0; i <= 100; i++) {
+        snprintf(session, sizeof session, "s%d", i);
+        struct op op = ad_feedback_op(SPAN("bid"), span_of(session), SPAN("thumbs_up"), now_ms);
+        assert_int_equal(apply_one(bench, &op), i < 100 ? OUTCOME_RECORDED : OUTCOME_LIMITED);
+    }
+}
+
+static void bid_votes_once_and_counts_are_exact(void **state)
+{
+    struct bench *bench = *state;
+    struct op early = vote_op(SPAN("bid"), SPAN("0"));
+    assert_int_equal(apply_one(bench, &early), OUTCOME_NOT_FOUND);
+    struct op put = poll_op(3);
+    assert_int_equal(apply_one(bench, &put), OUTCOME_RECORDED);
+    struct op wrong = vote_op(SPAN("bid"), SPAN("9"));
+    assert_int_equal(apply_one(bench, &wrong), OUTCOME_BAD_OPTION);
+    struct op vote = vote_op(SPAN("bid"), SPAN("1"));
+    assert_int_equal(apply_one(bench, &vote), OUTCOME_RECORDED);
+    assert_int_equal(vote.vote.results.votes[1], 1);
+    assert_true(span_eq(vote.vote.results.poll->options[1].text, SPAN("Study")));
+    for (int round = 0; round < 2; round++) {
+        struct op again = vote_op(SPAN("bid"), SPAN("0"));
+        assert_int_equal(apply_one(bench, &again), OUTCOME_DUPLICATE);
+        assert_int_equal(votes_of(bench, 0), 0);
+        assert_int_equal(votes_of(bench, 1), 1);
+        reopen_store(bench);
+    }
+    assert_int_equal(count_findings(bench), 0);
+}
+
+static void option_with_votes_cannot_be_removed(void **state)
+{
+    struct bench *bench = *state;
+    struct op put = poll_op(3), fewer = poll_op(2), vote = vote_op(SPAN("bid"), SPAN("1"));
+    struct op last = vote_op(SPAN("bid2"), SPAN("2"));
+    apply_one(bench, &put);
+    apply_one(bench, &vote);
+    assert_int_equal(apply_one(bench, &fewer), OUTCOME_RECORDED);
+    assert_int_equal(votes_of(bench, 1), 1);
+    assert_int_equal(apply_one(bench, &last), OUTCOME_BAD_OPTION);
+    put = poll_op(3);
+    apply_one(bench, &put);
+    assert_int_equal(apply_one(bench, &last), OUTCOME_RECORDED);
+    reopen_store(bench);
+    fewer = poll_op(2);
+    assert_int_equal(apply_one(bench, &fewer), OUTCOME_CONFLICT);
+    assert_int_equal(votes_of(bench, 2), 1);
+}
+
+static void withdrawn_poll_takes_no_votes_and_comes_back_with_a_put(void **state)
+{
+    struct bench *bench = *state;
+    struct op put = poll_op(2), vote = vote_op(SPAN("bid"), SPAN("1"));
+    struct op withdraw = {.kind = OP_POLL_WITHDRAW, .received_at_ms = now_ms, .poll = {.id = 123}};
+    assert_int_equal(apply_one(bench, &withdraw), OUTCOME_NOT_FOUND);
+    apply_one(bench, &put);
+    apply_one(bench, &vote);
+    assert_int_equal(apply_one(bench, &withdraw), OUTCOME_RECORDED);
+    reopen_store(bench);
+    struct op late = vote_op(SPAN("bid2"), SPAN("1"));
+    assert_int_equal(apply_one(bench, &late), OUTCOME_NOT_FOUND);
+    put = poll_op(2);
+    apply_one(bench, &put);
+    assert_int_equal(apply_one(bench, &late), OUTCOME_RECORDED);
+    assert_int_equal(votes_of(bench, 1), 2);
+}
+
+/* A batch of everything fails on a full disk; then the same batch passes, as if for the first time.
+ */
+static void failed_batch_leaves_no_trace(void **state)
+{
+    struct bench *bench = *state;
+    struct op put = poll_op(3), first = vote_op(SPAN("b0"), SPAN("0"));
+    apply_one(bench, &put);
+    apply_one(bench, &first);
+    struct op ops[] = {
+        impression_op(SPAN("b1"), now_ms),
+        feedback_op(SPAN("b1"), SPAN("positive"), now_ms),
+        ad_feedback_op(SPAN("b1"), SPAN("s"), SPAN("thumbs_up"), now_ms),
+        vote_op(SPAN("b1"), SPAN("0")),
+        poll_op(2),
+        vote_op(SPAN("b2"), SPAN("1")),
+    };
+    enum { OPS = sizeof ops / sizeof ops[0] };
+    struct op *batch[OPS];
+    for (int i = 0; i < OPS; i++)
+        batch[i] = &ops[i];
+    limit_file_size(8192);
+    assert_int_not_equal(store_apply(bench->store, batch, OPS), ERR_OK);
+    limit_file_size(RLIM_INFINITY);
+    assert_int_equal(votes_of(bench, 0), 1);
+    struct op third = vote_op(SPAN("b3"), SPAN("2")); /* the put that removed it did not happen */
+    assert_int_equal(apply_one(bench, &third), OUTCOME_RECORDED);
+    ops[4] = poll_op(3);
+    assert_int_equal(store_apply(bench->store, batch, OPS), ERR_OK);
+    for (int i = 0; i < OPS; i++)
+        assert_int_equal(ops[i].outcome, OUTCOME_RECORDED);
+    assert_int_equal(votes_of(bench, 0), 2);
+    assert_int_equal(votes_of(bench, 1), 1);
+    reopen_store(bench);
+    assert_int_equal(votes_of(bench, 0), 2);
+    assert_int_equal(count_findings(bench), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_CASE(bid_has_one_impression),
+        STORE_CASE(feedback_needs_an_impression_and_counts_once),
+        STORE_CASE(ad_feedback_retry_keeps_its_id),
+        STORE_CASE(session_has_thirty_a_minute_over_a_restart_and_retries_are_free),
+        STORE_CASE(bid_has_at_most_100_ad_feedbacks),
+        STORE_CASE(bid_votes_once_and_counts_are_exact),
+        STORE_CASE(option_with_votes_cannot_be_removed),
+        STORE_CASE(withdrawn_poll_takes_no_votes_and_comes_back_with_a_put),
+        STORE_CASE(failed_batch_leaves_no_trace),
+    };
+    hash_start();
+    now_ms = clock_wall_ms();
+    return UNIT_RUN(tests);
+}
