@@ -2,8 +2,8 @@
 
 #include "base/rng.h"
 #include "event/datetime.h"
-#include "json/write.h"
 #include "token/hash.h"
+#include "json/write.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "event/datetime.h"
-#include "json/write.h"
 #include "token/hash.h"
+#include "json/write.h"
 
 #include <stdio.h>
 
@@ -118,15 +118,13 @@ void admin_key_create(struct admin_request *request, struct writer *answer)
     struct new_key new_key = {0};
     struct ledger *ledger = request->admin->ledger;
     if (!read_class(request, &new_key, answer) || !read_texts(request, &new_key, answer) ||
-        !read_expiry(request, &new_key, answer) ||
-        !read_or_make_secret(request, &new_key, answer))
+        !read_expiry(request, &new_key, answer) || !read_or_make_secret(request, &new_key, answer))
         return;
     new_key.key.id = (struct span){new_key.id, sizeof new_key.id};
     new_key.key.created_at_ms = clock_wall_ms();
     hash_secret(new_key.key.hash, keyring_pepper(ledger_keyring(ledger)), new_key.secret);
-    struct op op = {.kind = OP_KEY_CREATE,
-                    .received_at_ms = new_key.key.created_at_ms,
-                    .key = new_key.key};
+    struct op op = {
+        .kind = OP_KEY_CREATE, .received_at_ms = new_key.key.created_at_ms, .key = new_key.key};
     ledger_call(ledger, &op);
     answer_create(&new_key, op.outcome, answer);
     hash_wipe(&new_key, sizeof new_key);

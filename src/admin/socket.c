@@ -36,7 +36,8 @@ static void answer_client(struct admin_socket *socket, int fd)
     writer_init(&answer, socket->answer_memory, ADMIN_ANSWER_MAX);
     enum err err =
         socket_read_all(fd, socket->stop_fd, clock_mono_ms() + CLIENT_TIMEOUT_MS, &request);
-    if (err == ERR_FULL) writer_lit(&answer, "{\"ok\":false,\"error\":\"the command is too large\"}");
+    if (err == ERR_FULL)
+        writer_lit(&answer, "{\"ok\":false,\"error\":\"the command is too large\"}");
     if (!err) admin_execute(socket->admin, writer_text(&request), &answer);
     /* A command that was done is answered even while the server stops. */
     err = socket_write_all(fd, -1, clock_mono_ms() + CLIENT_TIMEOUT_MS, writer_text(&answer));

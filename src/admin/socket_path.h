@@ -9,7 +9,7 @@
  * kernel follows to the same file. */
 
 struct socket_path {
-    int dir_fd;                                    /* -1 when the path was short enough */
+    int dir_fd;                                          /* -1 when the path was short enough */
     char text[sizeof((struct sockaddr_un){0}.sun_path)]; /* NUL-terminated */
 };
 

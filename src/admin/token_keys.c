@@ -1,7 +1,7 @@
 #include "admin/command.h"
 #include "base/clock.h"
-#include "json/write.h"
 #include "token/hash.h"
+#include "json/write.h"
 
 #include <string.h>
 

@@ -6,8 +6,7 @@
 
 enum arg_kind args_next(struct args *args, struct arg *arg)
 {
-    if (args->at < args->count && !args->operands_only &&
-        strcmp(args->list[args->at], "--") == 0) {
+    if (args->at < args->count && !args->operands_only && strcmp(args->list[args->at], "--") == 0) {
         args->operands_only = true;
         args->at++;
     }
@@ -32,6 +31,22 @@ bool args_value(struct args *args, struct arg *arg)
     }
     say("%.*s needs a value", SPAN_FMT(arg->text));
     return false;
+}
+
+struct span args_take_verb(struct args *args)
+{
+    struct args ahead = *args;
+    struct arg arg;
+    enum arg_kind kind;
+    while ((kind = args_next(&ahead, &arg)) == ARG_FLAG)
+        if (!arg.value.ptr && !span_eq(arg.text, SPAN("--json")) && ahead.at < ahead.count)
+            ahead.at++;
+    if (kind == ARG_END) return SPAN_NONE;
+    int at = ahead.at - 1;
+    memmove(&args->list[at], &args->list[ahead.at],
+            (size_t)(args->count - ahead.at) * sizeof args->list[0]);
+    args->count--;
+    return arg.text;
 }
 
 static bool take_flag(struct args *args, struct arg *arg, const struct flag *flag)

@@ -27,6 +27,10 @@ enum arg_kind args_next(struct args *args, struct arg *arg);
 /* Makes sure of arg->value: the next argument, unless it looks like a flag. False: said. */
 bool args_value(struct args *args, struct arg *arg);
 
+/* Takes the first operand out of the list, wherever it stands: the verb of `adtally key`. Every
+ * flag but --json is taken to have a value. Absent when there is none. */
+struct span args_take_verb(struct args *args);
+
 /* The flags of a command. Exactly one of `value` and `present` is set. */
 struct flag {
     struct span name;

@@ -27,7 +27,8 @@ static ssize_t read_all(int fd, char *memory, size_t size)
     size_t len = 0;
     for (;;) {
         char past_the_end;
-        ssize_t got = read(fd, len < size ? memory + len : &past_the_end, len < size ? size - len : 1);
+        ssize_t got =
+            read(fd, len < size ? memory + len : &past_the_end, len < size ? size - len : 1);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return -1;
         if (got == 0) return (ssize_t)len;

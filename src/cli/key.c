@@ -6,8 +6,8 @@
 #include "cli/reach.h"
 #include "cli/say.h"
 #include "event/datetime.h"
-#include "json/write.h"
 #include "token/hash.h"
+#include "json/write.h"
 
 #include <stdio.h>
 
@@ -132,7 +132,8 @@ static int run_create(struct args *args)
     if (create.import.ptr && !file_read_line(create.import, imported, sizeof imported, &secret))
         return EXIT_FAILED;
     if (secret.ptr && !apikey_importable(secret)) {
-        say("%.*s: a secret to import is 16 to 256 visible ASCII characters, and nothing else is in "
+        say("%.*s: a secret to import is 16 to 256 visible ASCII characters, and nothing else is "
+            "in "
             "its file",
             SPAN_FMT(create.import));
         return EXIT_FAILED;
@@ -201,12 +202,10 @@ static int run_revoke(struct args *args)
 
 int command_key(struct args *args)
 {
-    struct arg verb;
-    if (args_next(args, &verb) == ARG_OPERAND) {
-        if (span_eq(verb.text, SPAN("create"))) return run_create(args);
-        if (span_eq(verb.text, SPAN("list"))) return run_list(args);
-        if (span_eq(verb.text, SPAN("revoke"))) return run_revoke(args);
-    }
-    say("adtally key create, list or revoke; see adtally help key");
+    struct span verb = args_take_verb(args);
+    if (span_eq(verb, SPAN("create"))) return run_create(args);
+    if (span_eq(verb, SPAN("list"))) return run_list(args);
+    if (span_eq(verb, SPAN("revoke"))) return run_revoke(args);
+    say("which one? adtally key create, list or revoke; see adtally help key");
     return EXIT_USAGE;
 }

@@ -40,7 +40,7 @@ struct loops {
 };
 
 #define LOOP_OF(pointer, member)                                                                   \
-    ((struct loop *)(void *)((char *)(pointer) - offsetof(struct loop, member)))
+    ((struct loop *)(void *)((char *)(pointer)-offsetof(struct loop, member)))
 
 static enum err activate(struct loop *loop)
 {

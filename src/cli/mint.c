@@ -20,8 +20,7 @@ static bool check_json(struct span text)
     uint32_t cap = (uint32_t)(text.len / 2 + 1);
     struct json_token *tokens = malloc(cap * sizeof *tokens);
     rng_fill(&seed, sizeof seed);
-    enum json_error error =
-        tokens ? json_parse(&doc, text, tokens, cap, seed) : JSON_TOO_LARGE;
+    enum json_error error = tokens ? json_parse(&doc, text, tokens, cap, seed) : JSON_TOO_LARGE;
     free(tokens);
     if (error) say("the ads are no JSON: %s", json_error_text(error));
     return !error;

@@ -155,7 +155,8 @@ static bool read_flags(struct options *options, struct args *args)
 static bool check_relations(const struct options *options)
 {
     if (options->target_limit <= options->head_limit) return true;
-    say("target_limit is larger than head_limit, which it is part of: lower it or raise head_limit");
+    say("target_limit is larger than head_limit, which it is part of: lower it or raise "
+        "head_limit");
     return false;
 }
 

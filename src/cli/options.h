@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* What can be configured: one table, from which come the flags of `adtally serve` (--click-ttl 90d),
- * the names of the configuration file (click_ttl = 90d), the help, and the check of
+/* What can be configured: one table, from which come the flags of `adtally serve` (--click-ttl
+ * 90d), the names of the configuration file (click_ttl = 90d), the help, and the check of
  * docs/configuration.md. A flag wins over the file. */
 
 struct options {

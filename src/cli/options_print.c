@@ -22,14 +22,15 @@ void options_print_help(FILE *out)
         const struct option *option = &options_table[i];
         char flag[NAME_MAX_LEN];
         flag_of(flag, option);
-        fprintf(out, "  %-23s %s\n  %-23s takes %s\n  %-23s default: %.*s\n", flag, option->help, "",
-                option->wants, "", SPAN_FMT(preset_of(option)));
+        fprintf(out, "  %-23s %s\n  %-23s takes %s\n  %-23s default: %.*s\n", flag, option->help,
+                "", option->wants, "", SPAN_FMT(preset_of(option)));
     }
 }
 
 void options_print_markdown(FILE *out)
 {
-    fputs("| option | flag | takes | default | what it is |\n| --- | --- | --- | --- | --- |\n", out);
+    fputs("| option | flag | takes | default | what it is |\n| --- | --- | --- | --- | --- |\n",
+          out);
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
         const struct option *option = &options_table[i];
         const char *quote = option->preset.ptr ? "`" : "";

@@ -55,8 +55,7 @@ static void measure(struct table *table)
          row = doc->tokens[row].end)
         for (size_t i = 0; i < table->count; i++) {
             arena_reset(&table->reply->arena);
-            size_t len =
-                json_characters(cell_text(table->reply, row, table->columns[i].member));
+            size_t len = json_characters(cell_text(table->reply, row, table->columns[i].member));
             if (len > table->widths[i]) table->widths[i] = len;
         }
     for (size_t i = 0; i < table->count; i++) {

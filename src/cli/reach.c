@@ -105,7 +105,8 @@ static int judge(struct reply *reply)
     if (span_eq(reply_raw(reply, SPAN("ok")), SPAN("true"))) return EXIT_DONE;
     struct span error = reply_text(reply, SPAN("error"));
     struct span answer = reply_raw(reply, SPAN("answer"));
-    if (!error.ptr) error = SPAN("the server's answer cannot be read: use the adtally of its version");
+    if (!error.ptr)
+        error = SPAN("the server's answer cannot be read: use the adtally of its version");
     say("%.*s%s%.*s", SPAN_FMT(error), answer.ptr ? ": " : "", SPAN_FMT(answer));
     return EXIT_FAILED;
 }

@@ -82,8 +82,7 @@ static bool start_admin(struct server *server)
     server->admin = (struct admin){.ledger = server->ledger,
                                    .api = server->api,
                                    .listen_host = span_of(server->listeners.text)};
-    enum err err =
-        admin_socket_start(&server->socket, server->options.data_path, &server->admin);
+    enum err err = admin_socket_start(&server->socket, server->options.data_path, &server->admin);
     if (err)
         say("cannot make the socket %s/admin.sock for commands: %s", server->options.data_path,
             err_text(err));

@@ -103,10 +103,9 @@ static int run_verb(const struct verb *verb, struct args *args)
 
 int command_token_key(struct args *args)
 {
-    struct arg name;
-    if (args_next(args, &name) == ARG_OPERAND)
-        for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-            if (span_eq(name.text, verbs[i].name)) return run_verb(&verbs[i], args);
-    say("adtally token-key list, rotate, retire or export; see adtally help token-key");
+    struct span name = args_take_verb(args);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (span_eq(name, verbs[i].name)) return run_verb(&verbs[i], args);
+    say("which one? adtally token-key list, rotate, retire or export; see adtally help token-key");
     return EXIT_USAGE;
 }

@@ -3,8 +3,8 @@
 #include "cli/output.h"
 #include "cli/reach.h"
 #include "cli/say.h"
-#include "json/write.h"
 #include "store/store.h"
+#include "json/write.h"
 
 #include <stdio.h>
 #include <stdlib.h>
