@@ -1,6 +1,5 @@
 #include "cli/loops.h"
 
-#include "api/starting.h"
 #include "base/assert.h"
 #include "ev/loop.h"
 
@@ -113,7 +112,7 @@ static enum err wait_until_obeyed(struct loop *loop)
 static enum err start_server(struct loop *loop, int *listener)
 {
     struct http_options http = loop->http;
-    http.handler = &api_starting_handler;
+    api_starting_serve(&http);
     enum err err = http_server_new(&loop->starting, loop->ev, &http);
     if (err) return err;
     loop->fd = fcntl(*listener, F_DUPFD_CLOEXEC, 0);
