@@ -23,6 +23,7 @@ struct api_network {
 struct api_options {
     int64_t click_ttl_ms, impression_ttl_ms;
     uint32_t body_max;          /* of every route but mint; at most LIMIT_BODY */
+    uint32_t mint_body_max;     /* at most LIMIT_MINT_BODY */
     uint32_t rate_limit;        /* requests/s per partner key, 0: off */
     uint32_t client_rate_limit; /* requests/s per client address on routes without a key, 0: off */
     struct span public_url;     /* absent: http:// and the Host of the mint request */

@@ -94,7 +94,7 @@ static size_t on_head(const struct http_request *http, void *owner)
     const struct route *route = route_find(http->path);
     bool is_large = route && route->body_max > LIMIT_BODY && route_takes(route, http->method) &&
                     auth_key_is_valid(http, loop->api, route->auth);
-    return is_large ? route->body_max : loop->api->options.body_max;
+    return is_large ? loop->api->options.mint_body_max : loop->api->options.body_max;
 }
 
 static void on_too_large(struct http_request *http, void *owner)

@@ -22,6 +22,7 @@ static struct api_options api_options_of(const struct options *options)
     api.click_ttl_ms = options->click_ttl_ms;
     api.impression_ttl_ms = options->impression_ttl_ms;
     api.body_max = (uint32_t)options->body_limit;
+    api.mint_body_max = (uint32_t)options->mint_body_limit;
     api.rate_limit = (uint32_t)options->rate_limit;
     api.client_rate_limit = (uint32_t)options->client_rate_limit;
     api.public_url = options->public_url;

@@ -481,6 +481,35 @@ static void sized_bodies_up_to_the_limits(void **state)
     close(fd);
 }
 
+#ifndef TOY_SANITIZED
+static size_t resident(void)
+{
+    size_t total, pages;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    assert_int_equal(fscanf(statm, "%zu %zu", &total, &pages), 2);
+    fclose(statm);
+    return pages * 4096;
+}
+
+static void idle_connections_give_large_memory_back(void **state)
+{
+    enum { COUNT = 60 };
+    struct toy *toy = toy_start(NULL);
+    int fds[COUNT];
+    size_t before = 0;
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = toy_connect(toy);
+        check_sized_body(fds[i], "/1", LIMIT_BODY);
+        check_sized_body(fds[i], "/mint", LIMIT_MINT_BODY);
+        if (i == 0) before = resident(); /* the test's own buffers are warm */
+    }
+    assert_true(resident() - before < COUNT * (size_t)LIMIT_BODY / 2);
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+    toy_stop(toy);
+}
+#endif
+
 static void one_large_slot(struct http_options *options)
 {
     options->large_count = 1;
@@ -820,6 +849,9 @@ int main(void)
     UNIT_ADD(continue_is_sent_when_the_body_is_awaited);
     UNIT_ADD(chunked_bodies_of_any_chunk_size);
     UNIT_ADD(sized_bodies_up_to_the_limits);
+#ifndef TOY_SANITIZED
+    UNIT_ADD(idle_connections_give_large_memory_back);
+#endif
     UNIT_ADD(large_requests_past_the_slots_are_told_to_retry);
     UNIT_ADD(slow_requests_time_out);
     UNIT_ADD(idle_connections_are_closed);

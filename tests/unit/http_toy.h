@@ -14,6 +14,14 @@
  *   /peer         the family of the peer         /user     counts in the connection's user bytes
  *   everything else: "METHOD path query body"; a body past 40 bytes as its length and hash */
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TOY_SANITIZED /* resident memory says nothing then */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TOY_SANITIZED
+#endif
+#endif
+
 struct toy;
 
 /* Starts from small limits: http_rows.h's, and timeouts of a minute. */
