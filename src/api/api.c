@@ -24,7 +24,10 @@ _Static_assert(offsetof(struct api_request, op) == 0, "an answered op is its req
 
 void api_options_init(struct api_options *options)
 {
-    *options = (struct api_options){.click_ttl_ms = 90 * DAY_MS, .impression_ttl_ms = 30 * DAY_MS};
+    *options = (struct api_options){.click_ttl_ms = 90 * DAY_MS,
+                                    .impression_ttl_ms = 30 * DAY_MS,
+                                    .body_max = LIMIT_BODY,
+                                    .mint_body_max = LIMIT_MINT_BODY};
 }
 
 static bool start_limiters(struct api *api)

@@ -56,7 +56,7 @@ struct span route_methods(const struct route *route)
     return route->is_cors ? SPAN("POST, OPTIONS") : SPAN("POST");
 }
 
-static bool route_takes(const struct route *route, enum http_method method)
+bool route_takes(const struct route *route, enum http_method method)
 {
     return method == route->method || (method == HTTP_HEAD && route->method == HTTP_GET);
 }
@@ -92,10 +92,9 @@ static size_t on_head(const struct http_request *http, void *owner)
 {
     const struct api_loop *loop = owner;
     const struct route *route = route_find(http->path);
-    if (!route || !route_takes(route, http->method)) return LIMIT_BODY;
-    if (route->body_max > LIMIT_BODY && !auth_key_is_valid(http, loop->api, route->auth))
-        return LIMIT_BODY;
-    return route->body_max;
+    bool is_large = route && route->body_max > LIMIT_BODY && route_takes(route, http->method) &&
+                    auth_key_is_valid(http, loop->api, route->auth);
+    return is_large ? loop->api->options.mint_body_max : loop->api->options.body_max;
 }
 
 static void on_too_large(struct http_request *http, void *owner)

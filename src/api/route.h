@@ -28,6 +28,8 @@ struct route {
     void (*on_answer)(struct api_request *request); /* request->op has its outcome */
 };
 
+bool route_takes(const struct route *route, enum http_method method);
+
 /* For Allow and preflight: "POST". */
 struct span route_methods(const struct route *route);
 

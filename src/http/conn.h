@@ -133,6 +133,17 @@ void http_conn_close(struct http_conn *conn); /* at once, whatever its state; in
                                                  stays until the answer */
 void http_conn_settle(struct http_conn *conn);
 
+/* For receive.c: a move, an answer, the call of on_request or on_too_large. */
+void http_conn_set_state(struct http_conn *conn, enum http_conn_state state);
+void http_conn_answer(struct http_conn *conn, const struct http_response *response);
+void http_conn_handle(struct http_conn *conn,
+                      void (*handler)(struct http_request *request, void *owner));
+
+/* receive.c: a step of HEAD (and IDLE), BODY and DRAINING. False when there is nothing to read. */
+bool http_receive_head(struct http_conn *conn);
+bool http_receive_body(struct http_conn *conn);
+bool http_receive_rest(struct http_conn *conn);
+
 /* response.c: all of them leave what the socket did not take in out_head and out_body. */
 enum http_flush { HTTP_FLUSH_DONE, HTTP_FLUSH_WAIT, HTTP_FLUSH_GONE };
 enum http_flush http_response_start(struct http_conn *conn, const struct http_response *response);

@@ -1,6 +1,7 @@
 """One server is shared by all tests that need no options of their own; each test makes its own
 clicks and keys, so that tests do not see each other."""
 
+import contextlib
 import shutil
 
 import pytest
@@ -19,7 +20,6 @@ def shared_world():
     world = World()
     yield world
     world.close()
-    shutil.rmtree(world.data)
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def make_world_for_session():
         return made[flags]
 
     yield make
-    for world in made.values():
-        world.close()
-        shutil.rmtree(world.data)
+    with contextlib.ExitStack() as stack:
+        for world in made.values():
+            stack.callback(world.close)
 
 
 @pytest.fixture

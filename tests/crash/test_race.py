@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -31,7 +30,6 @@ def world():
     world = World()
     yield world
     world.close()
-    shutil.rmtree(world.data)
 
 
 def race(world, per_racer):

@@ -82,6 +82,21 @@ static void shortest_members_find_room_for_their_table(void **state)
                      JSON_OK);
 }
 
+/* Some seeds put keys past the end of the table, where it begins again. */
+static void every_seed_tells_keys_apart(void **state)
+{
+    (void)state;
+    struct json_doc doc;
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        struct members members = {"{", "\"%u\":1", "}", 2 + seed % 40};
+        struct span text = members_text(members);
+        assert_error(json_parse(&doc, text, tokens, TOKENS_MAX, seed), JSON_OK);
+        members.after = seed % 2 ? ",\"1\":1}" : ",\"\\u0030\":1}";
+        text = members_text(members);
+        assert_error(json_parse(&doc, text, tokens, TOKENS_MAX, seed), JSON_DUPLICATE_KEY);
+    }
+}
+
 static void a_small_cap_is_too_large_not_a_wrong_verdict(void **state)
 {
     (void)state;
@@ -136,6 +151,7 @@ int main(void)
 {
     UNIT_ADD_ROWS(many_rows, many_members_are_told_apart);
     UNIT_ADD(shortest_members_find_room_for_their_table);
+    UNIT_ADD(every_seed_tells_keys_apart);
     UNIT_ADD(a_small_cap_is_too_large_not_a_wrong_verdict);
     UNIT_ADD(siblings_do_not_add_up_to_depth);
     UNIT_ADD(work_is_linear_in_the_members);

@@ -71,6 +71,7 @@ static void cap_is_enough_or_too_large(void **state)
     for (uint32_t cap = 0; cap < 5; cap++)
         assert_error(parse_with(&doc, SPAN("[1, 2, 3, 4]  "), cap), JSON_TOO_LARGE);
     assert_error(parse_with(&doc, SPAN("[1, 2, 3, 4]  "), 5), JSON_OK);
+    assert_error(parse_with(&doc, SPAN("[1,2,3,4]"), 4), JSON_TOO_LARGE);
     assert_error(parse_with(&doc, SPAN("{\"abcdef\":12345}"), 2), JSON_TOO_LARGE);
     assert_error(parse_with(&doc, SPAN("{\"abcdef\":12345}"), 3), JSON_OK);
 }

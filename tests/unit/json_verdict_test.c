@@ -175,6 +175,7 @@ static const struct verdict_row {
     ROW("string: sign after u", "\"\\u+041\"", JSON_SYNTAX),
     ROW("string: broken UTF-8 after u", "\"\\u00\xe5\x31\"", JSON_SYNTAX),
     ROW("string: text ends in an escape", "\"\\u00", JSON_SYNTAX),
+    ROW("string: text ends before the last digit", "\"\\u004", JSON_SYNTAX),
     ROW("string: raw tab", "\"\t\"", JSON_SYNTAX),
     ROW("string: raw line feed", "\"\n\"", JSON_SYNTAX),
     ROW("string: raw 0x1f", "\"\x1f\"", JSON_SYNTAX),
@@ -207,6 +208,7 @@ static const struct verdict_row {
     ROW("surrogate: second half unfinished", "\"\\uD800\\uDC0\"", JSON_BAD_SURROGATE),
     ROW("surrogate: in a key", "{\"\\uDC00\":1}", JSON_BAD_SURROGATE),
     ROW("surrogate: text ends after the high", "\"\\uD800", JSON_BAD_SURROGATE),
+    ROW("surrogate: text ends in the low", "\"\\uD800\\uDC0", JSON_BAD_SURROGATE),
 
     ROW("utf8: two bytes, first", "\"\xc2\x80\"", JSON_OK),
     ROW("utf8: two bytes, last", "\"\xdf\xbf\"", JSON_OK),

@@ -113,9 +113,16 @@ class Server:
         return pathlib.Path(self.stderr_file.name).read_text(errors="replace")
 
     def start(self):
+        self.launch()
+        return self.await_ready()
+
+    def launch(self):
+        """Starts the process, which is not ready yet."""
         command = [BINARY, "serve", "--data", str(self.data), "--listen", self.host, *self.flags]
         self.proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=self.stderr_file)
+
+    def await_ready(self):
         line, end = b"", time.monotonic() + START_S
         while not line.endswith(b"\n"):
             ready = select.select([self.proc.stdout], [], [], max(0, end - time.monotonic()))[0]

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import threading
 from urllib.parse import parse_qsl, urlsplit
 
@@ -201,7 +202,12 @@ class World:
         assert self.counts() == want
 
     def close(self):
-        self.server.stop()
+        """Ends the server, which must go in good order, and removes its data in any case."""
+        try:
+            self.server.stop()
+        finally:
+            self.server.kill()
+            shutil.rmtree(self.data, ignore_errors=True)
 
 
 # -- what an answer must look like ----------------------------------------------------------

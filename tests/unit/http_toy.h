@@ -1,0 +1,62 @@
+#pragma once
+
+#include "http/http.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* A server on a thread of its own that says what it was asked, and a client for it.
+ *
+ *   /small        takes 16 bytes of body         /mint     takes LIMIT_MINT_BODY
+ *   /async        answers in a later turn        /hold     answers when toy_release is called
+ *   /big?N        N bytes, borrowed              /copied?N N bytes, copied
+ *   /204 /304     answer with that status        /close    asks for a close
+ *   /peer         the family of the peer         /user     counts in the connection's user bytes
+ *   everything else: "METHOD path query body"; a body past 40 bytes as its length and hash */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TOY_SANITIZED /* resident memory says nothing then */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TOY_SANITIZED
+#endif
+#endif
+
+struct toy;
+
+/* Starts from small limits: http_rows.h's, and timeouts of a minute. */
+struct toy *toy_start(void (*adjust)(struct http_options *options));
+void toy_stop(struct toy *toy); /* answers what is held, drains, and waits until it is idle */
+
+int toy_connect(const struct toy *toy);
+int toy_connect_unix(const struct toy *toy);
+size_t toy_held(struct toy *toy); /* requests waiting for toy_release */
+void toy_release(struct toy *toy);
+void toy_drain(struct toy *toy);
+void toy_block(struct toy *toy); /* until toy_unblock: what comes meanwhile waits in the kernel */
+void toy_unblock(struct toy *toy);
+struct http_stats toy_stats(struct toy *toy);
+void toy_wait_conns(struct toy *toy, size_t count); /* until so many are open; fails after 5 s */
+
+/* Byte i of what /big and /copied send. */
+char toy_pattern(size_t i);
+uint32_t toy_hash(const char *text, size_t len);
+
+struct stream {
+    char *text;
+    size_t len;
+    bool is_reset; /* ended by ECONNRESET, not by the end of the stream */
+};
+
+/* All of it unless the server closes meanwhile: then what it took. */
+size_t client_send(int fd, const char *text, size_t len);
+void client_send_text(int fd, const char *text);
+/* In pieces that end at cuts[i], each a read of its own most of the time. */
+void client_send_cut(int fd, const char *text, const size_t *cuts, size_t count);
+void client_pause_ms(unsigned ms);
+struct stream client_read_all(int fd); /* to the end; fails after 10 s */
+struct stream client_read_responses(int fd, size_t count, bool to_head);
+
+/* "200 body | 400 close | 100 | ...", with " keep-alive" and " retry" where the headers are. Checks
+ * that each has exactly one Date. `to_head`: the responses have no bodies. The result is static. */
+const char *client_describe(const char *text, size_t len, bool to_head);
