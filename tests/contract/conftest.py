@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from support import server as program
+from support.disk import small
 from support.world import World
 
 
@@ -79,6 +80,12 @@ def own_server(data_dir):
     yield start
     for server in made:
         server.kill()
+
+
+@pytest.fixture(scope="module")
+def disk():
+    """A file system of 8 MiB, empty."""
+    yield from small()
 
 
 @pytest.fixture(scope="session", autouse=True)
