@@ -19,8 +19,10 @@ from support.world import ABSENT, World, together, unique
 CYCLES = int(os.environ.get("ADTALLY_KILL_CYCLES", "15"))
 THREADS = 6
 LOAD_S = (0.05, 0.4)
-STORED = """SELECT 'view' kind, bid_id FROM impression UNION ALL SELECT 'feedback', bid_id FROM feedback
-            UNION ALL SELECT 'rate', bid_id FROM ad_feedback UNION ALL SELECT 'vote', bid_id FROM vote"""
+STORED = """SELECT 'view' kind, bid_id FROM impression
+            UNION ALL SELECT 'feedback', bid_id FROM feedback
+            UNION ALL SELECT 'rate', bid_id FROM ad_feedback
+            UNION ALL SELECT 'vote', bid_id FROM vote"""
 
 
 def option_of(ad):
