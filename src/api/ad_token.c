@@ -10,14 +10,16 @@ static bool reserve(struct writer *out, struct arena *arena, size_t size)
     return memory != NULL;
 }
 
-static bool find_token(struct span *token, const struct http_request *http, struct span parameter)
+enum query_found ad_token_find(struct span *token, struct span query, struct span parameter,
+                               struct arena *arena)
 {
     struct span raw;
     struct writer out;
-    if (query_find(http->query, parameter, &raw) != QUERY_ONCE) return false;
-    if (!reserve(&out, http->arena, raw.len) || !query_decode(&out, raw)) return false;
-    *token = writer_text(&out);
-    return true;
+    enum query_found found = query_find(query, parameter, &raw);
+    *token = SPAN("");
+    if (found == QUERY_ONCE && reserve(&out, arena, raw.len) && query_decode(&out, raw))
+        *token = writer_text(&out);
+    return found;
 }
 
 static bool find_key(struct token_key *key, struct span token, struct keyring *keyring)
@@ -30,20 +32,27 @@ static bool find_key(struct token_key *key, struct span token, struct keyring *k
     return kid.ptr && keyring_token_key(keyring, kid, key);
 }
 
-bool ad_token_open(struct claims *claims, const struct api_request *request, struct span parameter,
+bool ad_token_open(struct claims *claims, const struct api_request *request, struct span token,
                    enum purpose purpose)
 {
     const struct api_loop *loop = request->loop;
     struct arena *arena = request->http->arena;
-    struct span token;
     struct token_key key;
     struct writer json;
-    if (!find_token(&token, request->http, parameter) ||
-        !find_key(&key, token, loop->api->keyring) || !reserve(&json, arena, token.len))
+    if (!find_key(&key, token, loop->api->keyring) || !reserve(&json, arena, token.len))
         return false;
     bool authentic = paseto_decrypt(&json, &key.key, token, purpose_assertion(purpose));
     hash_wipe(&key, sizeof key);
     return authentic && claims_read(claims, writer_text(&json), purpose, arena, loop->json_seed);
+}
+
+bool ad_token_of_query(struct claims *claims, const struct api_request *request,
+                       struct span parameter, enum purpose purpose)
+{
+    struct span token;
+    const struct http_request *http = request->http;
+    return ad_token_find(&token, http->query, parameter, http->arena) == QUERY_ONCE &&
+           ad_token_open(claims, request, token, purpose);
 }
 
 struct ad_facts ad_token_facts(const struct claims *claims)

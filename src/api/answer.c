@@ -2,7 +2,14 @@
 
 #include "token/receipt.h"
 
-enum { HEADER_LINES_MAX = 256 };
+enum { HEADER_LINES_MAX = 384 };
+
+/* Any page may read the answers of the routes that browsers call (contract section 2). */
+static struct span cors_lines(const struct api_request *request)
+{
+    if (!request->route || !request->route->is_cors) return SPAN("");
+    return SPAN("Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: retry-after\r\n");
+}
 
 static void respond(struct api_request *request, int status, struct span header_lines,
                     struct span body)
@@ -19,8 +26,43 @@ void answer_json(struct api_request *request, int status, struct span header_lin
     struct writer lines;
     writer_init(&lines, memory, sizeof memory);
     writer_lit(&lines, "Content-Type: application/json\r\n");
+    writer_put(&lines, cors_lines(request));
     writer_put(&lines, header_lines);
     respond(request, status, writer_text(&lines), body);
+}
+
+void answer_empty(struct api_request *request, int status)
+{
+    respond(request, status, cors_lines(request), SPAN_NONE);
+}
+
+void answer_preflight(struct api_request *request)
+{
+    char memory[HEADER_LINES_MAX];
+    struct writer lines;
+    writer_init(&lines, memory, sizeof memory);
+    writer_lit(&lines, "Access-Control-Allow-Methods: ");
+    writer_put(&lines, route_methods(request->route));
+    writer_lit(&lines, "\r\nAccess-Control-Allow-Headers: content-type, x-api-key\r\n"
+                       "Access-Control-Max-Age: 86400\r\n");
+    writer_put(&lines, cors_lines(request));
+    respond(request, 204, writer_text(&lines), SPAN_NONE);
+}
+
+/* A transparent pixel. */
+static const unsigned char gif[43] = {
+    'G',  'I',  'F',  '8',  '9',  'a',  0x01, 0x00, 0x01, 0x00, 0x80, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0xff, 0xff, 0xff, 0x21, 0xf9, 0x04, 0x01, 0x00, 0x00, 0x00, 0x00, 0x2c, 0x00, 0x00,
+    0x00, 0x00, 0x01, 0x00, 0x01, 0x00, 0x00, 0x02, 0x02, 0x44, 0x01, 0x00, 0x3b};
+
+void answer_gif(struct api_request *request)
+{
+    char memory[HEADER_LINES_MAX];
+    struct writer lines;
+    writer_init(&lines, memory, sizeof memory);
+    writer_lit(&lines, "Content-Type: image/gif\r\nCache-Control: no-store\r\n");
+    writer_put(&lines, cors_lines(request));
+    respond(request, 200, writer_text(&lines), (struct span){(const char *)gif, sizeof gif});
 }
 
 void answer_receipt(struct api_request *request, int status, struct span body)
@@ -65,21 +107,36 @@ static struct span row_body(const struct api_request *request, enum reject rejec
 static struct span refusal_lines(const struct api_request *request, enum reject reject)
 {
     switch (reject) {
-    case REJECT_METHOD:
-        return request->route->method == HTTP_GET ? SPAN("Allow: GET, HEAD\r\n")
-                                                  : SPAN("Allow: POST\r\n");
     case REJECT_BEARER_MISSING:
     case REJECT_KEY_INVALID:
+        if (request->route->dialect != DIALECT_DETAIL) return SPAN(""); /* no scheme to name */
         return SPAN("WWW-Authenticate: Bearer\r\n");
     case REJECT_UNAVAILABLE:
+    case REJECT_SERVER_ERROR:
         return SPAN("Retry-After: 1\r\n");
     default:
         return SPAN("");
     }
 }
 
+static void answer_method(struct api_request *request)
+{
+    char memory[64];
+    struct writer line;
+    writer_init(&line, memory, sizeof memory);
+    writer_lit(&line, "Allow: ");
+    writer_put(&line, route_methods(request->route));
+    writer_lit(&line, "\r\n");
+    answer_json(request, reject_row(REJECT_METHOD)->status, writer_text(&line),
+                row_body(request, REJECT_METHOD));
+}
+
 void answer_refusal(struct api_request *request, enum reject reject)
 {
+    if (reject == REJECT_METHOD) {
+        answer_method(request);
+        return;
+    }
     answer_json(request, reject_row(reject)->status, refusal_lines(request, reject),
                 row_body(request, reject));
 }
@@ -98,7 +155,7 @@ void answer_rate_limited(struct api_request *request, int64_t wait_ms)
 
 void answer_problems(struct api_request *request, int status, const struct problems *problems)
 {
-    struct span body = problems_text(problems);
+    struct span body = problems_text(problems, request->route->dialect);
     if (!body.ptr) {
         answer_refusal(request, REJECT_TOO_LARGE);
         return;

@@ -8,6 +8,15 @@
 void answer_json(struct api_request *request, int status, struct span header_lines,
                  struct span body);
 
+/* Neither body nor type. */
+void answer_empty(struct api_request *request, int status);
+
+/* To OPTIONS on a route that browsers call. */
+void answer_preflight(struct api_request *request);
+
+/* The 43 bytes of a transparent pixel, never to be stored. */
+void answer_gif(struct api_request *request);
+
 /* With the receipt of request->op.sequence. An absent body: none, and no type. */
 void answer_receipt(struct api_request *request, int status, struct span body);
 

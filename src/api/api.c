@@ -13,8 +13,9 @@ enum {
     /* What a request makes besides its body: strings without their escapes and stamped params,
      * which together are no longer than the body; extra fields; the answer. */
     ARENA_SIZE = 2 * LIMIT_BODY + 4 * LIMIT_EXTRA + 32 * 1024,
-    LARGE_COUNT = 32,                    /* mintings at once in a loop */
-    LARGE_ARENA_SIZE = 16 * 1024 * 1024, /* 500 ads of the longest body: 14 MiB (mint.c) */
+    LARGE_COUNT = 32, /* mintings at once in a loop */
+    /* 500 ads of the longest body: 14 MiB (mint.c), and the texts and URLs of their polls. */
+    LARGE_ARENA_SIZE = 32 * 1024 * 1024,
 };
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
@@ -23,7 +24,10 @@ _Static_assert(offsetof(struct api_request, op) == 0, "an answered op is its req
 
 void api_options_init(struct api_options *options)
 {
-    *options = (struct api_options){.click_ttl_ms = 90 * DAY_MS, .impression_ttl_ms = 30 * DAY_MS};
+    *options = (struct api_options){.click_ttl_ms = 90 * DAY_MS,
+                                    .impression_ttl_ms = 30 * DAY_MS,
+                                    .body_max = LIMIT_BODY,
+                                    .mint_body_max = LIMIT_MINT_BODY};
 }
 
 static bool start_limiters(struct api *api)

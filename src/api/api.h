@@ -22,6 +22,8 @@ struct api_network {
 
 struct api_options {
     int64_t click_ttl_ms, impression_ttl_ms;
+    uint32_t body_max;          /* of every route but mint; at most LIMIT_BODY */
+    uint32_t mint_body_max;     /* at most LIMIT_MINT_BODY */
     uint32_t rate_limit;        /* requests/s per partner key, 0: off */
     uint32_t client_rate_limit; /* requests/s per client address on routes without a key, 0: off */
     struct span public_url;     /* absent: http:// and the Host of the mint request */
@@ -45,6 +47,10 @@ void api_loop_free(struct api_loop *loop);
 
 /* Fills in handler, owner, user_size, arena sizes and large_count of a server on that loop. */
 void api_loop_serve(struct api_loop *loop, struct http_options *options);
+
+/* The same for a server that answers while there is no api yet: /health says "starting", the other
+ * routes are unavailable in their dialect, with Retry-After. */
+void api_starting_serve(struct http_options *options);
 
 /* Minting without HTTP (`adtally mint`): the JSON of contract section 6 in, the answer of the route
  * out. `scratch` holds what the answer is made of (a mint of 500 ads may need 16 MiB); `host` is

@@ -27,6 +27,16 @@ static enum reject find_key(const struct api_key **key, const struct http_reques
     return *key ? REJECT_COUNT : REJECT_KEY_INVALID;
 }
 
+/* X-API-Key, for the page that a publisher's own browsers call. */
+static enum reject find_publisher_key(const struct api_key **key, const struct http_request *http,
+                                      struct keyring *keyring, int64_t now_ms)
+{
+    struct span value = SPAN_NONE;
+    size_t count = http_request_header(http, SPAN("x-api-key"), &value);
+    *key = count == 1 ? keyring_find(keyring, value, APIKEY_PUBLISHER, now_ms) : NULL;
+    return *key ? REJECT_COUNT : REJECT_KEY_INVALID;
+}
+
 static bool take_allowance(struct api_request *request, struct limiter *limiter, struct span name)
 {
     if (!limiter) return true;
@@ -51,12 +61,14 @@ static bool admit_key(struct api_request *request)
     struct api *api = request->loop->api;
     enum auth auth = request->route->auth;
     enum reject reject =
-        find_key(&request->key, request->http, api->keyring, auth, request->now_ms);
+        auth == AUTH_PUBLISHER
+            ? find_publisher_key(&request->key, request->http, api->keyring, request->now_ms)
+            : find_key(&request->key, request->http, api->keyring, auth, request->now_ms);
     if (reject != REJECT_COUNT) {
         answer_refusal(request, reject);
         return false;
     }
-    if (auth == AUTH_ADSERVER) return true;
+    if (auth != AUTH_PARTNER) return true;
     return take_allowance(request, api->key_limiter, request->key->id);
 }
 
@@ -69,6 +81,7 @@ bool auth_admit(struct api_request *request)
         return admit_client(request);
     case AUTH_PARTNER:
     case AUTH_ADSERVER:
+    case AUTH_PUBLISHER:
         return admit_key(request);
     }
     return false;

@@ -6,7 +6,9 @@
  * reasons to refuse are the same for all, one row each. */
 
 enum dialect {
-    DIALECT_DETAIL, /* {"detail":"text"}: seeds 000, 002, 004 and mint */
+    DIALECT_DETAIL,      /* {"detail":"text"}: seeds 000, 002, 004 and mint */
+    DIALECT_AD_FEEDBACK, /* {"error":"code","message":"text"}: seed 001 */
+    DIALECT_POLL,        /* {"error":{"code":"...","message":"text"}}: seed 003 */
     DIALECT_COUNT,
 };
 
@@ -21,6 +23,13 @@ enum reject {
     REJECT_CLICK_NOT_FOUND,
     REJECT_CLICK_WITHOUT_BID,
     REJECT_UNAVAILABLE,
+    REJECT_SERVER_ERROR, /* the same, on pages that know no 503 */
+    REJECT_IMPRESSION_NOT_FOUND,
+    REJECT_IMP_URL,
+    REJECT_TOKEN_MISSING,
+    REJECT_TOKEN_INVALID,
+    REJECT_OPTION,
+    REJECT_SECOND_VOTE,
     REJECT_COUNT,
 };
 

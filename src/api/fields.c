@@ -40,6 +40,25 @@ bool fields_text(const struct fields_reader *reader, const struct field *field,
     return true;
 }
 
+bool fields_characters(const struct fields_reader *reader, const struct field *field,
+                       const struct field_value *value, size_t characters_max, const char *msg)
+{
+    if (!fields_text(reader, field, value, SIZE_MAX)) return false;
+    if (json_characters(value->text) <= characters_max) return true;
+    fields_problem(reader, field, PROBLEM_TOO_LONG, msg);
+    return false;
+}
+
+bool fields_literal(const struct fields_reader *reader, const struct field *field,
+                    const struct field_value *value, struct span one, struct span other,
+                    const char *msg)
+{
+    if (!fields_text(reader, field, value, SIZE_MAX)) return false;
+    if (span_eq(value->text, one) || span_eq(value->text, other)) return true;
+    fields_problem(reader, field, PROBLEM_LITERAL, msg);
+    return false;
+}
+
 bool fields_integer(const struct fields_reader *reader, const struct field *field,
                     struct field_value *value, unsigned long long max, const char *msg)
 {

@@ -77,6 +77,13 @@ void fields_problem(const struct fields_reader *reader, const struct field *fiel
                     enum problem_type type, const char *msg);
 bool fields_text(const struct fields_reader *reader, const struct field *field,
                  const struct field_value *value, size_t bytes_max);
+/* At most so many code points. */
+bool fields_characters(const struct fields_reader *reader, const struct field *field,
+                       const struct field_value *value, size_t characters_max, const char *msg);
+/* One of two texts. */
+bool fields_literal(const struct fields_reader *reader, const struct field *field,
+                    const struct field_value *value, struct span one, struct span other,
+                    const char *msg);
 /* `max` bounds what is not negative; past it `msg` is the problem. */
 bool fields_integer(const struct fields_reader *reader, const struct field *field,
                     struct field_value *value, unsigned long long max, const char *msg);

@@ -65,9 +65,8 @@ static void check_price(const struct fields_reader *reader, const struct field *
 static void check_pricing(const struct fields_reader *reader, const struct field *field,
                           struct field_value *value)
 {
-    if (fields_text(reader, field, value, LIMIT_ID) && !span_eq(value->text, SPAN("cpm")) &&
-        !span_eq(value->text, SPAN("cpc")))
-        fields_problem(reader, field, PROBLEM_LITERAL, "Input should be 'cpm' or 'cpc'");
+    fields_literal(reader, field, value, SPAN("cpm"), SPAN("cpc"),
+                   "Input should be 'cpm' or 'cpc'");
 }
 
 static void check_landing_url(const struct fields_reader *reader, const struct field *field,
@@ -80,8 +79,12 @@ static void check_landing_url(const struct fields_reader *reader, const struct f
 static void check_poll_id(const struct fields_reader *reader, const struct field *field,
                           struct field_value *value)
 {
-    if (fields_integer(reader, field, value, INT64_MAX, "poll does not exist"))
-        fields_problem(reader, field, PROBLEM_VALUE, "poll does not exist");
+    static const char msg[] = "poll does not exist";
+    const struct mint *mint = reader->page;
+    struct pollbook *pollbook = ledger_pollbook(mint->api->ledger);
+    if (fields_integer(reader, field, value, INT64_MAX, msg) &&
+        !pollbook_find(pollbook, value->number))
+        fields_problem(reader, field, PROBLEM_VALUE, msg);
 }
 
 static void check_ttl(const struct fields_reader *reader, const struct field *field,
@@ -134,11 +137,13 @@ static struct span make_bid(struct mint *mint)
     return (struct span){text, UUID_TEXT_LEN};
 }
 
-static void fill(struct claims *claims, struct mint *mint, const struct field_value *values)
+static void fill(struct mint_ad *ad, struct mint *mint, const struct field_value *values)
 {
+    struct pollbook *pollbook = ledger_pollbook(mint->api->ledger);
+    ad->poll = values[POLL_ID].token ? pollbook_find(pollbook, values[POLL_ID].number) : NULL;
     int64_t ttl_s = TTL_DEFAULT_S < mint->ttl_max_s ? TTL_DEFAULT_S : mint->ttl_max_s;
     if (values[TTL].token) ttl_s = values[TTL].number;
-    *claims = (struct claims){
+    ad->claims = (struct claims){
         .bid = values[BID_ID].text.ptr ? values[BID_ID].text : make_bid(mint),
         .pub = values[PUBLISHER_ID].text,
         .cam = values[CAMPAIGN_ID].text,
@@ -152,7 +157,7 @@ static void fill(struct claims *claims, struct mint *mint, const struct field_va
         .cur = values[CURRENCY].text,
         .mod = values[PRICING].text,
         .url = values[LANDING_URL].text,
-        .pol = -1,
+        .pol = ad->poll ? ad->poll->id : -1,
         .exp_ms = mint->now_ms + ttl_s * 1000,
     };
 }
@@ -182,7 +187,7 @@ static void read_ads(struct mint_ads *ads, struct mint *mint, const struct json_
             continue;
         }
         fields_read(&reader, &ad_fields, token, values);
-        fill(&ads->ads[i].claims, mint, values);
+        fill(&ads->ads[i], mint, values);
     }
 }
 
@@ -334,7 +339,7 @@ int api_mint(struct api *api, struct span json, struct span host, struct arena *
     struct span text = list ? finish(&mint, &doc, list, count) : SPAN_NONE;
     free(tokens);
     int status = text.ptr ? 200 : 422;
-    if (!text.ptr) text = problems_text(&mint.problems);
+    if (!text.ptr) text = problems_text(&mint.problems, DIALECT_DETAIL);
     if (!text.ptr) return reject_row(REJECT_TOO_LARGE)->status;
     *answer = text;
     return status;

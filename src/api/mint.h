@@ -1,6 +1,7 @@
 #pragma once
 
 #include "api/request.h"
+#include "event/record.h"
 #include "token/claims.h"
 
 /* Minting (contract section 6): an ad of the request becomes claims, claims become the tokens and
@@ -11,7 +12,8 @@ enum {
 };
 
 struct mint_ad {
-    struct claims claims;
+    struct claims claims;    /* `url` is the ad's own landing URL */
+    const struct poll *poll; /* NULL: none */
     bool url_too_long;
 };
 

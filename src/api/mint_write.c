@@ -10,7 +10,7 @@ enum {
     CLAIMS_FRAME_MAX = 256, /* names, quotes, a bid made here, exp */
     AD_FRAME_MAX = 512,     /* names and paths of the answer */
     FOOTER_MAX = 64,
-    PURPOSES_MINTED = 3,
+    PURPOSES_MINTED = 6,
 };
 
 struct minter {
@@ -86,29 +86,85 @@ static bool write_same(struct writer *out, const struct minter *minter, struct s
     return end_url(out, start);
 }
 
-static bool write_ad(struct writer *out, const struct minter *minter, const struct claims *claims)
+/* The ad's poll: question, options, and the way to its call to action, which is the ad's own
+ * redirect when the ad has no other landing URL. */
+static bool write_poll(struct writer *out, const struct minter *minter, const struct mint_ad *ad,
+                       struct span click_token, const uint8_t *nonce)
+{
+    static const char path[] = "/api/v1/tracking/redirect?token=";
+    const struct poll *poll = ad->poll;
+    struct claims claims = ad->claims;
+    struct span token;
+    bool fits = true;
+    json_write_comma(out);
+    json_write_key(out, SPAN("poll"));
+    writer_char(out, '{');
+    json_write_text_member(out, SPAN("question"), poll->question);
+    writer_lit(out, ",\"options\":[");
+    for (uint32_t i = 0; i < poll->options_count; i++) {
+        json_write_comma(out);
+        writer_char(out, '{');
+        json_write_text_member(out, SPAN("id"), poll->options[i].id);
+        json_write_text_member(out, SPAN("text"), poll->options[i].text);
+        writer_char(out, '}');
+    }
+    writer_char(out, ']');
+    if (poll->cta_url.ptr && !ad->claims.url.ptr) {
+        fits = write_same(out, minter, SPAN("cta_url"), span_of(path), click_token);
+    } else if (poll->cta_url.ptr) {
+        claims.url = poll->cta_url;
+        fits = write_url(out, minter, SPAN("cta_url"), span_of(path), &claims, PURPOSE_CLICK, nonce,
+                         &token);
+    }
+    writer_char(out, '}');
+    return fits;
+}
+
+static bool write_poll_urls(struct writer *out, const struct minter *minter,
+                            const struct claims *claims, uint8_t nonces[][PASETO_NONCE_SIZE])
+{
+    struct span token;
+    return write_url(out, minter, SPAN("vote_url"),
+                     SPAN("/api/v1/tracking/sponsored-polls/vote?token="), claims, PURPOSE_VOTE,
+                     nonces[0], &token) &&
+           write_url(out, minter, SPAN("results_url"),
+                     SPAN("/api/v1/tracking/sponsored-polls/results?token="), claims,
+                     PURPOSE_RESULTS, nonces[1], &token);
+}
+
+static bool write_urls(struct writer *out, const struct minter *minter, const struct mint_ad *ad,
+                       uint8_t nonces[PURPOSES_MINTED][PASETO_NONCE_SIZE])
+{
+    struct claims claims = ad->claims;
+    struct span token, click = SPAN_NONE;
+    if (!claims.url.ptr && ad->poll) claims.url = ad->poll->cta_url;
+    if (!write_url(out, minter, SPAN("view_url"), SPAN("/api/v1/tracking/view?token="), &claims,
+                   PURPOSE_VIEW, nonces[0], &token))
+        return false;
+    if (claims.url.ptr &&
+        !write_url(out, minter, SPAN("url"), SPAN("/api/v1/tracking/redirect?token="), &claims,
+                   PURPOSE_CLICK, nonces[1], &click))
+        return false;
+    if (!write_url(out, minter, SPAN("impUrl"), SPAN("/ack?p="), &claims, PURPOSE_ACK, nonces[2],
+                   &token))
+        return false;
+    if (click.ptr && !write_same(out, minter, SPAN("clickUrl"), SPAN("/track/click?p="), click))
+        return false;
+    return !ad->poll || (write_poll_urls(out, minter, &claims, &nonces[3]) &&
+                         write_poll(out, minter, ad, click, nonces[5]));
+}
+
+static bool write_ad(struct writer *out, const struct minter *minter, const struct mint_ad *ad)
 {
     uint8_t nonces[PURPOSES_MINTED][PASETO_NONCE_SIZE];
-    struct span token;
-    bool has_landing = claims->url.ptr != NULL;
     rng_fill(nonces, sizeof nonces);
     json_write_comma(out);
     writer_char(out, '{');
-    json_write_text_member(out, SPAN("bidId"), claims->bid);
+    json_write_text_member(out, SPAN("bidId"), ad->claims.bid);
     writer_lit(out, ",\"expires_at\":\"");
-    datetime_write(out, claims->exp_ms);
+    datetime_write(out, ad->claims.exp_ms);
     writer_char(out, '"');
-    bool fits = write_url(out, minter, SPAN("view_url"), SPAN("/api/v1/tracking/view?token="),
-                          claims, PURPOSE_VIEW, nonces[0], &token) &&
-                (!has_landing ||
-                 write_url(out, minter, SPAN("url"), SPAN("/api/v1/tracking/redirect?token="),
-                           claims, PURPOSE_CLICK, nonces[1], &token));
-    struct span click = token;
-    fits =
-        fits &&
-        write_url(out, minter, SPAN("impUrl"), SPAN("/ack?p="), claims, PURPOSE_ACK, nonces[2],
-                  &token) &&
-        (!has_landing || write_same(out, minter, SPAN("clickUrl"), SPAN("/track/click?p="), click));
+    bool fits = write_urls(out, minter, ad, nonces);
     writer_char(out, '}');
     return fits;
 }
@@ -130,7 +186,7 @@ bool mint_write(struct writer *out, const struct mint_ads *ads, const struct min
     writer_lit(out, "{\"ads\":[");
     for (uint32_t i = 0; i < ads->count; i++) {
         struct mint_ad *ad = &ads->ads[i];
-        ad->url_too_long = !write_ad(out, &minter, &ad->claims) && !out->overflow;
+        ad->url_too_long = !write_ad(out, &minter, ad) && !out->overflow;
         all_fit = all_fit && !ad->url_too_long;
     }
     writer_lit(out, "]}");

@@ -12,6 +12,20 @@ void conversion_handle_v1(struct api_request *request);  /* seed 002 */
 void conversion_handle_api(struct api_request *request); /* seed 004 */
 void conversion_on_answer(struct api_request *request);
 
+void view_handle(struct api_request *request);
+void ack_handle(struct api_request *request);
+void impression_on_answer(struct api_request *request);
+
+void feedback_handle(struct api_request *request); /* seed 000 */
+void feedback_on_answer(struct api_request *request);
+
+void ad_feedback_handle(struct api_request *request); /* seed 001 */
+void ad_feedback_on_answer(struct api_request *request);
+
+void vote_handle(struct api_request *request); /* seed 003 */
+void results_handle(struct api_request *request);
+void vote_on_answer(struct api_request *request);
+
 void mint_handle(struct api_request *request);
 
 void redirect_handle(struct api_request *request);

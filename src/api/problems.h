@@ -1,5 +1,6 @@
 #pragma once
 
+#include "api/dialect.h"
 #include "base/arena.h"
 #include "base/writer.h"
 
@@ -21,6 +22,7 @@ enum problem_type {
     PROBLEM_OBJECT,
     PROBLEM_ARRAY,
     PROBLEM_TOO_LONG,
+    PROBLEM_TOO_SHORT,
     PROBLEM_LITERAL,
     PROBLEM_DATETIME,
     PROBLEM_CURRENCY,
@@ -57,8 +59,12 @@ void problems_init(struct problems *problems, struct arena *arena);
 /* Copies `problem`. */
 void problems_add(struct problems *problems, const struct problem *problem);
 
-/* The whole JSON document, in the arena; absent when it does not fit or some are missing. */
-struct span problems_text(const struct problems *problems);
+/* The whole JSON document in the dialect of a page that lists problems, in the arena; absent when
+ * it does not fit or some are missing. DIALECT_AD_FEEDBACK:
+ *
+ *     {"error":"validation_error","message":"...","fields":[{"field":"sentiment","message":"..."}]}
+ */
+struct span problems_text(const struct problems *problems, enum dialect dialect);
 
 static inline bool problems_have(const struct problems *problems, enum problem_type type)
 {

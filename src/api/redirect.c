@@ -6,7 +6,6 @@
 #include "base/rng.h"
 #include "event/query.h"
 #include "token/hash.h"
-#include "json/json.h"
 
 #include <string.h>
 
@@ -14,56 +13,21 @@
  * advertiser. Whoever clicks arrives; a click id is in the URL only when the click is durable. */
 
 enum {
-    /* Each byte of the ids may take three, and the landing URL stands as it is. */
+    /* The landing URL stands as it is; each byte of a bid may take three. */
     LOCATION_MAX = LIMIT_LANDING_URL + 3 * LIMIT_ID + 512,
-    PAIRS_MAX = 4,
+    PAIRS_MAX = 5,
     SECONDS_TEXT_MAX = 20,
 };
 
 /* One of the two redirects. */
 struct landing {
-    struct span route;                  /* as it is stored */
-    struct span parameter;              /* where the token is */
-    size_t pairs_count;                 /* what is added to the landing URL: the first of ... */
-    struct query_pair pairs[PAIRS_MAX]; /* click id, expiry, signature, bid */
+    struct span route;     /* as it is stored */
+    struct span parameter; /* where the token is */
+    bool adds_click_id;    /* also under the name that Gravity's pages read */
 };
 
-static const struct landing redirect = {
-    .route = SPAN_INIT("redirect"),
-    .parameter = SPAN_INIT("token"),
-    .pairs_count = 4,
-    .pairs = {{.name = SPAN_INIT("thrad_click_id")},
-              {.name = SPAN_INIT("thrad_exp")},
-              {.name = SPAN_INIT("thrad_sig")},
-              {.name = SPAN_INIT("thrad_bid_id")}},
-};
-
-static const struct landing track_click = {
-    .route = SPAN_INIT("click"),
-    .parameter = SPAN_INIT("p"),
-    .pairs_count = 1,
-    .pairs = {{.name = SPAN_INIT("click_id")}},
-};
-
-static void answer_landing(struct api_request *request, struct span url,
-                           const struct query_pair *pairs, size_t count)
-{
-    struct writer location;
-    char *memory = arena_alloc(request->http->arena, LOCATION_MAX);
-    writer_init(&location, memory, memory ? LOCATION_MAX : 0);
-    query_add(&location, url, pairs, count);
-    if (location.overflow)
-        answer_refusal(request, REJECT_UNAVAILABLE);
-    else
-        answer_redirect(request, writer_text(&location));
-}
-
-/* To where the ad leads, without anything that could be taken for a recorded click. */
-static void answer_plain(struct api_request *request, const struct landing *landing,
-                         struct span url)
-{
-    answer_landing(request, url, landing->pairs, landing->pairs_count);
-}
+static const struct landing redirect = {SPAN_INIT("redirect"), SPAN_INIT("token"), false};
+static const struct landing track_click = {SPAN_INIT("click"), SPAN_INIT("p"), true};
 
 static void fill(struct click *click, struct api_request *request, const struct claims *claims,
                  const struct landing *landing)
@@ -83,14 +47,14 @@ static void fill(struct click *click, struct api_request *request, const struct 
 static void handle(struct api_request *request, const struct landing *landing)
 {
     struct claims claims;
-    if (!ad_token_open(&claims, request, landing->parameter, PURPOSE_CLICK)) {
+    if (!ad_token_of_query(&claims, request, landing->parameter, PURPOSE_CLICK)) {
         answer_refusal(request, REJECT_NOT_FOUND);
         return;
     }
     const struct http_request *http = request->http;
     if (http->method == HTTP_HEAD || claims.exp_ms <= request->now_ms ||
         visitor_is_prefetch(http)) {
-        answer_plain(request, landing, claims.url);
+        answer_redirect(request, claims.url);
         return;
     }
     request->op.kind = OP_CLICK;
@@ -120,21 +84,28 @@ static void answer_recorded(struct api_request *request, const struct landing *l
 {
     const struct click *click = &request->op.click;
     char click_id[UUID_TEXT_LEN], seconds[SECONDS_TEXT_MAX], hex[2 * HASH_HMAC_SIZE];
-    struct writer exp, signature;
-    struct query_pair pairs[PAIRS_MAX];
-    memcpy(pairs, landing->pairs, sizeof pairs);
+    struct writer exp, signature, location;
+    struct span id = {click_id, sizeof click_id};
     uuid_write(click_id, &click->id);
-    pairs[0].value = (struct span){click_id, sizeof click_id};
-    if (landing->pairs_count == PAIRS_MAX) {
-        writer_init(&exp, seconds, sizeof seconds);
-        writer_i64(&exp, click->expires_at_ms / 1000);
-        writer_init(&signature, hex, sizeof hex);
-        sign(&signature, request, pairs[0].value, writer_text(&exp));
-        pairs[1].value = writer_text(&exp);
-        pairs[2].value = writer_text(&signature);
-        pairs[3].value = click->ad.bid_id;
-    }
-    answer_landing(request, click->landing_url, pairs, landing->pairs_count);
+    writer_init(&exp, seconds, sizeof seconds);
+    writer_i64(&exp, click->expires_at_ms / 1000);
+    writer_init(&signature, hex, sizeof hex);
+    sign(&signature, request, id, writer_text(&exp));
+    const struct query_pair pairs[PAIRS_MAX] = {
+        {SPAN("thrad_click_id"), id},
+        {SPAN("thrad_exp"), writer_text(&exp)},
+        {SPAN("thrad_sig"), writer_text(&signature)},
+        {SPAN("thrad_bid_id"), click->ad.bid_id},
+        {SPAN("click_id"), id},
+    };
+    char *memory = arena_alloc(request->http->arena, LOCATION_MAX);
+    writer_init(&location, memory, memory ? LOCATION_MAX : 0);
+    query_add(&location, click->landing_url, pairs,
+              landing->adds_click_id ? PAIRS_MAX : PAIRS_MAX - 1);
+    if (location.overflow)
+        answer_refusal(request, REJECT_UNAVAILABLE);
+    else
+        answer_redirect(request, writer_text(&location));
 }
 
 static void on_answer(struct api_request *request, const struct landing *landing)
@@ -146,7 +117,7 @@ static void on_answer(struct api_request *request, const struct landing *landing
     }
     metrics_count(request->op.outcome == OUTCOME_LIMITED ? &metrics->clicks_capped
                                                          : &metrics->clicks_unrecorded);
-    answer_plain(request, landing, request->op.click.landing_url);
+    answer_redirect(request, request->op.click.landing_url);
 }
 
 void redirect_handle(struct api_request *request)

@@ -8,22 +8,37 @@
 
 /* clang-format off */
 static const struct route routes[] = {
-    {SPAN_INIT("/v1/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+    {SPAN_INIT("/v1/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY, false,
      conversion_handle_v1, conversion_on_answer},
-    {SPAN_INIT("/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+    {SPAN_INIT("/api/conversion"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY, false,
      conversion_handle_api, conversion_on_answer},
-    {SPAN_INIT("/v1/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+    {SPAN_INIT("/v1/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY, false,
      collect_handle, collect_on_answer},
-    {SPAN_INIT("/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY,
+    {SPAN_INIT("/api/collect"), HTTP_POST, DIALECT_DETAIL, AUTH_PARTNER, LIMIT_BODY, false,
      collect_handle, collect_on_answer},
     {SPAN_INIT("/api/v1/tracking/redirect"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY,
-     redirect_handle, redirect_on_answer},
-    {SPAN_INIT("/track/click"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY,
+     false, redirect_handle, redirect_on_answer},
+    {SPAN_INIT("/track/click"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY, false,
      track_click_handle, track_click_on_answer},
-    {SPAN_INIT("/v1/mint"), HTTP_POST, DIALECT_DETAIL, AUTH_ADSERVER, LIMIT_MINT_BODY,
+    {SPAN_INIT("/api/v1/tracking/view"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY, true,
+     view_handle, impression_on_answer},
+    {SPAN_INIT("/ack"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY, true,
+     ack_handle, impression_on_answer},
+    {SPAN_INIT("/track/imp"), HTTP_GET, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY, true,
+     ack_handle, impression_on_answer},
+    {SPAN_INIT("/api/v1/tracking/feedback"), HTTP_POST, DIALECT_DETAIL, AUTH_CLIENT, LIMIT_BODY,
+     true, feedback_handle, feedback_on_answer},
+    {SPAN_INIT("/ad-feedback"), HTTP_POST, DIALECT_AD_FEEDBACK, AUTH_PUBLISHER, LIMIT_BODY, true,
+     ad_feedback_handle, ad_feedback_on_answer},
+    {SPAN_INIT("/api/v1/tracking/sponsored-polls/vote"), HTTP_POST, DIALECT_POLL, AUTH_CLIENT,
+     LIMIT_BODY, true, vote_handle, vote_on_answer},
+    {SPAN_INIT("/api/v1/tracking/sponsored-polls/results"), HTTP_GET, DIALECT_POLL, AUTH_CLIENT,
+     LIMIT_BODY, true, results_handle, vote_on_answer},
+    {SPAN_INIT("/v1/mint"), HTTP_POST, DIALECT_DETAIL, AUTH_ADSERVER, LIMIT_MINT_BODY, false,
      mint_handle, NULL},
-    {SPAN_INIT("/health"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, health_handle, NULL},
-    {SPAN_INIT("/"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, root_handle, NULL},
+    {SPAN_INIT("/health"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, false,
+     health_handle, NULL},
+    {SPAN_INIT("/"), HTTP_GET, DIALECT_DETAIL, AUTH_OPEN, LIMIT_BODY, false, root_handle, NULL},
 };
 /* clang-format on */
 
@@ -34,7 +49,14 @@ const struct route *route_find(struct span path)
     return NULL;
 }
 
-static bool route_takes(const struct route *route, enum http_method method)
+struct span route_methods(const struct route *route)
+{
+    if (route->method == HTTP_GET)
+        return route->is_cors ? SPAN("GET, HEAD, OPTIONS") : SPAN("GET, HEAD");
+    return route->is_cors ? SPAN("POST, OPTIONS") : SPAN("POST");
+}
+
+bool route_takes(const struct route *route, enum http_method method)
 {
     return method == route->method || (method == HTTP_HEAD && route->method == HTTP_GET);
 }
@@ -56,6 +78,8 @@ static bool admit(struct api_request *request)
 {
     if (!request->route)
         answer_refusal(request, REJECT_NOT_FOUND);
+    else if (request->route->is_cors && request->http->method == HTTP_OPTIONS)
+        answer_preflight(request); /* before keys and rates */
     else if (!route_takes(request->route, request->http->method))
         answer_refusal(request, REJECT_METHOD);
     else
@@ -68,10 +92,9 @@ static size_t on_head(const struct http_request *http, void *owner)
 {
     const struct api_loop *loop = owner;
     const struct route *route = route_find(http->path);
-    if (!route || !route_takes(route, http->method)) return LIMIT_BODY;
-    if (route->body_max > LIMIT_BODY && !auth_key_is_valid(http, loop->api, route->auth))
-        return LIMIT_BODY;
-    return route->body_max;
+    bool is_large = route && route->body_max > LIMIT_BODY && route_takes(route, http->method) &&
+                    auth_key_is_valid(http, loop->api, route->auth);
+    return is_large ? loop->api->options.mint_body_max : loop->api->options.body_max;
 }
 
 static void on_too_large(struct http_request *http, void *owner)

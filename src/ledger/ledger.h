@@ -19,7 +19,8 @@
 struct ledger;
 
 /* Where a submitter gets its ops back. `wake` is called on the ledger's thread when the port turned
- * from empty to not empty; NULL for a port that is waited on. */
+ * from empty to not empty; NULL for a port that is waited on. The owner may have taken the op by
+ * then, so what `wake` uses lives until ledger_stop returned. */
 struct ledger_port {
     struct queue answered;
     void (*wake)(void *arg);

@@ -31,6 +31,9 @@ struct token_key {
     int64_t created_at_ms;
 };
 
+/* A fresh one from random bytes. */
+void token_key_generate(struct token_key *key, int64_t now_ms);
+
 /* What must stay secret and the same for the life of a data directory. Kept apart from the events,
  * which users are invited to read. */
 struct secrets {

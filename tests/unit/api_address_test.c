@@ -10,7 +10,7 @@ struct network_row {
     int prefix_len;   /* -1: refused */
 };
 
-static struct network_row networks[] = {
+static const struct network_row networks[] = {
     {"10.0.0.0/8", 104},
     {"192.0.2.7", 128},
     {"0.0.0.0/0", 96},
@@ -48,7 +48,7 @@ struct client_row {
 };
 
 /* Trusted: 10.0.0.0/8 and 2001:db8:1::/48. */
-static struct client_row clients[] = {
+static const struct client_row clients[] = {
     {"a peer of its own", "203.0.113.77", {NULL}, "203.0.113.77", "203.0.113.0"},
     {"IPv6", "2001:db8:2:3::4", {NULL}, "2001:db8:2:3::4", "2001:db8:2::"},
     {"IPv4 over an IPv6 socket", "::ffff:203.0.113.77", {NULL}, "203.0.113.77", "203.0.113.0"},
@@ -128,8 +128,8 @@ static void unix_peer_has_no_address(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(unix_peer_has_no_address)};
-    int failed = UNIT_RUN_ROWS(networks, network_is_read);
-    failed += UNIT_RUN_ROWS(clients, client_is_found);
-    return failed + UNIT_RUN(tests);
+    UNIT_ADD_ROWS(networks, network_is_read);
+    UNIT_ADD_ROWS(clients, client_is_found);
+    UNIT_ADD(unix_peer_has_no_address);
+    return UNIT_RUN_ADDED("api_address");
 }

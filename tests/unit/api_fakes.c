@@ -56,6 +56,16 @@ struct keyring *ledger_keyring(struct ledger *ledger)
     return (struct keyring *)ledger;
 }
 
+struct pollbook *ledger_pollbook(struct ledger *ledger)
+{
+    return (struct pollbook *)ledger;
+}
+
+const struct poll *pollbook_find(struct pollbook *pollbook, int64_t id)
+{
+    return fake.poll.options_count && fake.poll.id == id ? &fake.poll : NULL;
+}
+
 bool ledger_is_healthy(struct ledger *ledger)
 {
     return fake.outcome != OUTCOME_UNAVAILABLE;

@@ -15,7 +15,7 @@ struct row {
 #define K64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define K255 K64 K64 K64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 
-static struct row rows[] = {
+static const struct row rows[] = {
     {"plain", "order-123", IDEMPOTENCY_KEY, "order-123"},
     {"one character", "k", IDEMPOTENCY_KEY, "k"},
     {"all kinds of visible characters", "!#$%&'()*+,/:;<=>?@[]^_`{|}~", IDEMPOTENCY_KEY,
@@ -63,5 +63,6 @@ static void parses(void **state)
 
 int main(void)
 {
-    return UNIT_RUN_ROWS(rows, parses);
+    UNIT_ADD_ROWS(rows, parses);
+    return UNIT_RUN_ADDED("api_idempotency");
 }

@@ -15,7 +15,7 @@ struct row {
 #define STAMPS                                                                                     \
     "\"integration\":\"partner_s2s\",\"partner_id\":\"acme \\\"1\\\"\",\"api_key_label\":\"main\""
 
-static struct row events[] = {
+static const struct row events[] = {
     {"nothing but stamps", "{}", "{" STAMPS "}"},
     {"the client's come first", "{\"params\":{\"a\": 1.50,\"b\":[1, 2]}}",
      "{\"a\":1.50,\"b\":[1, 2]," STAMPS "}"},
@@ -39,7 +39,7 @@ static struct row events[] = {
      "{\"a\":1," STAMPS "}"},
 };
 
-static struct row conversions[] = {
+static const struct row conversions[] = {
     {"no unlisted fields, no params", "{\"event_name\":\"e\"}", NULL},
     {"unlisted fields", "{\"plan\":\"gold\",\"tax\":12.10}",
      "{\"extra\":{\"plan\":\"gold\",\"tax\":12.10}}"},
@@ -108,6 +108,7 @@ static void conversion_params(void **state)
 
 int main(void)
 {
-    int failed = UNIT_RUN_ROWS(events, event_params);
-    return failed + UNIT_RUN_ROWS(conversions, conversion_params);
+    UNIT_ADD_ROWS(events, event_params);
+    UNIT_ADD_ROWS(conversions, conversion_params);
+    return UNIT_RUN_ADDED("api_params");
 }

@@ -121,7 +121,7 @@ static void ad_feedback_retry_keeps_its_id(void **state)
 static void session_has_thirty_a_minute_over_a_restart_and_retries_are_free(void **state)
 {
     struct bench *bench = *state;
-    char bids[40][8];
+    char bids[40][16];
     for (int i = 0; i < 30; i++) {
         snprintf(bids[i], sizeof bids[i], "b%d", i);
         struct op op = ad_feedback_op(span_of(bids[i]), SPAN("s"), SPAN("thumbs_up"), now_ms + i);

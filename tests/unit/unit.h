@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -48,7 +49,9 @@ static inline void unit_add_rows(const void *rows, size_t count, size_t size,
 {
     for (size_t i = 0; i < count; i++) {
         char *row = (char *)(uintptr_t)rows + i * size;
-        unit_add(*(const char **)row, check, row);
+        const char *name;
+        memcpy(&name, row, sizeof name);
+        unit_add(name, check, row);
     }
 }
 

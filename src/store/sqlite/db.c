@@ -139,8 +139,10 @@ void db_bind_blob(struct db_binder *binder, const void *bytes, size_t size)
     ASSERT(code == SQLITE_OK);
 }
 
+/* As a blob, which is the same bytes: as text, SQLite would copy each value to end it with a NUL. */
 struct span db_column_text(sqlite3_stmt *statement, int column)
 {
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    return (struct span){text, text ? (size_t)sqlite3_column_bytes(statement, column) : 0};
+    const char *bytes = sqlite3_column_blob(statement, column);
+    if (bytes) return (struct span){bytes, (size_t)sqlite3_column_bytes(statement, column)};
+    return sqlite3_column_type(statement, column) == SQLITE_NULL ? SPAN_NONE : SPAN("");
 }

@@ -10,8 +10,6 @@
 /* Fills in fresh random secrets with one token key. */
 void secrets_generate(struct secrets *secrets, int64_t now_ms);
 
-void token_key_generate(struct token_key *key, int64_t now_ms);
-
 /* `dir_fd`: the data directory. ERR_NOT_FOUND, ERR_DENIED, ERR_CORRUPT, ERR_IO. */
 enum err secrets_read(struct secrets *secrets, int dir_fd);
 enum err secrets_write(const struct secrets *secrets, int dir_fd);

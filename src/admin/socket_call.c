@@ -1,0 +1,66 @@
+#include "admin/admin.h"
+#include "admin/socket_io.h"
+#include "admin/socket_path.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A mint of 500 ads takes well under a second, but the server does one command at a time. */
+enum { CALL_TIMEOUT_MS = 60 * 1000 };
+
+/* A socket file without a server behind it refuses: its server was killed. */
+static enum err connect_err(int code)
+{
+    switch (code) {
+    case ENOENT:
+    case ENOTDIR:
+    case ECONNREFUSED:
+        return ERR_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+        return ERR_DENIED;
+    case EAGAIN:
+        return ERR_BUSY;
+    default:
+        return ERR_IO;
+    }
+}
+
+static enum err connect_to(const char *path, int *fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*fd < 0) return ERR_IO;
+    if (connect(*fd, (const struct sockaddr *)&address, sizeof address) == 0) return ERR_OK;
+    enum err err = connect_err(errno);
+    close(*fd);
+    return err;
+}
+
+static enum err exchange(int fd, struct span request, struct writer *answer)
+{
+    int64_t deadline_ms = clock_mono_ms() + CALL_TIMEOUT_MS;
+    enum err err = socket_write_all(fd, -1, deadline_ms, request);
+    if (!err && shutdown(fd, SHUT_WR) != 0) err = ERR_IO;
+    if (!err) err = socket_read_all(fd, -1, deadline_ms, answer);
+    return !err && answer->len == 0 ? ERR_IO : err;
+}
+
+enum err admin_socket_call(const char *dir, struct span request, struct writer *answer)
+{
+    struct socket_path path;
+    int fd;
+    enum err err = socket_path_open(&path, dir);
+    if (err) return err;
+    err = connect_to(path.text, &fd);
+    socket_path_close(&path);
+    if (err) return err;
+    err = exchange(fd, request, answer);
+    close(fd);
+    /* From here on the server may have acted: nobody may take this for "nobody listens". */
+    return err ? ERR_IO : ERR_OK;
+}

@@ -1,0 +1,86 @@
+#include "cli/listeners.h"
+
+#include "base/assert.h"
+#include "cli/say.h"
+#include "ev/listen.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static enum err listen_on(const struct value_address *address, bool reuseport, int *fd)
+{
+    return ev_listen_tcp((const struct sockaddr *)&address->socket, address->socket_len, reuseport,
+                         fd);
+}
+
+static bool read_address(int fd, struct value_address *address)
+{
+    address->socket_len = sizeof address->socket;
+    return getsockname(fd, (struct sockaddr *)&address->socket, &address->socket_len) == 0;
+}
+
+/* With SO_REUSEPORT a second adtally would share the port in silence and take half of the
+ * connections. A socket without it is refused when anybody listens there, so one is opened first,
+ * and closed; it also finds the port when any will do. */
+static enum err probe(struct value_address *address)
+{
+    int fd;
+    enum err err = listen_on(address, false, &fd);
+    if (err) return err;
+    if (!read_address(fd, address)) err = ERR_IO;
+    close(fd);
+    return err;
+}
+
+static const char *reason_of(enum err err)
+{
+    switch (err) {
+    case ERR_BUSY:
+        return "address in use; choose another with --listen";
+    case ERR_NOT_FOUND:
+        return "this machine has no such address; choose another with --listen";
+    case ERR_DENIED:
+        return "permission denied; choose a port from 1024 with --listen";
+    case ERR_FULL:
+        return "no file descriptors left; raise the limit (ulimit -n) or lower --threads";
+    default:
+        return "the system refuses; choose another address with --listen";
+    }
+}
+
+/* ":8080" is every address, IPv4 through IPv6; a machine without IPv6 has IPv4 alone. */
+static enum err probe_any(struct value_address *address)
+{
+    enum err err = probe(address);
+    if (err != ERR_IO || !address->any) return err;
+    struct sockaddr_in6 v6;
+    memcpy(&v6, &address->socket, sizeof v6);
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = v6.sin6_port};
+    memcpy(&address->socket, &v4, sizeof v4);
+    address->socket_len = sizeof v4;
+    return probe(address);
+}
+
+bool listeners_open(struct listeners *listeners, const struct value_address *wanted, size_t count)
+{
+    struct value_address address = *wanted;
+    ASSERT(count > 0 && count <= LISTENERS_MAX);
+    listeners->count = 0;
+    enum err err = probe_any(&address);
+    while (!err && listeners->count < count) {
+        err = listen_on(&address, true, &listeners->fds[listeners->count]);
+        if (!err) listeners->count++;
+    }
+    value_address_write(listeners->text, &address);
+    if (!err) return true;
+    say("cannot listen on %s: %s", listeners->text, reason_of(err));
+    listeners_close(listeners);
+    return false;
+}
+
+void listeners_close(struct listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        if (listeners->fds[i] >= 0) close(listeners->fds[i]);
+    listeners->count = 0;
+}

@@ -1,0 +1,213 @@
+#include "cli/loops.h"
+
+#include "base/assert.h"
+#include "ev/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum order { ORDER_NONE, ORDER_ACTIVATE, ORDER_DRAIN };
+
+/* While the store is being opened a server of its own answers; when the api is there, the api's
+ * server takes over the same listening socket (a duplicate of the descriptor), so that there is no
+ * moment without a listener and no request that begins with one handler and ends with another. */
+struct loop {
+    pthread_t thread;
+    struct ev_loop *ev;
+    struct ev_wake wake;
+    struct ev_hook hook;
+    struct http_options http;
+    struct http_server *starting, *serving;
+    struct api_loop *api_loop;
+    int fd; /* the listening socket, for the api's server; -1 when that has it */
+    bool is_draining;
+
+    pthread_mutex_t mutex; /* of what follows */
+    pthread_cond_t obeyed;
+    enum order order;
+    struct api *api;
+    enum err err;
+};
+
+struct loops {
+    size_t count;
+    struct loop list[];
+};
+
+#define LOOP_OF(pointer, member)                                                                   \
+    ((struct loop *)(void *)((char *)(pointer)-offsetof(struct loop, member)))
+
+static enum err activate(struct loop *loop)
+{
+    enum err err = api_loop_new(&loop->api_loop, loop->api, loop->ev);
+    if (err) return err;
+    api_loop_serve(loop->api_loop, &loop->http);
+    err = http_server_new(&loop->serving, loop->ev, &loop->http);
+    if (err) return err;
+    http_server_drain(loop->starting);
+    err = http_server_listen(loop->serving, loop->fd);
+    if (!err) loop->fd = -1;
+    return err;
+}
+
+static void drain(struct loop *loop)
+{
+    loop->is_draining = true;
+    if (loop->serving)
+        http_server_drain(loop->serving);
+    else
+        http_server_drain(loop->starting);
+    ev_loop_again(loop->ev);
+}
+
+static void on_order(struct ev_wake *wake)
+{
+    struct loop *loop = LOOP_OF(wake, wake);
+    pthread_mutex_lock(&loop->mutex);
+    if (loop->order == ORDER_ACTIVATE) loop->err = activate(loop);
+    if (loop->order == ORDER_DRAIN) drain(loop);
+    loop->order = ORDER_NONE;
+    pthread_cond_signal(&loop->obeyed);
+    pthread_mutex_unlock(&loop->mutex);
+}
+
+static void end_when_idle(struct ev_hook *hook)
+{
+    struct loop *loop = LOOP_OF(hook, hook);
+    if (loop->is_draining && http_server_idle(loop->starting) &&
+        (!loop->serving || http_server_idle(loop->serving)))
+        ev_loop_stop(loop->ev);
+}
+
+static void *run(void *arg)
+{
+    struct loop *loop = arg;
+    ev_loop_run(loop->ev);
+    return NULL;
+}
+
+static void give_order(struct loop *loop, enum order order)
+{
+    pthread_mutex_lock(&loop->mutex);
+    ASSERT(loop->order == ORDER_NONE);
+    loop->order = order;
+    pthread_mutex_unlock(&loop->mutex);
+    ev_wake_ring(&loop->wake);
+}
+
+static enum err wait_until_obeyed(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->mutex);
+    while (loop->order != ORDER_NONE)
+        pthread_cond_wait(&loop->obeyed, &loop->mutex);
+    enum err err = loop->err;
+    pthread_mutex_unlock(&loop->mutex);
+    return err;
+}
+
+static enum err start_server(struct loop *loop, int *listener)
+{
+    struct http_options http = loop->http;
+    api_starting_serve(&http);
+    enum err err = http_server_new(&loop->starting, loop->ev, &http);
+    if (err) return err;
+    loop->fd = fcntl(*listener, F_DUPFD_CLOEXEC, 0);
+    if (loop->fd < 0) return errno == EMFILE || errno == ENFILE ? ERR_FULL : ERR_IO;
+    err = http_server_listen(loop->starting, *listener);
+    if (!err) *listener = -1;
+    return err;
+}
+
+/* Everything of a loop but its thread; what was made is freed by loop_free. */
+static enum err prepare(struct loop *loop, const struct http_options *http, int *listener)
+{
+    loop->http = *http;
+    enum err err = ev_loop_new(&loop->ev);
+    if (err) return err;
+    err = ev_wake_open(loop->ev, &loop->wake, on_order);
+    if (err) {
+        ev_loop_free(loop->ev);
+        loop->ev = NULL;
+        return err;
+    }
+    err = start_server(loop, listener);
+    loop->hook = (struct ev_hook){.on_turn_end = end_when_idle};
+    ev_hook_add(loop->ev, &loop->hook);
+    return err;
+}
+
+static void loop_free(struct loop *loop)
+{
+    if (loop->serving) http_server_free(loop->serving);
+    if (loop->starting) http_server_free(loop->starting);
+    api_loop_free(loop->api_loop);
+    if (loop->fd >= 0) close(loop->fd);
+    if (loop->ev) {
+        ev_hook_remove(loop->ev, &loop->hook);
+        ev_wake_close(loop->ev, &loop->wake);
+        ev_loop_free(loop->ev);
+    }
+    pthread_mutex_destroy(&loop->mutex);
+    pthread_cond_destroy(&loop->obeyed);
+}
+
+static enum err start_one(struct loop *loop, const struct http_options *http, int *listener)
+{
+    loop->fd = -1;
+    pthread_mutex_init(&loop->mutex, NULL);
+    pthread_cond_init(&loop->obeyed, NULL);
+    enum err err = prepare(loop, http, listener);
+    if (!err && pthread_create(&loop->thread, NULL, run, loop) != 0) err = ERR_NO_MEMORY;
+    if (err) loop_free(loop);
+    return err;
+}
+
+enum err loops_start(struct loops **out, struct listeners *listeners,
+                     const struct http_options *http)
+{
+    struct loops *loops = calloc(1, sizeof *loops + listeners->count * sizeof loops->list[0]);
+    enum err err = loops ? ERR_OK : ERR_NO_MEMORY;
+    while (!err && loops->count < listeners->count) {
+        err = start_one(&loops->list[loops->count], http, &listeners->fds[loops->count]);
+        if (!err) loops->count++;
+    }
+    if (!err) *out = loops;
+    if (err && loops) {
+        loops_drain(loops);
+        loops_free(loops);
+    }
+    return err;
+}
+
+enum err loops_activate(struct loops *loops, struct api *api)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < loops->count; i++) {
+        loops->list[i].api = api;
+        give_order(&loops->list[i], ORDER_ACTIVATE);
+    }
+    for (size_t i = 0; i < loops->count; i++) {
+        enum err one = wait_until_obeyed(&loops->list[i]);
+        if (one) err = one;
+    }
+    return err;
+}
+
+void loops_drain(struct loops *loops)
+{
+    for (size_t i = 0; i < loops->count; i++)
+        give_order(&loops->list[i], ORDER_DRAIN);
+    for (size_t i = 0; i < loops->count; i++)
+        pthread_join(loops->list[i].thread, NULL);
+}
+
+void loops_free(struct loops *loops)
+{
+    for (size_t i = 0; i < loops->count; i++)
+        loop_free(&loops->list[i]);
+    free(loops);
+}

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "api/api.h"
+#include "cli/listeners.h"
+#include "http/http.h"
+
+/* The threads that serve connections, one event loop each.
+ *
+ *     loops_start ──▶ STARTING ──loops_activate──▶ SERVING ──loops_drain──▶ DRAINING ──▶ ENDED
+ *                     503, "starting"              the api                  what was accepted
+ *
+ * All functions belong to the thread that starts them; what has to happen on a loop's thread is
+ * ordered from here and waited for. */
+
+struct loops;
+
+/* One loop per listener, whose sockets move to them. `http` is copied; its handler is not used. */
+enum err loops_start(struct loops **out, struct listeners *listeners,
+                     const struct http_options *http);
+
+/* From here on requests are the api's. An error leaves some loops starting: end the process. */
+enum err loops_activate(struct loops *loops, struct api *api);
+
+/* Answers what was accepted, then ends the threads. */
+void loops_drain(struct loops *loops);
+
+/* After loops_drain, and after ledger_stop: the ledger's thread may still be about to ring a loop
+ * that has taken the answer already. */
+void loops_free(struct loops *loops);

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "admin/admin.h"
+#include "cli/args.h"
+#include "json/json.h"
+
+#include <stdbool.h>
+
+/* How commands reach a data directory: over the admin socket when a server runs there, else by
+ * opening it themselves. */
+
+struct target {
+    struct span data, store, config;
+};
+
+enum { TARGET_FLAGS_COUNT = 3 };
+
+/* Fills in the flags that every command takes. */
+void target_flags(struct flag flags[TARGET_FLAGS_COUNT], struct target *target);
+
+struct reply {
+    char *memory; /* of the answer's text */
+    size_t size;
+    struct json_token *tokens;
+    struct json_doc doc;
+    char *unescaped;
+    struct arena arena;
+};
+
+/* Runs an admin command (admin/admin.h). EXIT_DONE: `reply` holds its answer, which is ok; to be
+ * closed. Anything else has been said. `create`: a directory that does not exist is made. */
+int reach_call(struct reply *reply, const struct target *target, bool create, struct span request);
+void reply_close(struct reply *reply); /* wipes: it may hold a secret */
+
+/* A string member, absent when there is none; any member as it stands. */
+struct span reply_text(struct reply *reply, struct span name);
+struct span reply_raw(const struct reply *reply, struct span name);

@@ -1,0 +1,146 @@
+#include "admin/admin.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/loops.h"
+#include "cli/options.h"
+#include "cli/say.h"
+#include "cli/stop_signal.h"
+#include "cli/wiring.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* The one place that wires the modules of a server. */
+
+enum { DESCRIPTORS_PER_LOOP = 8, DESCRIPTORS_BESIDE = 64, LOOPS_DEFAULT_MAX = 64 };
+
+struct server {
+    struct options options;
+    struct listeners listeners;
+    struct loops *loops;
+    struct ledger *ledger;
+    struct api *api;
+    struct admin admin;
+    struct admin_socket *socket;
+};
+
+static size_t loops_count(const struct options *options)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (options->threads > 0) return (size_t)options->threads;
+    return cores < 1 ? 1 : cores > LOOPS_DEFAULT_MAX ? LOOPS_DEFAULT_MAX : (size_t)cores;
+}
+
+/* As many connections as there may be descriptors, when the system allows fewer than asked for. */
+static int64_t connections_max(const struct options *options, size_t loops)
+{
+    struct rlimit limit;
+    int64_t beside = DESCRIPTORS_BESIDE + DESCRIPTORS_PER_LOOP * (int64_t)loops;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return options->max_connections;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur == RLIM_INFINITY ||
+        (rlim_t)(options->max_connections + beside) <= limit.rlim_cur)
+        return options->max_connections;
+    int64_t count = (int64_t)limit.rlim_cur - beside;
+    if (count < (int64_t)loops) count = (int64_t)loops;
+    log_event(LOG_WARN, "connections_limited", LOG_NUMBER("max_connections", count),
+              LOG_TEXT("advice", SPAN("raise the limit of open files (ulimit -n)")));
+    return count;
+}
+
+static struct http_options http_options_of(const struct options *options, size_t loops)
+{
+    struct http_options http;
+    http_options_init(&http);
+    http.conns_max =
+        (uint32_t)((connections_max(options, loops) + (int64_t)loops - 1) / (int64_t)loops);
+    http.head_max = (uint32_t)options->head_limit;
+    http.target_max = (uint32_t)options->target_limit;
+    http.headers_max = (uint32_t)options->headers_limit;
+    http.head_timeout_ms = options->head_timeout_ms;
+    http.body_timeout_ms = options->body_timeout_ms;
+    http.idle_timeout_ms = options->idle_timeout_ms;
+    return http;
+}
+
+/* Loops first: while the store is being opened, they say that it is. False: said. */
+static bool start_loops(struct server *server)
+{
+    size_t count = loops_count(&server->options);
+    struct http_options http = http_options_of(&server->options, count);
+    if (!listeners_open(&server->listeners, &server->options.listen, count)) return false;
+    enum err err = loops_start(&server->loops, &server->listeners, &http);
+    listeners_close(&server->listeners);
+    if (err) say("cannot start %zu threads: %s; lower --threads", count, err_text(err));
+    return !err;
+}
+
+static bool start_admin(struct server *server)
+{
+    server->admin = (struct admin){.ledger = server->ledger,
+                                   .api = server->api,
+                                   .listen_host = span_of(server->listeners.text)};
+    enum err err = admin_socket_start(&server->socket, server->options.data_path, &server->admin);
+    if (err)
+        say("cannot make the socket %s/admin.sock for commands: %s", server->options.data_path,
+            err_text(err));
+    return !err;
+}
+
+static bool activate(struct server *server)
+{
+    enum err err = loops_activate(server->loops, server->api);
+    if (err) say("cannot serve: %s", err_text(err));
+    return !err;
+}
+
+static bool say_ready(const struct server *server)
+{
+    printf("adtally " ADTALLY_VERSION " ready: http://%s, data %s\n", server->listeners.text,
+           server->options.data_path);
+    fflush(stdout); /* whoever reads it may have gone: no reason to end */
+    return true;
+}
+
+/* The order of the end: first the answers, then what makes them. */
+static void stop(struct server *server)
+{
+    loops_drain(server->loops);
+    if (server->socket) admin_socket_stop(server->socket);
+    if (server->ledger) ledger_stop(server->ledger);
+    loops_free(server->loops);
+    if (server->api) api_free(server->api);
+}
+
+static bool open_store(struct server *server)
+{
+    char problem[STORE_PROBLEM_MAX];
+    enum err err = wiring_open(&server->options, true, &server->ledger, &server->api, problem);
+    if (err) say("%s", problem);
+    return !err;
+}
+
+static int run(struct server *server)
+{
+    if (!start_loops(server)) return EXIT_FAILED;
+    bool ok = open_store(server);
+    if (ok) stop_signal_defer();
+    ok = ok && start_admin(server) && activate(server) && say_ready(server);
+    if (ok) stop_signal_wait();
+    stop(server);
+    return ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+int command_serve(struct args *args)
+{
+    struct server server = {0};
+    enum options_result result = options_load(&server.options, args);
+    stop_signal_install();
+    int status = result == OPTIONS_OK    ? run(&server)
+                 : result == OPTIONS_BAD ? EXIT_USAGE
+                                         : EXIT_FAILED;
+    options_free(&server.options);
+    return status;
+}

@@ -1,0 +1,63 @@
+#include "cli/wiring.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct store_options store_options_of(const struct options *options, bool create)
+{
+    struct store_options store;
+    store_options_init(&store);
+    store.dir = options->data_path;
+    store.create = create;
+    store.click_ttl_ms = options->click_ttl_ms;
+    store.impression_ttl_ms = options->impression_ttl_ms;
+    store.collect_dedup_window_ms = options->collect_dedup_window_ms;
+    return store;
+}
+
+static struct api_options api_options_of(const struct options *options)
+{
+    struct api_options api;
+    api_options_init(&api);
+    api.click_ttl_ms = options->click_ttl_ms;
+    api.impression_ttl_ms = options->impression_ttl_ms;
+    api.body_max = (uint32_t)options->body_limit;
+    api.mint_body_max = (uint32_t)options->mint_body_limit;
+    api.rate_limit = (uint32_t)options->rate_limit;
+    api.client_rate_limit = (uint32_t)options->client_rate_limit;
+    api.public_url = options->public_url;
+    api.client_address_full = options->client_address_full;
+    memcpy(api.trusted_proxies, options->trusted_proxies, sizeof api.trusted_proxies);
+    api.trusted_proxies_count = options->trusted_proxies_count;
+    return api;
+}
+
+static enum err start_ledger(const struct options *options, struct store *store,
+                             struct ledger **ledger)
+{
+    struct ledger_options ledger_options;
+    ledger_options_init(&ledger_options);
+    ledger_options.queue_cap = (uint32_t)options->queue_limit;
+    return ledger_start(ledger, store, &ledger_options);
+}
+
+enum err wiring_open(const struct options *options, bool create, struct ledger **ledger,
+                     struct api **api, char problem[STORE_PROBLEM_MAX])
+{
+    struct store *store;
+    struct store_options store_options = store_options_of(options, create);
+    struct api_options api_options = api_options_of(options);
+    enum err err = store_open(&store, &store_options, problem);
+    if (err) return err;
+    err = start_ledger(options, store, ledger);
+    if (!err) {
+        *api = api_new(&api_options, *ledger);
+        if (*api) return ERR_OK;
+        ledger_stop(*ledger);
+        err = ERR_NO_MEMORY;
+    }
+    *ledger = NULL;
+    snprintf(problem, STORE_PROBLEM_MAX, "cannot start on %.400s: %s", options->data_path,
+             err_text(err));
+    return err;
+}

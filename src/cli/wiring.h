@@ -1,0 +1,13 @@
+#pragma once
+
+#include "api/api.h"
+#include "cli/options.h"
+#include "ledger/ledger.h"
+
+#include <stdbool.h>
+
+/* Store, ledger and api as the options say: what a server and a command that opens the data
+ * directory itself have in common. On failure nothing is left open and `problem` is the sentence
+ * for it, without a full stop. */
+enum err wiring_open(const struct options *options, bool create, struct ledger **ledger,
+                     struct api **api, char problem[STORE_PROBLEM_MAX]);

@@ -1,0 +1,99 @@
+"""One server is shared by all tests that need no options of their own; each test makes its own
+clicks and keys, so that tests do not see each other."""
+
+import contextlib
+import shutil
+
+import pytest
+
+from support import server as program
+from support.world import World
+
+
+@pytest.fixture(scope="session", autouse=True)
+def there_is_a_program():
+    program.require()
+
+
+@pytest.fixture(scope="session")
+def shared_world():
+    world = World()
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def world(shared_world):
+    """The shared server, which every test must leave alive."""
+    yield shared_world
+    assert shared_world.server.alive(), f"the server died: {shared_world.server.stderr}"
+
+
+@pytest.fixture(scope="session")
+def make_world_for_session():
+    """Worlds with options, one per set of options for the whole run."""
+    made = {}
+
+    def make(*flags):
+        if flags not in made:
+            made[flags] = World(flags)
+        return made[flags]
+
+    yield make
+    with contextlib.ExitStack() as stack:
+        for world in made.values():
+            stack.callback(world.close)
+
+
+@pytest.fixture
+def world_with(make_world_for_session):
+    """world_with("--click-ttl", "2s"): a server with these options, shared by who asks the same."""
+    used = []
+
+    def get(*flags):
+        used.append(make_world_for_session(*flags))
+        return used[-1]
+
+    yield get
+    for world in used:
+        assert world.server.alive(), f"the server died: {world.server.stderr}"
+
+
+@pytest.fixture
+def data_dir():
+    """An empty directory for a server of the test's own."""
+    path = program.temp_dir()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def own_server(data_dir):
+    """Makes servers on the test's own directory; what still runs at the end is killed."""
+    made = []
+
+    def start(*flags, data=data_dir):
+        made.append(program.Server(data, flags))
+        return made[-1].start()
+
+    yield start
+    for server in made:
+        server.kill()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def minute_beside(request):
+    """The minute of test_window.py begins with the first test and ends beside the last."""
+    if not any("minute" in item.fixturenames for item in request.session.items):
+        yield None
+        return
+    from test_window import Minute
+
+    minute = Minute()
+    yield minute
+    minute.close()
+
+
+@pytest.fixture
+def minute(minute_beside):
+    return minute_beside
