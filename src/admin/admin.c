@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* Arena allocations are aligned: each text may take up to 16 bytes more than its length. */
-enum { SCRATCH_ALIGN_MAX = 16 * 16 };
+enum { SCRATCH_ALIGN_MAX = 64 * 16 };
 
 struct command {
     struct span name;
@@ -25,6 +25,9 @@ static const struct command commands[] = {
     {SPAN_INIT("token_key_rotate"), admin_token_key_rotate},
     {SPAN_INIT("token_key_retire"), admin_token_key_retire},
     {SPAN_INIT("token_key_export"), admin_token_key_export},
+    {SPAN_INIT("poll_put"),         admin_poll_put},
+    {SPAN_INIT("poll_list"),        admin_poll_list},
+    {SPAN_INIT("poll_withdraw"),    admin_poll_withdraw},
     {SPAN_INIT("mint"),             admin_mint},
 };
 /* clang-format on */

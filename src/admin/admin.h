@@ -13,6 +13,8 @@
  *   {"command":"key_list"} {"command":"key_revoke","id":"..."}
  *   {"command":"token_key_list"} {"command":"token_key_rotate"}
  *   {"command":"token_key_retire","kid":"..."} {"command":"token_key_export","kid":"..."}
+ *   {"command":"poll_put","poll":{...}} {"command":"poll_list"}
+ *   {"command":"poll_withdraw","sponsored_poll_id":123}
  *   {"command":"mint","request":{...}}
  *     -> {"ok":false,"error":"one sentence that says what to do"} whenever it did not work
  */

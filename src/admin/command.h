@@ -22,6 +22,9 @@ void admin_token_key_list(struct admin_request *request, struct writer *answer);
 void admin_token_key_rotate(struct admin_request *request, struct writer *answer);
 void admin_token_key_retire(struct admin_request *request, struct writer *answer);
 void admin_token_key_export(struct admin_request *request, struct writer *answer);
+void admin_poll_put(struct admin_request *request, struct writer *answer);
+void admin_poll_list(struct admin_request *request, struct writer *answer);
+void admin_poll_withdraw(struct admin_request *request, struct writer *answer);
 void admin_mint(struct admin_request *request, struct writer *answer);
 
 /* A string member of the command; absent when there is none. False: it is there and no string. */

@@ -8,5 +8,6 @@
 int command_serve(struct args *args);
 int command_key(struct args *args);
 int command_token_key(struct args *args);
+int command_poll(struct args *args);
 int command_mint(struct args *args);
 int command_verify(struct args *args);

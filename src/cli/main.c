@@ -32,6 +32,11 @@ static const struct command commands[] = {
      "token-key retire KID --data DIR\n"
      "token-key export KID|click-signing --data DIR\n",
      "the keys of the tokens in the URLs of ads"},
+    {"poll", command_poll,
+     "poll put FILE|- --data DIR\n"
+     "poll list --data DIR\n"
+     "poll withdraw ID --data DIR\n",
+     "sponsored polls, as JSON"},
     {"mint", command_mint,
      "mint [FILE|-] --data DIR\n",
      "make the URLs of ads from JSON, as POST /v1/mint does"},

@@ -1,7 +1,7 @@
 #include "base/limits.h"
-#include "base/rng.h"
 #include "cli/commands.h"
 #include "cli/file.h"
+#include "cli/json_file.h"
 #include "cli/output.h"
 #include "cli/reach.h"
 #include "cli/say.h"
@@ -12,20 +12,6 @@
 
 static const char before[] = "{\"command\":\"mint\",\"request\":";
 
-/* The request becomes part of a larger document, so it has to be one by itself. */
-static bool check_json(struct span text)
-{
-    struct json_doc doc;
-    uint64_t seed;
-    uint32_t cap = (uint32_t)(text.len / 2 + 1);
-    struct json_token *tokens = malloc(cap * sizeof *tokens);
-    rng_fill(&seed, sizeof seed);
-    enum json_error error = tokens ? json_parse(&doc, text, tokens, cap, seed) : JSON_TOO_LARGE;
-    free(tokens);
-    if (error) say("the ads are no JSON: %s", json_error_text(error));
-    return !error;
-}
-
 static int mint(const struct target *target, struct span file, char *memory)
 {
     struct writer request;
@@ -33,7 +19,8 @@ static int mint(const struct target *target, struct span file, char *memory)
     struct span text;
     writer_init(&request, memory, sizeof before + LIMIT_MINT_BODY + 1);
     writer_put(&request, span_of(before));
-    if (!file_read(file, memory + request.len, LIMIT_MINT_BODY, &text) || !check_json(text))
+    if (!file_read(file, memory + request.len, LIMIT_MINT_BODY, &text) ||
+        !json_file_check("the ads", text))
         return EXIT_FAILED;
     writer_claim(&request, text.len);
     writer_char(&request, '}');

@@ -79,3 +79,21 @@ def own_server(data_dir):
     yield start
     for server in made:
         server.kill()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def minute_beside(request):
+    """The minute of test_window.py begins with the first test and ends beside the last."""
+    if not any("minute" in item.fixturenames for item in request.session.items):
+        yield None
+        return
+    from test_window import Minute
+
+    minute = Minute()
+    yield minute
+    minute.close()
+
+
+@pytest.fixture
+def minute(minute_beside):
+    return minute_beside

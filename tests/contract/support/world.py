@@ -25,7 +25,7 @@ RECEIPT = re.compile(r"[0-9a-f]{16}")
 TYPES = {"missing", "json_invalid", "string_type", "int_type", "number_type", "object_type",
          "array_type", "string_too_long", "string_too_short", "literal_error",
          "datetime_invalid", "currency_invalid", "value_error"}
-TABLES = ("click", "conversion", "server_event")
+TABLES = ("click", "conversion", "server_event", "impression", "feedback", "ad_feedback", "vote")
 ABSENT = object()
 
 _numbers = itertools.count(1)

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "base/span.h"
+
+#include <stdbool.h>
+
+/* Whether a text that becomes part of a larger document is one JSON document by itself; when not,
+ * it has been said of `what` ("the ads"). */
+bool json_file_check(const char *what, struct span text);
