@@ -10,18 +10,23 @@ readonly DATA=${ADTALLY_DATA:-data}
 readonly LISTEN=${ADTALLY_LISTEN:-127.0.0.1:8080}
 readonly URL=http://$LISTEN
 readonly JSON="-H 'Content-Type: application/json'"
-readonly AD='{"publisher_id":"demo-chat","campaign_id":"spring","product_id":"shoes","user_id":"u-1","price":"0.25","currency":"USD","pricing":"cpc","landing_url":"https://shop.example/shoes"}'
+readonly AD='{"publisher_id":"demo-chat","campaign_id":"spring","product_id":"shoes","user_id":"u-1","price":"0.25","currency":"USD","pricing":"cpc","landing_url":"https://shop.example/shoes","poll_id":1}'
+readonly POLL='{"sponsored_poll_id":1,"question":"What are the shoes for?","options":[{"id":"0","text":"Wedding"},{"id":"1","text":"Study"},{"id":"2","text":"Workout"}]}'
 
 # A key is made before its file: a run that was cut short starts over with a new one.
 make_keys() {
-    [[ -s $DATA/demo/partner.key && -s $DATA/demo/adserver.key ]] && return
-    local partner adserver
+    [[ -s $DATA/demo/partner.key && -s $DATA/demo/adserver.key && -s $DATA/demo/publisher.key ]] &&
+        return
+    local partner adserver publisher
     mkdir -p "$DATA"
     partner=$("$BIN" key create --class partner --partner-id demo --label demo --data "$DATA")
     adserver=$("$BIN" key create --class adserver --label demo --data "$DATA")
+    publisher=$("$BIN" key create --class publisher --publisher-id demo-chat --label demo --data "$DATA")
+    echo "$POLL" | "$BIN" poll put - --data "$DATA" >/dev/null
     mkdir -p "$DATA/demo"
     echo "$partner" >"$DATA/demo/partner.key"
     echo "$adserver" >"$DATA/demo/adserver.key"
+    echo "$publisher" >"$DATA/demo/publisher.key"
 }
 
 authorization() {
@@ -51,9 +56,38 @@ collect_line() {
         "-d '{\"event_name\":\"page_view\",\"event_id\":\"pv-1001\",\"page_url\":\"https://shop.example/checkout\"}'"
 }
 
+view_line() {
+    printf '%s\n' "curl -sS -o /dev/null -w '%{http_code} %{content_type}\\n' '$1'"
+}
+
+feedback_line() {
+    printf '%s %s\n' "curl -sS -w '%{http_code}\n' $URL/api/v1/tracking/feedback $JSON" \
+        "-d '{\"bid_id\":\"$1\",\"feedback_type\":\"positive\"}'"
+}
+
+ad_feedback_line() {
+    printf '%s %s\n' \
+        "curl -sS -w '\\n' $URL/ad-feedback -H 'X-API-Key: $(<"$DATA/demo/publisher.key")' $JSON" \
+        "-d '{\"sessionId\":\"s-1\",\"impUrl\":\"$1\",\"sentiment\":\"thumbs_down\",\"reasons\":[\"repetitive\"]}'"
+}
+
+vote_line() {
+    printf '%s\n' "curl -sS -w '\\n' '$1' $JSON -d '{\"option_id\":\"0\"}'"
+}
+
+results_line() {
+    printf '%s\n' "curl -sS -w '\\n' '$1'"
+}
+
+# member NAME: a text of the sample ad's minted JSON.
+member() {
+    sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"
+}
+
 print_lines() {
-    local ad
-    ad=$(eval "$(mint_line)" | sed -n 's/.*"url": *"\([^"]*\)".*/\1/p')
+    local minted ad
+    minted=$(eval "$(mint_line)")
+    ad=$(member url <<<"$minted")
     if [[ -z $ad ]]; then
         echo "demo.sh: minting the sample ad failed" >&2
         return
@@ -76,6 +110,21 @@ $(conversion_line)
 
 # Send a server event: 204.
 $(collect_line)
+
+# Show the ad: 200 and a pixel; the impression is recorded once.
+$(view_line "$(member view_url <<<"$minted")")
+
+# The user likes it: 204.
+$(feedback_line "$(member bidId <<<"$minted")")
+
+# The same in the other dialect, with the publisher's key: {"status":"ok"} and an id.
+$(ad_feedback_line "$(member impUrl <<<"$minted")")
+
+# Vote in the ad's poll: the counts, this vote among them; a second time: duplicate_vote.
+$(vote_line "$(member vote_url <<<"$minted")")
+
+# Look at the counts without voting.
+$(results_line "$(member results_url <<<"$minted")")
 
 Ctrl-C stops the server. The data stays in $DATA.
 TEXT

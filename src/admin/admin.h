@@ -5,6 +5,8 @@
 #include "base/writer.h"
 #include "ledger/ledger.h"
 
+#include <stdbool.h>
+
 /* Administration: commands as one JSON object in, one JSON object out, so that a running server
  * answers over DIR/admin.sock exactly what a command that opens DIR itself would do.
  *
@@ -35,6 +37,9 @@ void admin_execute(struct admin *admin, struct span request, struct writer *answ
 struct admin_socket;
 enum err admin_socket_start(struct admin_socket **out, const char *dir, struct admin *admin);
 void admin_socket_stop(struct admin_socket *socket);
+
+/* Whether somebody serves `dir` now. */
+bool admin_socket_is_served(const char *dir);
 
 /* The other side: sends a request to whoever serves `dir`. ERR_NOT_FOUND: nobody listens there. */
 enum err admin_socket_call(const char *dir, struct span request, struct writer *answer);

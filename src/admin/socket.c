@@ -38,6 +38,7 @@ static void answer_client(struct admin_socket *socket, int fd)
         socket_read_all(fd, socket->stop_fd, clock_mono_ms() + CLIENT_TIMEOUT_MS, &request);
     if (err == ERR_FULL)
         writer_lit(&answer, "{\"ok\":false,\"error\":\"the command is too large\"}");
+    if (!err && request.len == 0) return; /* only looked whether we are here */
     if (!err) admin_execute(socket->admin, writer_text(&request), &answer);
     /* A command that was done is answered even while the server stops. */
     err = socket_write_all(fd, -1, clock_mono_ms() + CLIENT_TIMEOUT_MS, writer_text(&answer));

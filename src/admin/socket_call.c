@@ -41,6 +41,17 @@ static enum err connect_to(const char *path, int *fd)
     return err;
 }
 
+bool admin_socket_is_served(const char *dir)
+{
+    struct socket_path path;
+    int fd;
+    if (socket_path_open(&path, dir)) return false;
+    enum err err = connect_to(path.text, &fd);
+    socket_path_close(&path);
+    if (!err) close(fd);
+    return err == ERR_OK || err == ERR_BUSY;
+}
+
 static enum err exchange(int fd, struct span request, struct writer *answer)
 {
     int64_t deadline_ms = clock_mono_ms() + CALL_TIMEOUT_MS;

@@ -1,4 +1,5 @@
 #include "admin/admin.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/loops.h"
@@ -9,11 +10,13 @@
 
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The one place that wires the modules of a server. */
 
 enum { DESCRIPTORS_PER_LOOP = 8, DESCRIPTORS_BESIDE = 64, LOOPS_DEFAULT_MAX = 64 };
+enum { PATIENCE_MS = 5000, RETRY_MS = 50 };
 
 struct server {
     struct options options;
@@ -114,10 +117,25 @@ static void stop(struct server *server)
     if (server->api) api_free(server->api);
 }
 
+/* A command holds the directory for a moment, and a server that was told to stop until it is done:
+ * neither is a reason not to start. One that serves, or holds it for longer, is. */
+static enum err open_when_free(struct server *server, char problem[STORE_PROBLEM_MAX])
+{
+    const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+    int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
+    for (;;) {
+        enum err err = wiring_open(&server->options, true, &server->ledger, &server->api, problem);
+        if (err != ERR_BUSY || clock_mono_ms() >= deadline_ms ||
+            admin_socket_is_served(server->options.data_path))
+            return err;
+        nanosleep(&pause, NULL);
+    }
+}
+
 static bool open_store(struct server *server)
 {
     char problem[STORE_PROBLEM_MAX];
-    enum err err = wiring_open(&server->options, true, &server->ledger, &server->api, problem);
+    enum err err = open_when_free(server, problem);
     if (err) say("%s", problem);
     return !err;
 }

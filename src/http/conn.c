@@ -247,7 +247,6 @@ void http_conn_on_deadline(struct http_conn *conn)
     case HTTP_CONN_HEAD:
     case HTTP_CONN_BODY:
         stats->timeouts++;
-        give_large_back(conn);
         http_conn_answer(conn, &(struct http_response){.status = TIMED_OUT, .close = true});
         break;
     case HTTP_CONN_WRITING:

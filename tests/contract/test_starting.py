@@ -1,9 +1,9 @@
 """Contract section 1: what is answered while the store is being opened. A write lock on the database,
 held here, keeps a server in that state for as long as a test likes."""
 
+import concurrent.futures
 import signal
 import sqlite3
-import threading
 import time
 
 import pytest
@@ -20,8 +20,7 @@ class Starting:
 
     def __init__(self, data):
         program.partner_key(data)
-        self.lock = sqlite3.connect(data / "adtally.db", isolation_level=None,
-                                    check_same_thread=False)
+        self.lock = sqlite3.connect(data / "adtally.db", isolation_level=None)
         self.lock.execute("BEGIN IMMEDIATE")
         self.server = program.Server(data)
         self.server.launch()
@@ -98,11 +97,13 @@ def test_ready_is_said_when_every_connection_is_served(starting):
 
 def test_a_command_waits_for_the_server_that_starts(starting):
     """Commands go over the socket, which is there when the server is ready."""
-    timer = threading.Timer(0.5, starting.finish)
-    timer.start()
-    keys = program.cli_json("key", "list", "--json", "--data", starting.server.data)
-    timer.join()
-    assert len(keys) == 1
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        listed = pool.submit(program.cli_json, "key", "list", "--json", "--data",
+                             starting.server.data)
+        time.sleep(0.5)
+        assert not listed.done()
+        starting.finish()
+        assert len(listed.result()) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -69,13 +69,22 @@ def demo(tmp_path):
 
 
 def check_pasted(outputs):
-    minted, location, first, second, collected = outputs
+    minted, location, first, second, collected, *publisher = outputs
     assert json.loads(minted)["ads"][0]["url"].startswith("http://127.0.0.1:")
     assert location.startswith("https://shop.example/shoes?")
     assert "thrad_click_id=" in location
     assert json.loads(first) == {"status": "ok"}
     assert json.loads(second) == {"status": "duplicate"}
     assert collected == "204"
+    check_publisher(*publisher)
+
+
+def check_publisher(viewed, liked, feedback, voted, results):
+    assert viewed == "200 image/gif"
+    assert liked == "204"
+    assert json.loads(feedback)["status"] == "ok"
+    assert json.loads(voted)["selected_option_id"] == "0"
+    assert json.loads(results)["total_votes"] == json.loads(voted)["total_votes"] >= 1
 
 
 def test_the_printed_lines_work_as_pasted(demo):
@@ -86,7 +95,7 @@ def test_the_printed_lines_work_as_pasted(demo):
 def test_a_second_run_keeps_the_keys_and_works(demo):
     demo.start()
     keys = {path.name: path.read_text() for path in (demo.data / "demo").iterdir()}
-    assert sorted(keys) == ["adserver.key", "partner.key"]
+    assert sorted(keys) == ["adserver.key", "partner.key", "publisher.key"]
     assert demo.stop() == 0
     check_pasted(demo.start().paste())
     assert {path.name: path.read_text() for path in (demo.data / "demo").iterdir()} == keys

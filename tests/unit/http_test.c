@@ -410,6 +410,9 @@ static void continue_is_sent_when_the_body_is_awaited(void **state)
     expect_stream(client_read_responses(fd, 1, false), "100");
     client_send_text(fd, "1\r\nc\r\n0\r\n\r\n");
     expect_stream(client_read_responses(fd, 1, false), "200 POST /2 - c");
+    client_send_text(fd, "POST /3 HTTP/1.1\r\n" HOST
+                         "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nab");
+    expect_stream(client_read_responses(fd, 1, false), "200 POST /3 - ab");
     close(fd);
 }
 
@@ -619,6 +622,14 @@ static void handling_has_no_deadline(void **state)
     toy_stop(toy);
 }
 
+static int64_t cpu_us(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
+           usage.ru_stime.tv_usec;
+}
+
 static void four_connections(struct http_options *options)
 {
     options->conns_max = 4;
@@ -633,7 +644,9 @@ static void connections_past_the_limit_wait(void **state)
         client_send_text(fds[i], "GET /user HTTP/1.1\r\n" HOST "\r\n");
     }
     size_t answered = 0;
+    int64_t cpu_before_us = cpu_us();
     client_pause_ms(150);
+    assert_true(cpu_us() - cpu_before_us < 75 * 1000); /* it does not spin */
     assert_int_equal(toy_stats(toy).conns_open, 4);
     for (int round = 0; answered < 6 && round < 100; round++)
         for (int i = 0; i < 6; i++) {
@@ -649,14 +662,6 @@ static void connections_past_the_limit_wait(void **state)
     toy_wait_conns(toy, 0);
     assert_int_equal(toy_stats(toy).conns_accepted, 6);
     toy_stop(toy);
-}
-
-static int64_t cpu_us(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
-           usage.ru_stime.tv_usec;
 }
 
 static void out_of_descriptors_it_waits_without_spinning(void **state)
@@ -806,8 +811,7 @@ static void drain_takes_the_backlog(void **state)
         if (i < 8) client_send_text(fds[i], "GET /1 HTTP/1.1\r\n" HOST "\r\n");
     }
     int64_t start_ms = clock_mono_ms();
-    toy_unblock(toy);
-    toy_drain(toy);
+    toy_unblock_draining(toy);
     client_send_text(fds[8], "GET /1 HTTP/1.1\r\n" HOST "\r\n");
     for (int i = 0; i < 9; i++) {
         struct stream stream = client_read_all(fds[i]);

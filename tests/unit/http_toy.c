@@ -39,7 +39,7 @@ struct toy {
     pthread_cond_t done;
     void (*what)(struct toy *toy);
     struct http_stats stats;
-    bool is_idle, is_blocked;
+    bool is_idle, is_blocked, is_drain_asked;
     size_t held_seen;
 };
 
@@ -177,6 +177,7 @@ static void on_call(struct ev_wake *wake)
     pthread_cond_broadcast(&toy->done);
     while (toy->is_blocked)
         pthread_cond_wait(&toy->done, &toy->lock);
+    if (toy->is_drain_asked) http_server_drain(toy->server);
     pthread_mutex_unlock(&toy->lock);
 }
 
@@ -238,6 +239,14 @@ void toy_unblock(struct toy *toy)
     toy->is_blocked = false;
     pthread_cond_broadcast(&toy->done);
     pthread_mutex_unlock(&toy->lock);
+}
+
+void toy_unblock_draining(struct toy *toy)
+{
+    pthread_mutex_lock(&toy->lock);
+    toy->is_drain_asked = true;
+    pthread_mutex_unlock(&toy->lock);
+    toy_unblock(toy);
 }
 
 size_t toy_held(struct toy *toy)

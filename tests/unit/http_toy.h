@@ -35,6 +35,7 @@ void toy_release(struct toy *toy);
 void toy_drain(struct toy *toy);
 void toy_block(struct toy *toy); /* until toy_unblock: what comes meanwhile waits in the kernel */
 void toy_unblock(struct toy *toy);
+void toy_unblock_draining(struct toy *toy); /* toy_drain before it looks at anything else */
 struct http_stats toy_stats(struct toy *toy);
 void toy_wait_conns(struct toy *toy, size_t count); /* until so many are open; fails after 5 s */
 

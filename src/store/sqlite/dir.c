@@ -49,12 +49,22 @@ static enum err open_directory(struct dir *dir, const char *path, bool create, c
     return err;
 }
 
-/* Names that may stand in a directory that is about to become ours: a lock of a run that died
- * before it made anything, and what an operator puts there beforehand. */
+/* Names that may stand in a directory that is about to become ours: what a run leaves that died
+ * while it made the database, and what an operator puts there beforehand. */
 static bool may_stand_in_new(const char *name)
 {
-    static const char *const names[] = {
-        ".", "..", "lock", "adtally.conf", "secrets.json", "secrets.json.new", "lost+found"};
+    static const char *const names[] = {".",
+                                        "..",
+                                        "lock",
+                                        "admin.sock",
+                                        "adtally.conf",
+                                        "adtally.db",
+                                        "adtally.db-journal",
+                                        "adtally.db-wal",
+                                        "adtally.db-shm",
+                                        "secrets.json",
+                                        "secrets.json.new",
+                                        "lost+found"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;
@@ -120,6 +130,20 @@ static enum err take_lock(struct dir *dir, const char *path, char *problem)
     return ERR_OK;
 }
 
+/* What looks foreign, or like nothing, may be a directory that another process is just making: then
+ * it holds the lock. */
+static enum err unless_held(struct dir *dir, const char *path, enum err err, char *problem)
+{
+    int fd = openat(dir->fd, "lock", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return err;
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
+        say_holder(fd, path, problem);
+        err = ERR_BUSY;
+    }
+    close(fd);
+    return err;
+}
+
 enum err dir_open(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX])
 {
     *dir = (struct dir){.fd = -1, .lock_fd = -1};
@@ -127,8 +151,14 @@ enum err dir_open(struct dir *dir, const char *path, bool create, char problem[S
         sizeof dir->db_path)
         return refuse(problem, ERR_IO, "the data directory's path", "is longer than 500 bytes");
     enum err err = open_directory(dir, path, create, problem);
-    if (!err) err = check_content(dir, path, create, problem);
+    if (!err) {
+        err = check_content(dir, path, create, problem);
+        if (err) err = unless_held(dir, path, err, problem);
+    }
     if (!err) err = take_lock(dir, path, problem);
+    /* Once more: whoever had the lock until now may have made the directory theirs, and its secrets
+     * must not be made twice. */
+    if (!err) err = check_content(dir, path, create, problem);
     if (err) dir_close(dir);
     return err;
 }
