@@ -249,7 +249,7 @@ def test_however_many_sessions_are_invented_each_has_its_thirty(world):
 
 @table("option", {"rate_limit": "--rate-limit", "client_rate_limit": "--client-rate-limit"})
 def test_neither_rate_limit_is_for_ad_feedback(world_with, option):
-    """One is of partner keys, the other of routes without a key; this route has a limit of its own."""
+    """One is of partner keys, the other of routes without a key; this route has its own limits."""
     world = world_with(option, 5)
     ad = world.mint()
     with world.records(ad_feedback=60):

@@ -96,6 +96,14 @@ def test_options_keep_the_polls_order(world):
     assert [o["id"] for o in results(world, ads[1]).json["options"]] == order
 
 
+def test_twenty_long_texts_come_back_whole(world):
+    options = [(f"{n:x}" * 100, f'"{n}\\' * 60) for n in range(20)]
+    ad = world.mint(poll_id=new_poll(world, options, question="?" * 900))
+    found = vote(world, ad, options[7][0]).json
+    assert [(o["id"], o["text"]) for o in found["options"]] == options
+    assert found["options"][7]["votes"] == 1 and len(ad["poll"]["question"]) == 900
+
+
 @table("text", {
     "quotes and escapes": 'a"b\\c/d\n\t<script>',
     "an emoji": "\U0001f600",
@@ -272,6 +280,50 @@ def test_withdrawing_a_poll_leaves_the_others(world):
 
 def test_withdrawing_an_unknown_poll_fails(world):
     program.cli("poll", "withdraw", 987654321, "--data", world.data, expect=1)
+
+
+def test_an_option_that_is_voted_on_while_it_is_removed_keeps_its_votes(world):
+    """Either the put is refused or the vote is: no counted vote is ever without its option."""
+    poll = new_poll(world)
+    less = {**poll_of(OPTIONS[:2]), "sponsored_poll_id": poll}
+    full = {**poll_of(OPTIONS), "sponsored_poll_id": poll}
+    ads = ballots(world, poll, 60)
+
+    def work(number):
+        if number == 0:
+            for poll_file in (less, full) * 6:
+                program.run("poll", "put", "-", "--data", world.data,
+                            stdin=json.dumps(poll_file).encode())
+            return []
+        return world.pipeline([vote_bytes(world, ad, "2") for ad in ads[number::4]], window=1)
+
+    answers = [a for part in together(4, work) for a in part]
+    counted = [a for a in answers if a.status == 200]
+    for answer in answers:
+        assert answer.status in (200, 400), answer
+    put_poll(world, full)
+    rows = world.rows("SELECT option_id o FROM vote WHERE poll_id = ?", poll)
+    assert len(rows) == len(counted)
+    assert tally(results(world, ads[0])) == {"0": 0, "1": 0, "2": len(counted)}
+
+
+def test_no_vote_counts_after_withdraw_has_returned(world):
+    poll = new_poll(world)
+    ads = ballots(world, poll, 400)
+
+    def work(number):
+        if number == 0:
+            program.cli("poll", "withdraw", poll, "--data", world.data)
+            return world.counts()["vote"]
+        return world.pipeline([vote_bytes(world, ad) for ad in ads[number::4]], window=1)
+
+    withdrawn_at, *parts = together(4, work)
+    for part in parts:
+        statuses = [a.status for a in part]
+        assert statuses == sorted(statuses) and set(statuses) <= {200, 401}, statuses
+    assert sum(a.status == 200 for part in parts for a in part) == len(
+        world.rows("SELECT 1 FROM vote WHERE poll_id = ?", poll))
+    assert world.counts()["vote"] == withdrawn_at, "a vote counted after the withdrawal"
 
 
 @table("change", {

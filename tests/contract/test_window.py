@@ -27,9 +27,9 @@ class Client(threading.Thread):
         except Exception as error:  # judged by the test, in its own thread
             self.error = error
 
-    def send(self):
-        """One new feedback, on an ad of its own so that no other limit is met."""
-        body = rating(self.world.mint(), sessionId=self.session)
+    def send(self, body=None):
+        """One feedback; unless told a new one, on an ad of its own so that no other limit is met."""
+        body = body or rating(self.world.mint(), sessionId=self.session)
         sent_ms = time.time() * 1000
         answer = rate(self.world, body)
         self.found.append((sent_ms, time.time() * 1000, answer))
@@ -73,14 +73,23 @@ def at_random(client):
         time.sleep(rng.expovariate(0.5))
 
 
+def the_same_again(client):
+    """A retry that comes late: the same body, when the minute of its first is over."""
+    body = rating(client.world.mint(), sessionId=client.session)
+    for wait_s in (0, 62):
+        time.sleep(wait_s)
+        client.send(body)
+
+
 PACES = {"every two seconds": every_two_seconds, "a burst": burst_and_return,
          "ten and twenty": ten_and_twenty, "at random": at_random}
+LATE = {"the same again": the_same_again}
 
 
 class Minute:
     def __init__(self):
         self.world = World()
-        self.clients = {name: Client(self.world, pace) for name, pace in PACES.items()}
+        self.clients = {name: Client(self.world, pace) for name, pace in {**PACES, **LATE}.items()}
         for client in self.clients.values():
             client.start()
 
@@ -136,6 +145,12 @@ def test_the_rows_never_hold_31_in_60_seconds_and_no_refusal_is_early(minute, na
         left_ms = [ends_ms - answered_ms, ends_ms + 1 - sent_ms]
         assert left_ms[1] > 0, "refused although the oldest of the thirty is a minute old"
         assert -(-left_ms[0] // 1000) <= is_limited(answer) <= -(-left_ms[1] // 1000)
+
+
+def test_a_retry_after_the_minute_is_still_a_retry(minute):
+    first, again = (is_rated(answer) for _, _, answer in minute.client("the same again").found)
+    assert first == again
+    assert len(minute.world.rows("SELECT 1 FROM ad_feedback WHERE feedback_id = ?", first)) == 1
 
 
 def test_the_server_of_the_minute_still_stands(minute):

@@ -9,10 +9,11 @@ import time
 
 import pytest
 from oracle import Oracle
+from support import server as program
 from support.http import Closed, Conn
 from support.publisher import (ballots, feedback, is_gif, is_given, is_limited, is_rated, new_poll,
-                               ping_target, rate, rate_bytes, rating, results, send_feedback,
-                               show, tally, vote, vote_bytes)
+                               is_poll_error, ping_target, poll_of, put_poll, rate, rate_bytes,
+                               rating, results, send_feedback, show, tally, vote, vote_bytes)
 from support.world import ABSENT, World, together, unique
 
 CYCLES = int(os.environ.get("ADTALLY_KILL_CYCLES", "15"))
@@ -236,7 +237,41 @@ def test_after_a_restart_a_retry_gets_its_id_and_a_bid_its_cap(world, end):
     assert is_rated(rate(world, body)) == found
     answers = world.pipeline([rate_bytes(world, rating(ad)) for _ in range(3)])
     assert [a.status for a in answers] == [200, 429, 429]
+    assert is_rated(rate(world, body)) == found
     assert len(world.rows("SELECT 1 FROM ad_feedback")) == 101
+
+
+@both_ends
+def test_after_a_restart_the_latest_of_a_session_is_the_latest(world, end):
+    ad = world.mint()
+    first, last = ({**rating(ad, sessionId="s"), "sentiment": f"thumbs_{way}"}
+                   for way in ("up", "down"))
+    found = [is_rated(rate(world, body)) for body in (first, last)]
+    end(world.server)
+    world.server.start()
+    assert is_rated(rate(world, last)) == found[1]
+    assert is_rated(rate(world, first)) not in found
+    assert len(world.rows("SELECT 1 FROM ad_feedback")) == 3
+
+
+@both_ends
+def test_after_a_restart_a_changed_poll_has_its_texts_order_and_votes(world, end):
+    poll = new_poll(world)
+    ad, other = ballots(world, poll, 2)
+    tally(vote(world, ad, "1"))
+    put_poll(world, {**poll_of([("3", "New"), ("1", "Changed"), ("0", "Wedding")]),
+                     "sponsored_poll_id": poll})
+    gone = new_poll(world)
+    withdrawn = world.mint(poll_id=gone)
+    program.cli("poll", "withdraw", gone, "--data", world.data)
+    before = results(world, other).body
+    end(world.server)
+    world.server.start()
+    assert results(world, other).body == before
+    assert [(o["id"], o["text"]) for o in results(world, other).json["options"]] == [
+        ("3", "New"), ("1", "Changed"), ("0", "Wedding")]
+    assert tally(vote(world, other, "3")) == {"3": 1, "1": 1, "0": 0}
+    is_poll_error(vote(world, withdrawn), 401, "invalid_token")
 
 
 @both_ends
