@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+enum { POINTER_SIZE = sizeof(void *) }; /* of an element of `polls` */
+
 struct pollbook {
     pthread_rwlock_t lock;
     const struct poll **polls; /* the store's, by id */
@@ -29,7 +31,7 @@ static bool make_room(struct pollbook *pollbook)
 {
     if (pollbook->count < pollbook->cap) return true;
     size_t cap = pollbook->cap ? 2 * pollbook->cap : 16;
-    const struct poll **polls = realloc(pollbook->polls, cap * sizeof polls[0]);
+    const struct poll **polls = realloc(pollbook->polls, cap * POINTER_SIZE);
     if (!polls) return false;
     pollbook->polls = polls;
     pollbook->cap = cap;
@@ -58,7 +60,7 @@ enum err pollbook_load(struct pollbook *pollbook, struct store *store)
     pollbook->count = 0;
     pollbook->out_of_memory = false;
     enum err err = store_each_poll(store, take_poll, pollbook);
-    if (pollbook->count) qsort(pollbook->polls, pollbook->count, sizeof pollbook->polls[0], by_id);
+    if (pollbook->count) qsort(pollbook->polls, pollbook->count, POINTER_SIZE, by_id);
     if (!err && pollbook->out_of_memory) err = ERR_NO_MEMORY;
     pthread_rwlock_unlock(&pollbook->lock);
     return err;
@@ -69,7 +71,7 @@ const struct poll *pollbook_find(struct pollbook *pollbook, int64_t id)
     const struct poll wanted = {.id = id}, *key = &wanted, *const *found = NULL;
     pthread_rwlock_rdlock(&pollbook->lock);
     if (pollbook->count)
-        found = bsearch(&key, pollbook->polls, pollbook->count, sizeof pollbook->polls[0], by_id);
+        found = bsearch(&key, pollbook->polls, pollbook->count, POINTER_SIZE, by_id);
     const struct poll *poll = found && !(*found)->withdrawn_at_ms ? *found : NULL;
     pthread_rwlock_unlock(&pollbook->lock);
     return poll;

@@ -10,17 +10,17 @@ _Static_assert(RECEIPT_LEN == 2 * sizeof(uint64_t), "two digits a byte");
 enum { ROUNDS = 6 };
 
 /* The round's number is hashed too, so that no two rounds are the same function. */
-static uint32_t round_of(const uint8_t key[RECEIPT_KEY_SIZE], uint8_t number, uint32_t half)
+static uint32_t round_of(const uint8_t key[RECEIPT_KEY_SIZE], unsigned number, uint32_t half)
 {
-    const uint8_t input[5] = {number, (uint8_t)half, (uint8_t)(half >> 8), (uint8_t)(half >> 16),
-                              (uint8_t)(half >> 24)};
+    const uint8_t input[5] = {(uint8_t)number, (uint8_t)half, (uint8_t)(half >> 8),
+                              (uint8_t)(half >> 16), (uint8_t)(half >> 24)};
     return (uint32_t)hash_fingerprint(key, input, sizeof input);
 }
 
 static uint64_t permute(const uint8_t key[RECEIPT_KEY_SIZE], uint64_t value)
 {
     uint32_t left = (uint32_t)(value >> 32), right = (uint32_t)value;
-    for (uint8_t i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < ROUNDS; i++) {
         uint32_t next = left ^ round_of(key, i, right);
         left = right;
         right = next;
@@ -31,7 +31,7 @@ static uint64_t permute(const uint8_t key[RECEIPT_KEY_SIZE], uint64_t value)
 static uint64_t unpermute(const uint8_t key[RECEIPT_KEY_SIZE], uint64_t value)
 {
     uint32_t left = (uint32_t)(value >> 32), right = (uint32_t)value;
-    for (uint8_t i = ROUNDS; i > 0; i--) {
+    for (unsigned i = ROUNDS; i > 0; i--) {
         uint32_t previous = right ^ round_of(key, i - 1, left);
         right = left;
         left = previous;

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from support import server as program
+from support.disk import small
 from support.world import World
 
 
@@ -81,10 +82,16 @@ def own_server(data_dir):
         server.kill()
 
 
+@pytest.fixture(scope="module")
+def disk():
+    """A file system of 8 MiB, empty."""
+    yield from small()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def minute_beside(request):
     """The minute of test_window.py begins with the first test and ends beside the last."""
-    if not any("minute" in item.fixturenames for item in request.session.items):
+    if not any("minute" in getattr(item, "fixturenames", ()) for item in request.session.items):
         yield None
         return
     from test_window import Minute

@@ -8,7 +8,7 @@ import pytest
 from support import server as program
 from support import tokens
 from support.http import chunked
-from support.publisher import (AD_FEEDBACK, FACTS, is_gif, is_invalid_rating, is_not_rated,
+from support.publisher import (AD_FEEDBACK, FACTS, forged, is_gif, is_invalid_rating, is_not_rated,
                                is_open, is_rated, publisher_key, rate, rate_bytes, rating,
                                token_of)
 from support.world import ABSENT, CANARY, table, unique
@@ -301,8 +301,7 @@ def test_an_imp_url_without_a_good_p_is_refused(world, url):
     "of claims that are no JSON": {"raw": b"{"},
 })
 def test_an_imp_url_with_a_token(world, claims):
-    claims = {"purpose": "ack", "url": None, "bid": unique("bid"), **claims}
-    url = "https://a.example/ack?p=" + tokens.forge(world.data, **claims)
+    url = "https://a.example/ack?p=" + forged(world, **{"purpose": "ack", **claims})
     with world.records():
         is_not_rated(rate(world, rating({"impUrl": url})), 422, "invalid_imp_url")
 
@@ -319,7 +318,7 @@ def test_an_imp_url_must_belong_to_the_keys_publisher(world):
 
 @pytest.mark.parametrize("exp", ["2020-01-01T00:00:00Z", tokens.rfc3339(-1)])
 def test_an_imp_url_does_not_expire(world, exp):
-    token = tokens.forge(world.data, "ack", bid=unique("bid"), url=None, exp=exp)
+    token = forged(world, purpose="ack", exp=exp)
     with world.records(ad_feedback=1):
         is_rated(rate(world, rating({"impUrl": f"https://a.example/ack?p={token}"})))
 

@@ -3,8 +3,6 @@
 import re
 import time
 
-import pytest
-
 from support import server as program
 from support.publisher import is_limited, is_rated, publisher_key, rate, rate_bytes, rating
 from support.world import table, together, unique

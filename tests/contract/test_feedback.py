@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from support import tokens
 from support.http import chunked
-from support.publisher import (FACTS, FEEDBACK, feedback, is_detail, is_given, is_open,
+from support.publisher import (FACTS, FEEDBACK, feedback, forged, is_detail, is_given, is_open,
                                is_unprocessable, ping_target, ping_url, send_feedback, show)
 from support.world import ABSENT, CANARY, table, together, unique
 
@@ -327,7 +326,7 @@ def test_head_is_405(world):
 
 def test_an_impression_of_any_library_takes_feedback(world):
     bid = unique("bid")
-    token = tokens.forge(world.data, "view", bid=bid, url=None, cam="cam-other")
+    token = forged(world, purpose="view", bid=bid, cam="cam-other")
     assert world.get(ping_url("view", token)).status == 200
     with world.records(feedback=1):
         is_given(give(world, bid))

@@ -5,17 +5,12 @@ import time
 import pytest
 
 from support import tokens
-from support.publisher import (FACTS, PINGS, UUID, is_gif, is_not_found, is_open, ping_target,
-                               ping_url, show, token_of)
+from support.publisher import (FACTS, PINGS, UUID, forged, is_gif, is_not_found, is_open,
+                               ping_target, ping_url, show, token_of)
 from support.world import CANARY, UUID7, table, together, unique
 
 every_route = pytest.mark.parametrize("route", PINGS)
 KIND = {"view": "view", "ack": "ack", "track": "ack"}
-
-
-def forged(world, route, **claims):
-    claims = {"url": None, "bid": unique("bid"), **claims}
-    return tokens.forge(world.data, claims.pop("purpose", PINGS[route][3]), **claims)
 
 
 # -- what is recorded -----------------------------------------------------------------------
@@ -254,7 +249,7 @@ BAD = {
 @table("claims", BAD)
 @every_route
 def test_a_bad_token_is_not_found_and_records_nothing(world, route, claims):
-    token = forged(world, route, **claims)
+    token = forged(world, **{"purpose": PINGS[route][3], **claims})
     with world.records():
         is_not_found(world.get(ping_url(route, token)))
 
@@ -264,7 +259,8 @@ def test_a_token_that_any_library_made_records(world, route):
     """The forger of the bad ones makes good ones too."""
     bid = unique("bid")
     with world.records(impression=1):
-        is_gif(world.get(ping_url(route, forged(world, route, bid=bid))))
+        token = forged(world, purpose=PINGS[route][3], bid=bid)
+        is_gif(world.get(ping_url(route, token)))
     assert world.last("impression")["bid_id"] == bid
 
 
@@ -287,7 +283,7 @@ def test_a_token_ends_with_its_ttl(world, route):
 
 def test_what_an_expired_token_was_refused_another_of_its_bid_records(world):
     bid = unique("bid")
-    is_not_found(world.get(ping_url("view", forged(world, "view", bid=bid,
-                                                   exp=tokens.rfc3339(-1)))))
+    token = forged(world, purpose="view", bid=bid, exp=tokens.rfc3339(-1))
+    is_not_found(world.get(ping_url("view", token)))
     with world.records(impression=1):
         show(world, bid_id=bid)

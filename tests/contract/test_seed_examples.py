@@ -2,10 +2,10 @@
 
 import json
 import shutil
-import subprocess
 
 import pytest
 
+from support.curl import sh
 from support.world import table, unique
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -65,12 +65,7 @@ def curl(world, command, key=None):
     key = world.partner if key is None else key
     command = command.replace("https://events.thrad.ai", f"http://{world.host}")
     command = command.replace("YOUR_API_KEY", key)
-    command += " -sS --max-time 20 -w '\\n%{http_code}'"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30,
-                          env={"PATH": "/usr/bin:/bin", "THRAD_API_KEY": key})
-    assert done.returncode == 0, done.stderr
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), body
+    return sh(command, THRAD_API_KEY=key)
 
 
 def test_the_collect_example_of_seed_002(world):

@@ -45,11 +45,11 @@ def every_two_seconds(client):
 
 
 def burst_and_return(client):
-    """Thirty at once, one refused, one just before its time, one at its time."""
+    """Thirty at once, one refused, one a few seconds before its time, one at its time."""
     for _ in range(30):
         client.send()
     wait = is_limited(client.send())
-    time.sleep(wait - 1.5)
+    time.sleep(wait - 5)
     client.send()
     time.sleep(is_limited(client.found[-1][2]))
     client.send()
@@ -116,7 +116,7 @@ def test_each_place_comes_free_a_minute_after_it_was_taken(minute):
     """A leaky bucket would have freed seven of them in the fifteen seconds."""
     client = minute.client("ten and twenty")
     assert statuses(client) == [200] * 30 + [429] + [200] * 10 + [429]
-    assert 13 <= is_limited(client.found[-1][2]) <= 15
+    assert 10 <= is_limited(client.found[-1][2]) <= 15
 
 
 @table("name", {name: name for name in PACES})

@@ -18,7 +18,7 @@ struct fake {
     char lines[4096], body[1 << 16];
     size_t body_len;
 
-    struct poll poll; /* the only one; without options: none */
+    struct poll poll;     /* the only one; without options: none */
     enum outcome outcome; /* what the ledger says; OUTCOME_PENDING: its queue is full */
     struct op *submitted;
     struct op op; /* a copy of it */

@@ -139,7 +139,8 @@ void db_bind_blob(struct db_binder *binder, const void *bytes, size_t size)
     ASSERT(code == SQLITE_OK);
 }
 
-/* As a blob, which is the same bytes: as text, SQLite would copy each value to end it with a NUL. */
+/* As a blob, which is the same bytes: as text, SQLite would copy each value to end it with a NUL.
+ */
 struct span db_column_text(sqlite3_stmt *statement, int column)
 {
     const char *bytes = sqlite3_column_blob(statement, column);

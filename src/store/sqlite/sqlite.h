@@ -192,18 +192,18 @@ enum err polls_load(struct sqlite_store *store);
 enum err polls_reload(struct sqlite_store *store);
 bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id);
 void polls_free(struct sqlite_store *store);
-enum err sqlite_each_poll(struct store *store, store_on_poll *on_poll, void *arg);
+enum err sqlite_each_poll(struct store *base, store_on_poll *on_poll, void *arg);
 
 /* keys.c: API keys and token keys, inside the batch as well. */
 enum err keys_apply(struct sqlite_store *store, struct op *op);
-enum err sqlite_each_key(struct store *store, store_on_key *on_key, void *arg);
+enum err sqlite_each_key(struct store *base, store_on_key *on_key, void *arg);
 
 /* apply.c */
 /* Sequences of this age and older may be forgotten: loops stamp times a little out of order. */
 enum { FLOOR_MARGIN_MS = 60 * 1000 };
-enum err sqlite_apply(struct store *store, struct op *const ops[], size_t count);
-enum err sqlite_maintain(struct store *store);
-enum err sqlite_probe(struct store *store);
+enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count);
+enum err sqlite_maintain(struct store *base);
+enum err sqlite_probe(struct store *base);
 
 /* rebuild_keys.c: the keys of all conversions from the sequence `floor` on. */
 enum err rebuild_conversion_keys(struct sqlite_store *store, uint64_t floor);

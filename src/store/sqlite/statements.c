@@ -1,5 +1,6 @@
 #include "store/sqlite/sqlite.h"
 
+/* NOLINTBEGIN(bugprone-suspicious-missing-comma): each text stands behind its name. */
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -37,6 +38,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_WITHDRAW_POLL] = "UPDATE poll SET withdrawn_at_ms = ? WHERE poll_id = ?",
     [SQL_PROBE] = "UPDATE meta SET value = value + 1 WHERE name = 'probe'",
 };
+/* NOLINTEND(bugprone-suspicious-missing-comma) */
 
 enum err statements_prepare(struct sqlite_store *store)
 {

@@ -8,6 +8,7 @@ import re
 from urllib.parse import parse_qsl, urlsplit
 
 from support import server as program
+from support import tokens
 from support.world import ABSENT, CANARY, TYPES, unique
 
 VIEW, ACK, TRACK_IMP = "/api/v1/tracking/view", "/ack", "/track/imp"
@@ -84,6 +85,11 @@ def rate_bytes(world, body, key=None, headers=()):
 
 def rate(world, body, key=None, headers=()):
     return world.send(rate_bytes(world, body, key, headers))
+
+
+def forged(world, **claims):
+    """A token as any library would make it, without landing URL and of a bid of its own."""
+    return tokens.forge(world.data, **{"url": None, "bid": unique("bid"), **claims})
 
 
 def poll_of(options=OPTIONS, **fields):

@@ -1,0 +1,253 @@
+"""kill -9 under the publisher's load, again and again: every acknowledged impression, feedback,
+ad-feedback and vote is there once, results equal the votes, and no session gets a second thirty."""
+
+import contextlib
+import os
+import random
+import shutil
+import threading
+import time
+
+import pytest
+from oracle import Oracle
+from support.http import Closed, Conn
+from support.publisher import (ballots, feedback, is_gif, is_given, is_limited, is_rated, new_poll,
+                               ping_target, rate, rate_bytes, rating, results, send_feedback,
+                               show, tally, vote, vote_bytes)
+from support.world import ABSENT, World, together, unique
+
+CYCLES = int(os.environ.get("ADTALLY_KILL_CYCLES", "15"))
+THREADS = 6
+LOAD_S = (0.05, 0.4)
+STORED = """SELECT 'view' kind, bid_id FROM impression
+            UNION ALL SELECT 'feedback', bid_id FROM feedback
+            UNION ALL SELECT 'rate', bid_id FROM ad_feedback
+            UNION ALL SELECT 'vote', bid_id FROM vote"""
+
+
+def option_of(ad):
+    return str(sum(ad["bidId"].encode()) % 3)
+
+
+def viewed(answer):
+    is_gif(answer)
+    return "ok again"
+
+
+def given(answer):
+    is_given(answer)
+    return "ok again"
+
+
+def voted(answer):
+    assert answer.status in (200, 409), answer
+    return "ok" if answer.status == 200 else "duplicate"
+
+
+class Stage:
+    """A server, a poll, and the ads that its load has used, by bid."""
+
+    def __init__(self, world):
+        self.world, self.poll, self.ads = world, new_poll(world), {}
+        self.witness = world.mint(poll_id=self.poll)
+
+    def more_ads(self):
+        found = ballots(self.world, self.poll, 100)
+        self.ads.update((ad["bidId"], ad) for ad in found)
+        return found
+
+    def request(self, kind, ad):
+        if kind == "view":
+            routes = ("view", "ack", "track")
+            return self.world.get_bytes(ping_target(ad, routes[len(ad["view_url"]) % 3]))
+        if kind == "feedback":
+            return self.world.post_bytes("/api/v1/tracking/feedback", feedback(ad["bidId"]), ABSENT)
+        if kind == "rate":
+            return rate_bytes(self.world, rating(ad, sessionId=ad["bidId"]))
+        return vote_bytes(self.world, ad, option_of(ad))
+
+    def send(self, oracle, conn, kind, ad):
+        """One event: logged, sent, answered, logged."""
+        key, receipt = f"{kind} {ad['bidId']}", None
+        oracle.sending(key)
+        conn.send(self.request(kind, ad))
+        answer = conn.read()
+        if kind == "rate":
+            status, receipt = "ok again", is_rated(answer)
+        else:
+            status = {"view": viewed, "feedback": given, "vote": voted}[kind](answer)
+        oracle.answered(key, status, receipt or key)
+
+    def retry(self, oracle):
+        """Sends again, twice, all that was never answered."""
+        with self.world.connect() as conn:
+            for key in oracle.unanswered():
+                kind, bid = key.split(" ", 1)
+                for _ in range(2):
+                    self.send(oracle, conn, kind, self.ads[bid])
+
+    def stored(self):
+        return [f"{r['kind']} {r['bid_id']}" for r in self.world.rows(STORED)]
+
+    def votes_agree(self):
+        """Results, the rows and the options that the bids chose."""
+        rows = self.world.rows("SELECT option_id, bid_id FROM vote")
+        counts = {option: sum(str(r["option_id"]) == option for r in rows) for option in "012"}
+        assert tally(results(self.world, self.witness)) == counts
+        for row in rows:
+            assert str(row["option_id"]) == option_of(self.ads[row["bid_id"]])
+
+
+class Load:
+    """Threads that view, rate and vote until the server is killed."""
+
+    def __init__(self, stage, oracle):
+        self.stage, self.oracle, self.errors = stage, oracle, []
+        self.threads = [threading.Thread(target=self.run) for _ in range(THREADS)]
+
+    def __enter__(self):
+        [t.start() for t in self.threads]
+        return self
+
+    def __exit__(self, *_):
+        [t.join() for t in self.threads]
+        assert not self.errors, self.errors[:3]
+
+    def run(self):
+        try:
+            with Conn(self.stage.world.port) as conn:
+                while True:
+                    for ad in self.stage.more_ads():
+                        for kind in ("view", "feedback", "rate", "vote"):
+                            self.stage.send(self.oracle, conn, kind, ad)
+        except (OSError, Closed):
+            pass
+        except AssertionError as error:
+            if "cut" not in str(error):
+                self.errors.append(error)
+
+
+@pytest.fixture
+def world():
+    world = World()
+    yield world
+    world.server.kill()
+    shutil.rmtree(world.data, ignore_errors=True)
+
+
+def test_kill_9_loses_nothing_doubles_nothing_invents_nothing(world, tmp_path):
+    rng = random.Random(os.environ.get("ADTALLY_SEED", "kill9"))
+    stage, oracle = Stage(world), Oracle(tmp_path / "oracle")
+    for _ in range(CYCLES):
+        with Load(stage, oracle):
+            time.sleep(rng.uniform(*LOAD_S))
+            world.server.kill()
+        world.server.start()
+        stage.votes_agree()
+        stage.retry(oracle)
+        stage.votes_agree()
+    world.server.stop()
+    found = oracle.judge(stage.stored())
+    assert not any(found.values()), {k: sorted(v)[:5] for k, v in found.items() if v}
+    sent, _ = oracle.read()
+    assert set(stage.stored()) == sent, "after the retries each event stands once"
+    assert len(sent) > CYCLES * THREADS * 4, "there was no load worth the name"
+    oracle.close()
+
+
+def test_every_feedback_still_points_at_its_impression_after_a_kill(world):
+    ads = [show(world, campaign_id=f"cam-{n}") for n in range(20)]
+    for ad in ads[:10]:
+        is_given(send_feedback(world, feedback(ad["bidId"])))
+    world.server.kill()
+    world.server.start()
+    for ad in ads:
+        is_given(send_feedback(world, feedback(ad["bidId"], "negative")))
+    rows = world.rows("SELECT i.campaign_id c, i.bid_id = f.bid_id same, f.feedback_type t "
+                      "FROM feedback f JOIN impression i ON i.seq = f.impression_seq")
+    assert sorted((r["c"], r["t"]) for r in rows) == sorted(
+        (f"cam-{n}", "positive" if n < 10 else "negative") for n in range(20))
+    assert all(r["same"] for r in rows)
+
+
+# -- the limits of 001 ----------------------------------------------------------------------
+
+
+def end_by_kill(server):
+    server.kill()
+
+
+def end_by_sigterm(server):
+    server.stop()
+
+
+both_ends = pytest.mark.parametrize("end", [end_by_kill, end_by_sigterm],
+                                    ids=["kill -9", "SIGTERM"])
+
+
+def send_some(world, ad, session, count):
+    bodies = [rating(ad, sessionId=session, comment=unique("c")) for _ in range(count)]
+    return world.pipeline([rate_bytes(world, body) for body in bodies])
+
+
+@both_ends
+def test_after_a_restart_no_session_has_a_second_thirty(world, end):
+    ad = world.mint()
+    started = time.time()
+    for count in (30, 17, 1):
+        assert {a.status for a in send_some(world, ad, f"of {count}", count)} == {200}
+    for _ in range(2):
+        end(world.server)
+        world.server.start()
+        is_limited(send_some(world, ad, "of 30", 1)[0])
+    for count in (17, 1):
+        answers = send_some(world, ad, f"of {count}", 31 - count)
+        assert [a.status for a in answers] == [200] * (30 - count) + [429], f"of {count}"
+        assert 60 - (time.time() - started) <= is_limited(answers[-1])
+    assert time.time() - started < 55, "too slow to judge"
+    assert len(world.rows("SELECT 1 FROM ad_feedback")) == 90
+
+
+def test_a_restart_in_the_middle_of_a_burst_gives_no_more_than_thirty(world):
+    """What was recorded and never answered counts too."""
+    ads, session = world.mint_many([world.ad()] * 6), unique("sess")
+    started = time.time()
+
+    def burst(number):
+        with contextlib.suppress(OSError, Closed, AssertionError):
+            send_some(world, ads[number], session, 30)
+
+    for after_s in (0.003, 0.006, 0.012):
+        killer = threading.Timer(after_s, world.server.kill)
+        killer.start()
+        together(6, burst)
+        killer.join()
+        world.server.start()
+    answers = send_some(world, ads[0], session, 31)
+    assert answers[-1].status == 429 and time.time() - started < 55
+    assert len(world.rows("SELECT 1 FROM ad_feedback")) == 30
+
+
+@both_ends
+def test_after_a_restart_a_retry_gets_its_id_and_a_bid_its_cap(world, end):
+    ad, body = world.mint(), rating(world.mint())
+    found = is_rated(rate(world, body))
+    world.pipeline([rate_bytes(world, rating(ad)) for _ in range(99)])
+    end(world.server)
+    world.server.start()
+    assert is_rated(rate(world, body)) == found
+    answers = world.pipeline([rate_bytes(world, rating(ad)) for _ in range(3)])
+    assert [a.status for a in answers] == [200, 429, 429]
+    assert len(world.rows("SELECT 1 FROM ad_feedback")) == 101
+
+
+@both_ends
+def test_after_a_restart_a_voter_is_still_one_voter(world, end):
+    poll = new_poll(world)
+    ads = ballots(world, poll, 20)
+    for ad in ads[:10]:
+        tally(vote(world, ad, "1"))
+    end(world.server)
+    world.server.start()
+    assert [vote(world, ad, "2").status for ad in ads] == [409] * 10 + [200] * 10
+    assert tally(results(world, ads[0])) == {"0": 0, "1": 10, "2": 10}
