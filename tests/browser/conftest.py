@@ -4,7 +4,6 @@ import functools
 import http.server
 import os
 import pathlib
-import shutil
 import sys
 import threading
 
@@ -63,7 +62,6 @@ def shared_world(browser):
     world = World()
     yield world
     world.close()
-    shutil.rmtree(world.data)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@
 
 import bisect
 import random
-import shutil
 import threading
 import time
 
@@ -96,7 +95,6 @@ class Minute:
         for client in self.clients.values():
             client.join(120)
         self.world.close()
-        shutil.rmtree(self.world.data)
 
 
 def statuses(client):

@@ -4,7 +4,6 @@ ad-feedback and vote is there once, results equal the votes, and no session gets
 import contextlib
 import os
 import random
-import shutil
 import threading
 import time
 
@@ -131,8 +130,7 @@ class Load:
 def world():
     world = World()
     yield world
-    world.server.kill()
-    shutil.rmtree(world.data, ignore_errors=True)
+    world.close()
 
 
 def test_kill_9_loses_nothing_doubles_nothing_invents_nothing(world, tmp_path):
