@@ -99,6 +99,8 @@ def test_feedback_ids_are_unique(world):
     "a comment of quotes and lines": {"comment": "a\"b\\c\r\n\t'"},
     "an empty device": {"device": {}},
     "a deep device": {"device": {"a": [{"b": [None, True, -1.5e3, EMOJI]}]}},
+    "a device of 50 KB": {"device": {"blob": "x" * 50000}},
+    "a sessionId of emoji and lines": {"sessionId": f"a\n{EMOJI}\\"},
     "a sessionId of 256 bytes": {"sessionId": "é" * 128},
 })
 def test_a_field_may_hold(world, fields):
@@ -148,6 +150,7 @@ def test_a_chunked_body_works(world):
     "no key": [],
     "an empty key": [("X-API-Key", "")],
     "a key of nobody": [("X-API-Key", CANARY)],
+    "two keys of nobody": [("X-API-Key", CANARY), ("X-API-Key", CANARY)],
     "a key of nobody, as a bearer": [("Authorization", f"Bearer {CANARY}")],
 })
 def test_without_a_good_key_nothing_is_recorded(world, headers):
@@ -274,6 +277,8 @@ def test_only_the_p_of_the_imp_url_is_read(world, wrap):
     "p twice, one of them by escape": lambda t: f"https://a.example/ack?p={t}&%70={t}",
     "p in the path": lambda t: f"https://a.example/ack/p={t}",
     "p in the fragment": lambda t: f"https://a.example/ack#p={t}",
+    "p inside another value": lambda t: f"https://a.example/ack?x=?p={t}",
+    "p behind an HTML entity": lambda t: f"https://a.example/ack?a=1&amp;p={t}",
     "p behind the fragment's mark": lambda t: f"https://a.example/ack?a=1#&p={t}",
     "garbage as p": lambda t: f"https://a.example/ack?p={CANARY}",
     "a token cut short": lambda t: f"https://a.example/ack?p={t[:-1]}",

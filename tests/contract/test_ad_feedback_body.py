@@ -135,6 +135,7 @@ def test_malformed_strings_are_422(world, field, text):
     "two documents": b"{}{}",
     "cut short": b'{"sessionId":"' + CANARY.encode(),
     "a name twice": b'{"sessionId":"a","sessionId":"a"}',
+    "a name twice deep inside": b'{"device":{"a":[{"b":1,"b":1}]}}',
     "depth 33": b'{"device":' + b'{"a":' * 32 + b"1" + b"}" * 33,
 })
 def test_what_is_no_json_document_is_422(world, body):

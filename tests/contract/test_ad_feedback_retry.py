@@ -245,3 +245,13 @@ def test_however_many_sessions_are_invented_each_has_its_thirty(world):
         answers = together(12, lambda n: world.pipeline(parts[n]))
         assert {a.status for part in answers for a in part} == {200}
         is_limited(burst(world, known, 1)[0])
+
+
+@table("option", {"rate_limit": "--rate-limit", "client_rate_limit": "--client-rate-limit"})
+def test_neither_rate_limit_is_for_ad_feedback(world_with, option):
+    """One is of partner keys, the other of routes without a key; this route has a limit of its own."""
+    world = world_with(option, 5)
+    ad = world.mint()
+    with world.records(ad_feedback=60):
+        answers = world.pipeline([rate_bytes(world, rating(ad)) for _ in range(60)])
+        assert {a.status for a in answers} == {200}

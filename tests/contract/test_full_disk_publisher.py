@@ -108,7 +108,7 @@ def test_what_writes_nothing_is_answered_and_the_server_stays_degraded(full, dis
 
 
 def test_what_was_refused_counts_once_when_there_is_room(full, disk):
-    """No key was consumed: each can be sent again, and twice, and stands once, after a restart too."""
+    """No key was consumed: each can be sent again, and twice, and stands once; a restart included."""
     stage, before = full
     (disk / "ballast").unlink()
     wait_for(stage.world, 200)

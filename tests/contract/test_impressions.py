@@ -156,6 +156,12 @@ def test_the_client_address_is_stored_masked(world_with, forwarded, network):
     assert address_of(world, *forwarded).split("/")[0] == network
 
 
+def test_an_ipv4_address_written_as_ipv6_is_not_stored_whole(world_with):
+    world = world_with("--trusted-proxies", "127.0.0.0/8")
+    assert "77" not in address_of(world, "::ffff:203.0.113.77")
+    assert "cb00:714d" not in address_of(world, "::ffff:cb00:714d")
+
+
 def test_x_forwarded_for_of_a_stranger_is_ignored(world):
     assert address_of(world, "203.0.113.77").split("/")[0] == "127.0.0.0"
 

@@ -6,9 +6,10 @@ import json
 import pytest
 
 from support import server as program
-from support.publisher import (OPTIONS, ballots, digits, is_poll_error, new_poll, poll_of,
-                               put_poll, results, tally, vote, vote_bytes)
-from support.world import MINT, is_invalid, table, together
+from support import tokens
+from support.publisher import (FACTS, OPTIONS, ballots, digits, is_poll_error, new_poll, poll_of,
+                               put_poll, results, tally, token_of, vote, vote_bytes)
+from support.world import ABSENT, LANDING, MINT, is_invalid, table, together
 
 
 def count_votes(world, poll, *wanted):
@@ -138,6 +139,43 @@ def test_the_polls_cta_url_is_the_ads_redirect_to_it(world):
         location = world.follow(cta).header("location")
     assert location.startswith("https://brand.example/offer?a=1&thrad_") and location.endswith("#b")
     assert world.last("click")["bid_id"] == ad["bidId"]
+
+
+def test_a_poll_with_a_cta_needs_no_landing_url(world):
+    """Its clicks go to the CTA then; with a landing URL of its own the ad keeps both."""
+    poll = new_poll(world, cta_url="https://brand.example/offer")
+    alone, both = (world.mint(poll_id=poll, landing_url=u) for u in (ABSENT, LANDING))
+    for ad, name, landing in ((alone, "url", "https://brand.example/offer"),
+                              (alone, "clickUrl", "https://brand.example/offer"),
+                              (both, "url", LANDING), (both, "clickUrl", LANDING)):
+        assert world.follow(ad[name]).header("location").startswith(landing + "?thrad_"), name
+    for ad in (alone, both):
+        location = world.follow(ad["poll"]["cta_url"]).header("location")
+        assert location.startswith("https://brand.example/offer?thrad_")
+
+
+def test_a_poll_without_cta_and_landing_url_has_no_click(world):
+    ad = world.mint(poll_id=new_poll(world), landing_url=ABSENT)
+    assert {"view_url", "impUrl", "vote_url", "results_url"} <= set(ad)
+    assert not {"url", "clickUrl"} & set(ad) and "cta_url" not in ad["poll"]
+
+
+@pytest.mark.parametrize("purpose", ["vote", "results"])
+def test_the_claims_of_a_poll_token(world, purpose):
+    poll = new_poll(world)
+    ad = world.mint(poll_id=poll, **FACTS)
+    claims = tokens.read(world.data, token_of(ad[f"{purpose}_url"]), purpose)
+    assert (claims["pol"], claims["bid"], claims["exp"]) == (poll, ad["bidId"], ad["expires_at"])
+    assert (claims["pub"], claims["cam"], claims["usr"]) == ("pub-9", "cam-1", "usr-é")
+    assert not {"prc", "cur", "mod", "url"} & set(claims)
+
+
+def test_the_command_line_mints_with_a_poll_too(world):
+    ads = {"ads": [world.ad(poll_id=new_poll(world))]}
+    out = program.cli("mint", "-", "--data", world.data, stdin=json.dumps(ads).encode())
+    (ad,) = json.loads(out)["ads"]
+    assert [(o["id"], o["text"]) for o in ad["poll"]["options"]] == OPTIONS
+    assert tally(vote(world, ad)) == {"0": 1, "1": 0, "2": 0}
 
 
 # -- poll put, list, withdraw ---------------------------------------------------------------

@@ -147,6 +147,37 @@ def test_a_vote_without_token_is_missing_token(world, target, body):
         is_poll_error(post_vote(world, body, target), 400, "missing_token")
 
 
+@table("token", {"a number": 17, "an array": [CANARY], "an object": {CANARY: 1}, "true": True})
+def test_a_token_of_another_type_in_the_body_is_no_token(world, token):
+    """Absent or invalid, the contract does not say; a refusal of the token either way."""
+    with world.records():
+        answer = post_vote(world, {"token": token, "option_id": "0"})
+    codes = {400: "missing_token", 401: "invalid_token"}
+    is_poll_error(answer, answer.status, codes[answer.status])
+
+
+@pytest.mark.parametrize("body", [b"", b"{", CANARY.encode(), b'["option_id"]'])
+def test_without_token_a_body_that_is_no_object_is_400(world, body):
+    """There is no token to be found in it, and no option either."""
+    with world.records():
+        answer = post_vote(world, body)
+    code = answer.json["error"]["code"]
+    is_poll_error(answer, 400, code)
+    assert code in ("missing_token", "invalid_option")
+
+
+def test_the_parameter_twice_is_no_token(world, ad):
+    """Whichever of the two would count, neither does."""
+    token, other = token_of(ad["vote_url"]), token_of(ad["results_url"])
+    with world.records():
+        for target in (f"{VOTE}?token={token}&token={token}", f"{VOTE}?token=&token={token}",
+                       f"{VOTE}?token={token}&%74oken={token}"):
+            answer = post_vote(world, {"option_id": "0"}, target)
+            assert answer.status in (400, 401), answer
+            is_poll_error(answer, answer.status, answer.json["error"]["code"])
+        assert world.get(f"{RESULTS}?token={other}&token={other}").status in (400, 401)
+
+
 @pytest.mark.parametrize("query", ["", "?", "?token=", "?p=x", f"?t={CANARY}"])
 def test_results_without_token_are_missing_token(world, query):
     is_poll_error(world.get(RESULTS + query), 400, "missing_token")
