@@ -18,15 +18,18 @@ import subprocess
 import sys
 import time
 
-from servers import Adtally, Nginx
+from servers import Adtally, Nginx, path_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BINARY = ROOT / "build" / "adtally"
 PROBE = ROOT / "build" / "bench" / "fsync_probe"
 DATA = ROOT / "build" / "bench-data"
+INDEX_BENCH = ROOT / "build" / "bench" / "index_bench"
 SCRIPT = ROOT / "bench" / "conversions.lua"
+REQUESTS_SCRIPT = ROOT / "bench" / "requests.lua"
 
 CONNECTIONS = 256
+WRK_THREADS = 2
 WARM_UP_SECONDS = 2
 SETTLE_SECONDS = 0.5
 PROBE_WRITES = 1000
@@ -35,6 +38,9 @@ RESTARTS = 3
 CPU_RATIO_MAX = 3.0
 RATE_RATIO_MIN = 0.35
 P50_RATIO_MAX = 3.0
+PUBLISHER_CPU_RATIO_MAX = 2.5
+LOOKUP_RATIO_MAX = 1.5
+BID_BYTES_MAX = 40
 RESTART_SECONDS_MAX = 1.0
 
 
@@ -45,7 +51,8 @@ class Load:
         partner = adtally.create_key("--class", "partner", "--partner-id", "bench")
         adserver = adtally.create_key("--class", "adserver")
         adtally.start()
-        clicks = adtally.click(adtally.mint(adserver, clicks_count))
+        ads = adtally.mint(adserver, clicks_count)
+        clicks = adtally.click([path_of(ad["url"]) for ad in ads])
         self.clicks_file = adtally.data.with_suffix(".clicks")
         self.clicks_file.write_text("".join(f"{click}\n" for click in clicks))
         self.partner = partner
@@ -53,19 +60,23 @@ class Load:
 
     def run(self, server, seconds, connections=CONNECTIONS):
         self.runs_count += 1
-        threads = min(2, connections)
-        cpu_before = server.cpu_seconds()
-        run = subprocess.run(
-            ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", SCRIPT,
-             f"http://127.0.0.1:{server.port}/v1/api/conversion", "--",
-             f"run{self.runs_count:04}", self.clicks_file, self.partner],
-            stdout=subprocess.PIPE, text=True, check=True)
-        cpu_us = (server.cpu_seconds() - cpu_before) * 1e6
-        line = next(line for line in run.stdout.splitlines() if line.startswith("RESULT "))
-        result = json.loads(line.removeprefix("RESULT "))
-        result["rate"] = result["requests"] / (result["duration_us"] / 1e6)
-        result["cpu_us"] = cpu_us / max(1, result["requests"])
-        return result
+        return run_wrk(server, seconds, connections, SCRIPT, "/v1/api/conversion",
+                       f"run{self.runs_count:04}", self.clicks_file, self.partner)
+
+
+def run_wrk(server, seconds, connections, script, path, *arguments):
+    """One run of wrk with one of the scripts here, and the server's CPU time for it."""
+    cpu_before = server.cpu_seconds()
+    run = subprocess.run(
+        ["wrk", f"-t{min(WRK_THREADS, connections)}", f"-c{connections}", f"-d{seconds}s",
+         "-s", script, f"http://127.0.0.1:{server.port}{path}", "--", *map(str, arguments)],
+        stdout=subprocess.PIPE, text=True, check=True)
+    cpu_us = (server.cpu_seconds() - cpu_before) * 1e6
+    line = next(line for line in run.stdout.splitlines() if line.startswith("RESULT "))
+    result = json.loads(line.removeprefix("RESULT "))
+    result["rate"] = result["requests"] / (result["duration_us"] / 1e6)
+    result["cpu_us"] = cpu_us / max(1, result["requests"])
+    return result
 
 
 def median(results, field):
@@ -116,7 +127,7 @@ def measure_rate(table, options):
         rounds = [(load.run(nginx, options.seconds), load.run(adtally, options.seconds))
                   for _ in range(options.rounds)]
         time.sleep(SETTLE_SECONDS)
-        rows = adtally.conversions_count()
+        rows = adtally.count("conversion")
     finally:
         nginx.stop()
         adtally.stop()
@@ -145,6 +156,67 @@ def print_rows(table, rows, results):
     table.row("conversions acknowledged", "", whole(acknowledged))
     table.must("rows in the database", "", whole(rows), f"0 .. {under_way_max} more",
                0 <= rows - acknowledged <= under_way_max)
+
+
+# The publisher's side: what a request of each kind is, from an ad that no other request names.
+PUBLISHER = {
+    "impression": lambda ad: path_of(ad["view_url"]),
+    "feedback": lambda ad: FEEDBACK_LINE % ad["bidId"],
+    "vote": lambda ad: path_of(ad["vote_url"]) + '\t{"option_id":"0"}',
+}
+FEEDBACK_LINE = '/api/v1/tracking/feedback\t{"bid_id":"%s","feedback_type":"positive"}'
+
+
+def write_requests(adtally, ads_count):
+    """A file of requests for each kind; their paths."""
+    adtally.put_poll()
+    key = adtally.create_key("--class", "adserver")
+    adtally.start()
+    files = {kind: adtally.data.with_suffix(f".{kind}") for kind in PUBLISHER}
+    outs = {kind: open(path, "w", encoding="ascii") for kind, path in files.items()}
+    for ad in adtally.mint(key, ads_count, poll_id=1):
+        for kind, line_of in PUBLISHER.items():
+            outs[kind].write(line_of(ad) + "\n")
+    for out in outs.values():
+        out.close()
+    return files
+
+
+def measure_publisher(table, options):
+    """Impressions first, and for longer: feedback needs one of its own."""
+    nginx, adtally = Nginx(DATA / "nginx-publisher"), Adtally(BINARY, DATA / "publisher")
+    seconds = {"impression": 2, "feedback": 1, "vote": 1}
+    try:
+        files = write_requests(adtally, options.ads)
+        nginx.start()
+        table.head(f"{CONNECTIONS} connections, CPU us per request", "nginx", "adtally", "ratio",
+                   "target")
+        for kind, path in files.items():
+            left, right = (run_wrk(server, seconds[kind], CONNECTIONS, REQUESTS_SCRIPT, "/", path,
+                                   WRK_THREADS) for server in (nginx, adtally))
+            table.compare(kind, left["cpu_us"], right["cpu_us"], tenths,
+                          f"<= {PUBLISHER_CPU_RATIO_MAX}",
+                          lambda ratio: ratio <= PUBLISHER_CPU_RATIO_MAX)
+            failures = total([right], "not_2xx", "broken", "timeouts", "repeated")
+            table.must(f"{kind}: not 2xx, broken, repeated", "", whole(failures), "0",
+                       failures == 0)
+            rows, requests = adtally.count(kind), right["requests"]
+            table.must(f"{kind}: rows in the database", "", whole(rows),
+                       f"{requests} .. {CONNECTIONS} more", 0 <= rows - requests <= CONNECTIONS)
+    finally:
+        nginx.stop()
+        adtally.stop()
+
+
+def measure_index(table):
+    """What a bid costs in memory, and a lookup of one: a batch at a time, as the store does."""
+    run = subprocess.run([INDEX_BENCH], stdout=subprocess.PIPE, text=True, check=True)
+    figures = json.loads(run.stdout)
+    table.head("bids in memory", "1 M", "10 M", "ratio", "target")
+    table.compare("lookup, ns", figures["ns_1m"], figures["ns_10m"], whole,
+                  f"<= {LOOKUP_RATIO_MAX}", lambda ratio: ratio <= LOOKUP_RATIO_MAX)
+    verdict = "met" if figures["bytes_each"] <= BID_BYTES_MAX else "MISSED"
+    table.row("bytes each", "", tenths(figures["bytes_each"]), "", f"<= {BID_BYTES_MAX}: {verdict}")
 
 
 def probe_fsync():
@@ -177,7 +249,7 @@ def measure_latency(table, options):
 def fill(adtally, load, events_min):
     """Real conversions until the database has so many events; how many it has then."""
     rate = 10_000
-    while (rows := adtally.conversions_count()) < events_min:
+    while (rows := adtally.count("conversion")) < events_min:
         seconds = min(10, max(1, math.ceil((events_min - rows) / rate)))
         rate = max(1, load.run(adtally, seconds)["rate"])
     return rows
@@ -217,6 +289,8 @@ def parse():
     options.add_argument("--rounds", type=int, default=3, help="of each server, in turn (3)")
     options.add_argument("--clicks", type=int, default=10_000, help="to convert (10000)")
     options.add_argument("--events", type=int, default=1_000_000, help="at restart (1000000)")
+    options.add_argument("--ads", type=int, default=250_000,
+                         help="to view, rate and vote on (250000)")
     options.add_argument("--quick", action="store_true", help="a look: 2 s, 1 round, 100000 events")
     given = options.parse_args()
     if given.quick:
@@ -231,6 +305,8 @@ def main():
     try:
         print_machine()
         measure_rate(table, options)
+        measure_publisher(table, options)
+        measure_index(table)
         measure_latency(table, options)
         measure_restart(table, options)
     finally:

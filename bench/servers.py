@@ -14,10 +14,8 @@ import threading
 import time
 import urllib.parse
 
-# The store's file in a data directory, and how its events are counted. Read-only: the server is the
-# one writer.
+# The store's file in a data directory. Read-only: the server is the one writer.
 DATABASE = "adtally.db"
-CONVERSIONS_SQL = "SELECT count(*) FROM conversion"
 
 READY_SECONDS_MAX = 120
 ADS_PER_MINT = 500
@@ -111,27 +109,34 @@ class Adtally(Server):
         connection.close()
         return body
 
-    def conversions_count(self):
+    def query(self, sql):
         connection = sqlite3.connect(f"file:{self.data / DATABASE}?mode=ro", uri=True)
         try:
-            return connection.execute(CONVERSIONS_SQL).fetchone()[0]
+            return connection.execute(sql).fetchall()
         finally:
             connection.close()
 
-    def mint(self, key, count):
-        """The redirect paths of `count` ads."""
+    def count(self, table):
+        return self.query(f"SELECT count(*) FROM {table}")[0][0]
+
+    def put_poll(self):
+        poll = {"sponsored_poll_id": 1, "question": "?",
+                "options": [{"id": "0", "text": "Yes"}, {"id": "1", "text": "No"}]}
+        subprocess.run([self.binary, "poll", "put", "-", "--data", self.data], text=True, check=True,
+                       input=json.dumps(poll), stdout=subprocess.DEVNULL)
+
+    def mint(self, key, count, **more):
+        """`count` minted ads, one after the other."""
         ad = {"publisher_id": "bench", "campaign_id": "c", "user_id": "u", "price": "0.25",
-              "currency": "USD", "pricing": "cpc", "landing_url": "https://shop.example/"}
+              "currency": "USD", "pricing": "cpc", "landing_url": "https://shop.example/", **more}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        paths = []
         for start in range(0, count, ADS_PER_MINT):
             body = json.dumps({"ads": [ad] * min(ADS_PER_MINT, count - start)})
             connection.request("POST", "/v1/mint", body, {
                 "Authorization": f"Bearer {key}", "Content-Type": "application/json"})
             answer = json.loads(connection.getresponse().read())
-            paths += [path_of(minted["url"]) for minted in answer["ads"]]
+            yield from answer["ads"]
         connection.close()
-        return paths
 
     def click(self, paths):
         """Follows every path once; the click ids."""

@@ -17,28 +17,45 @@
 /* One client at a time, each with a deadline: commands are rare and short, and only the owner of
  * the data directory can connect. */
 
-enum { CLIENT_TIMEOUT_MS = 5000, ACCEPT_PAUSE_MS = 100 };
+enum { CLIENT_TIMEOUT_MS = 5000, DRAIN_MS = 1000, ACCEPT_PAUSE_MS = 100 };
 
 struct admin_socket {
     pthread_t thread;
     struct admin *admin;
     struct socket_path path;
     int listen_fd;
-    int stop_fd; /* an eventfd, readable from admin_socket_stop on */
+    int stop_fd;               /* an eventfd, readable from admin_socket_stop on */
+    int64_t drain_deadline_ms; /* 0: not draining */
     char *request_memory;
     char *answer_memory;
 };
+
+static void start_draining(struct admin_socket *socket)
+{
+    if (!socket->drain_deadline_ms) socket->drain_deadline_ms = clock_mono_ms() + DRAIN_MS;
+}
+
+/* A client that is still sending when the server is told to stop has until the end of the drain. */
+static enum err read_request(struct admin_socket *socket, int fd, struct writer *request)
+{
+    int64_t deadline_ms = clock_mono_ms() + CLIENT_TIMEOUT_MS;
+    if (!socket->drain_deadline_ms) {
+        enum err err = socket_read_all(fd, socket->stop_fd, deadline_ms, request);
+        if (err != ERR_BUSY || clock_mono_ms() >= deadline_ms) return err;
+        start_draining(socket);
+    }
+    return socket_read_all(fd, -1, socket->drain_deadline_ms, request);
+}
 
 static void answer_client(struct admin_socket *socket, int fd)
 {
     struct writer request, answer;
     writer_init(&request, socket->request_memory, ADMIN_REQUEST_MAX);
     writer_init(&answer, socket->answer_memory, ADMIN_ANSWER_MAX);
-    enum err err =
-        socket_read_all(fd, socket->stop_fd, clock_mono_ms() + CLIENT_TIMEOUT_MS, &request);
+    enum err err = read_request(socket, fd, &request);
+    if (!err && request.len == 0) return; /* only looked whether we are here */
     if (err == ERR_FULL)
         writer_lit(&answer, "{\"ok\":false,\"error\":\"the command is too large\"}");
-    if (!err && request.len == 0) return; /* only looked whether we are here */
     if (!err) admin_execute(socket->admin, writer_text(&request), &answer);
     /* A command that was done is answered even while the server stops. */
     err = socket_write_all(fd, -1, clock_mono_ms() + CLIENT_TIMEOUT_MS, writer_text(&answer));
@@ -57,16 +74,30 @@ static bool accept_one(struct admin_socket *socket)
     return true;
 }
 
+/* Who connected is answered, and who comes now is refused, which tells them that nothing of theirs
+ * was done: so a command never has to guess. After shutdown, accept still gives out those who
+ * wait. */
+static void drain(struct admin_socket *socket)
+{
+    start_draining(socket);
+    unlink(socket->path.text);
+    shutdown(socket->listen_fd, SHUT_RD);
+    while (accept_one(socket))
+        continue;
+}
+
 static void *serve(void *arg)
 {
     struct admin_socket *socket = arg;
     for (;;) {
         struct pollfd fds[] = {{socket->listen_fd, POLLIN, 0}, {socket->stop_fd, POLLIN, 0}};
         if (poll(fds, 2, -1) < 0) continue;
-        if (fds[1].revents) return NULL;
+        if (fds[1].revents) break;
         /* Without a pause a process out of descriptors would spin here. */
         if (!accept_one(socket)) poll(&fds[1], 1, ACCEPT_PAUSE_MS);
     }
+    drain(socket);
+    return NULL;
 }
 
 static void release(struct admin_socket *socket)

@@ -44,11 +44,12 @@ static _Noreturn void end_process(void)
     _exit(1);
 }
 
-static void note_batch(struct ledger *ledger, enum err err, size_t count)
+/* A batch that only looked things up passes on a full disk too: health is what a write proves. */
+static void note_batch(struct ledger *ledger, enum err err, size_t count, bool wrote)
 {
     pthread_mutex_lock(&ledger->mutex);
     bool was_healthy = ledger->is_healthy;
-    ledger->is_healthy = !err;
+    if (err || wrote) ledger->is_healthy = !err;
     ledger->stats.ops += count;
     ledger->stats.batches++;
     ledger->stats.batches_failed += err != ERR_OK;
@@ -56,7 +57,7 @@ static void note_batch(struct ledger *ledger, enum err err, size_t count)
     pthread_mutex_unlock(&ledger->mutex);
     if (was_healthy && err)
         log_event(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
-    if (!was_healthy && !err) log_event(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
+    if (!was_healthy && !err && wrote) log_event(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
 }
 
 static void answer(struct op *op)
@@ -77,6 +78,11 @@ static enum err load_copies(struct ledger *ledger)
     return err ? err : pollbook_load(ledger->pollbook, ledger->store);
 }
 
+static bool writes(const struct op *op)
+{
+    return op->kind != OP_POLL_RESULTS && op->outcome == OUTCOME_RECORDED;
+}
+
 static bool changes_copies(const struct op *op)
 {
     return op->kind >= OP_POLL_PUT && op->outcome == OUTCOME_RECORDED;
@@ -85,15 +91,17 @@ static bool changes_copies(const struct op *op)
 /* The order of these lines is what "acknowledged means durable" is made of. */
 static void run_batch(struct ledger *ledger, struct op *const ops[], size_t count)
 {
-    bool copies_changed = false;
+    bool copies_changed = false, wrote = false;
     enum err err = store_apply(ledger->store, ops, count);
     if (err == ERR_SYNC_FAILED) end_process();
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         copies_changed |= changes_copies(ops[i]);
+        wrote |= writes(ops[i]);
+    }
     if (copies_changed && load_copies(ledger))
         log_event(LOG_ERROR, "keys_and_polls_not_loaded",
                   LOG_TEXT("advice", SPAN("restart adtally")));
-    note_batch(ledger, err, count);
+    note_batch(ledger, err, count, wrote);
     for (size_t i = 0; i < count; i++)
         answer(ops[i]);
     if (store_maintain(ledger->store) == ERR_SYNC_FAILED) end_process();
@@ -104,7 +112,7 @@ static void probe_if_degraded(struct ledger *ledger)
     if (ledger_is_healthy(ledger)) return;
     enum err err = store_probe(ledger->store);
     if (err == ERR_SYNC_FAILED) end_process();
-    if (!err) note_batch(ledger, err, 0);
+    if (!err) note_batch(ledger, err, 0, true);
 }
 
 static void *run(void *arg)
