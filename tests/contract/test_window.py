@@ -28,7 +28,7 @@ class Client(threading.Thread):
             self.error = error
 
     def send(self, body=None):
-        """One feedback; unless told a new one, on an ad of its own so that no other limit is met."""
+        """One feedback; unless told a new one, on an ad of its own, which meets no other limit."""
         body = body or rating(self.world.mint(), sessionId=self.session)
         sent_ms = time.time() * 1000
         answer = rate(self.world, body)
