@@ -38,7 +38,7 @@ def is_seen(answer, status, body=None):
 
 
 def test_the_sample_of_seed_000(world, site, browser):
-    """Both buttons are pressed: one preflight, two answers, one feedback, and nothing overwritten."""
+    """Both buttons are pressed: one preflight, two answers, one feedback, no overwrite."""
     bid = show(world)["bidId"]
     browser.open(f"{site}/feedback.html?bid={bid}")
     with world.records(feedback=1):
@@ -95,7 +95,7 @@ def test_a_prefetch_records_nothing(world, site, browser):
     browser.open(f"{site}/feedback.html")
     with world.records():
         browser.run("""const link = document.createElement("link");
-            const loaded = new Promise((done, fail) => { link.onload = done; link.onerror = fail; });
+            const loaded = new Promise((done, no) => { link.onload = done; link.onerror = no; });
             link.rel = "prefetch"; link.href = args[0]; document.head.append(link);
             await loaded;""", ad["view_url"])
     assert ("GET", 200) in crossed(browser, VIEW)
