@@ -55,6 +55,8 @@ static const struct field rows[] = {
 
 static const struct fields fields = {rows, sizeof rows / sizeof rows[0]};
 
+enum { TAG_MAX = LIMIT_ID + 8 }; /* "site:" and the longest host are a little longer than an id */
+
 /* `site:<host>` of where the event happened, as far as anybody said. */
 static struct span derive_tag(const struct http_request *http, struct span page_url)
 {
@@ -62,12 +64,13 @@ static struct span derive_tag(const struct http_request *http, struct span page_
     http_request_header(http, SPAN("origin"), &origin);
     http_request_header(http, SPAN("referer"), &referer);
     const struct span urls[] = {page_url, origin, referer};
-    struct writer out;
-    char *memory = arena_alloc(http->arena, LIMIT_ID);
-    writer_init(&out, memory, memory ? LIMIT_ID : 0);
-    writer_lit(&out, "site:");
-    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
+    char *memory = arena_alloc(http->arena, TAG_MAX);
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        struct writer out;
+        writer_init(&out, memory, memory ? TAG_MAX : 0);
+        writer_lit(&out, "site:");
         if (urls[i].ptr && text_url_host(&out, urls[i])) return writer_text(&out);
+    }
     return SPAN("site:unknown");
 }
 

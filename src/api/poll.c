@@ -32,13 +32,22 @@ static struct span text_member(const struct vote_body *body, struct span name, s
     return text.ptr && !text_is_blank(text) ? text : SPAN_NONE;
 }
 
+static struct span raw_token(const struct api_request *request)
+{
+    struct span raw = SPAN_NONE;
+    query_find(request->http->query, SPAN("token"), &raw);
+    return raw;
+}
+
 /* The query's token first, else the body's. Absent: there is none. */
 static struct span find_token(const struct api_request *request, const struct vote_body *body)
 {
     struct span token;
     struct arena *arena = request->http->arena;
     enum query_found found = ad_token_find(&token, request->http->query, SPAN("token"), arena);
-    if (found == QUERY_REPEATED || (found == QUERY_ONCE && !text_is_blank(token))) return token;
+    bool is_given =
+        found == QUERY_REPEATED || (found == QUERY_ONCE && !text_is_blank(raw_token(request)));
+    if (is_given) return token;
     return body ? text_member(body, SPAN("token"), arena) : SPAN_NONE;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct command {
     const char *name;
@@ -132,6 +133,7 @@ static int run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    umask(077); /* events name people: what is made is for its owner */
     if (argc < 2) {
         say("a command is missing; see adtally help");
         return EXIT_USAGE;

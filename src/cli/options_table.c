@@ -64,7 +64,7 @@ const struct option options_table[OPTIONS_COUNT] = {
      RANGE(1024, LIMIT_BODY), .wants = "a size of 1KiB to 64KiB",
      .help = "the largest body of a request, minting aside"},
     {SPAN_INIT("mint_body_limit"), SPAN_INIT("1MiB"), .type = OPTION_SIZE, AT(mint_body_limit),
-     RANGE(1024, LIMIT_MINT_BODY), .wants = "a size of 1KiB to 1MiB",
+     RANGE(65 * 1024, LIMIT_MINT_BODY), .wants = "a size of 65KiB to 1MiB",
      .help = "the largest body of a mint request"},
     {SPAN_INIT("headers_limit"), SPAN_INIT("64"), .type = OPTION_COUNT, AT(headers_limit),
      RANGE(8, 1024), .wants = "a number of 8 to 1024", .help = "the most header lines of a request"},

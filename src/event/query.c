@@ -63,12 +63,25 @@ enum query_found query_find(struct span query, struct span name, struct span *ra
     return found;
 }
 
+/* What stands for itself, up to the next escape: nearly all of a token. */
+static struct span take_plain(struct span *raw)
+{
+    struct span plain = {raw->ptr, 0};
+    while (plain.len < raw->len && raw->ptr[plain.len] != '%' && raw->ptr[plain.len] != '+')
+        plain.len++;
+    *raw = (struct span){raw->ptr + plain.len, raw->len - plain.len};
+    return plain;
+}
+
 bool query_decode(struct writer *out, struct span raw)
 {
     bool broken = false;
     size_t before = out->len;
-    while (raw.len > 0)
-        writer_char(out, take_decoded(&raw, &broken));
+    while (raw.len > 0) {
+        struct span plain = take_plain(&raw);
+        writer_put(out, plain);
+        if (raw.len > 0) writer_char(out, take_decoded(&raw, &broken));
+    }
     if (broken) out->len = before;
     return !broken;
 }

@@ -15,15 +15,17 @@ static const struct age_mark *mark_at(const struct ages *ages, uint32_t i)
     return &ages->marks[(ages->first + i) % AGES_MARKS_MAX];
 }
 
-void ages_note(struct ages *ages, int64_t now_ms, uint64_t sequence_next)
+bool ages_note(struct ages *ages, int64_t now_ms, uint64_t sequence_next)
 {
-    if (ages->count && now_ms < mark_at(ages, ages->count - 1)->time_ms + ages->interval_ms) return;
+    if (ages->count && now_ms < mark_at(ages, ages->count - 1)->time_ms + ages->interval_ms)
+        return false;
     if (ages->count == AGES_MARKS_MAX) {
         ages->first = (ages->first + 1) % AGES_MARKS_MAX;
         ages->count--;
     }
     ages->marks[(ages->first + ages->count++) % AGES_MARKS_MAX] =
         (struct age_mark){now_ms, sequence_next};
+    return true;
 }
 
 uint64_t ages_floor(const struct ages *ages, int64_t time_ms)

@@ -8,7 +8,6 @@ enum { CHECKPOINT_PAGES = 2000, WAL_PAGES_ALARM = 262144, WAL_ALARM_EVERY = 1000
 static void raise_floors(struct sqlite_store *store, int64_t now_ms)
 {
     const struct store_options *options = &store->options;
-    ages_note(&store->ages, now_ms, store->sequence_next);
     now_ms -= FLOOR_MARGIN_MS;
     uint64_t clicks = ages_floor(&store->ages, now_ms - options->click_ttl_ms);
     store->clicks.floor = clicks;
@@ -22,9 +21,19 @@ static void raise_floors(struct sqlite_store *store, int64_t now_ms)
     store->collect_keys.floor = ages_floor(&store->ages, now_ms - options->collect_dedup_window_ms);
 }
 
+static enum err note_age(struct sqlite_store *store, int64_t now_ms)
+{
+    if (!ages_note(&store->ages, now_ms, store->sequence_next)) return ERR_OK;
+    struct db_binder row = {store->statements[SQL_INSERT_AGE_MARK], 1};
+    db_bind_i64(&row, (int64_t)store->sequence_next);
+    db_bind_i64(&row, now_ms);
+    return db_run(row.statement);
+}
+
 static enum err run_batch(struct sqlite_store *store, struct op *const ops[], size_t count)
 {
     enum err err = db_run(store->statements[SQL_BEGIN]);
+    if (!err) err = note_age(store, ops[count - 1]->received_at_ms);
     for (size_t i = 0; i < count && !err; i++)
         err = record_op(store, ops[i]);
     if (!err) err = db_run(store->statements[SQL_COMMIT]);
@@ -57,7 +66,12 @@ static enum err reopen(struct sqlite_store *store)
     sqlite3_close(store->db);
     store->db = NULL;
     enum err err = sqlite_open_connection(store);
-    return err ? err : statements_prepare(store);
+    if (!err) err = statements_prepare(store);
+    if (!err || !store->db) return err;
+    statements_finalize(store);
+    sqlite3_close(store->db);
+    store->db = NULL; /* so that the next batch tries again */
+    return err;
 }
 
 static enum err recover_connection(struct sqlite_store *store)

@@ -276,8 +276,11 @@ void undoable_count(struct sqlite_store *store, uint64_t *counter)
     note_undo(store, (struct undo_entry){.counter = counter});
 }
 
-static bool undo(const struct undo_entry *entry)
+/* Where the batch changed a poll's options its counters have moved, and are counted again anyway.
+ */
+static bool undo(const struct sqlite_store *store, const struct undo_entry *entry)
 {
+    if (entry->counter && store->polls_changed) return true;
     if (entry->counter) return (*entry->counter)-- > 0;
     if (entry->old_value)
         return index_replace(entry->index, &entry->key, entry->new_value, entry->old_value);
@@ -287,7 +290,7 @@ static bool undo(const struct undo_entry *entry)
 void undo_all(struct sqlite_store *store)
 {
     while (store->undo_count > 0) {
-        bool undone = undo(&store->undo[--store->undo_count]);
+        bool undone = undo(store, &store->undo[--store->undo_count]);
         ASSERT(undone);
     }
 }

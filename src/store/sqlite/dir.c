@@ -144,6 +144,16 @@ static enum err unless_held(struct dir *dir, const char *path, enum err err, cha
     return err;
 }
 
+/* A new directory's own entry, in the one above it. */
+static bool sync_parent(const struct dir *dir)
+{
+    int fd = openat(dir->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno == EACCES; /* not ours to sync: whoever made DIR there has to */
+    bool synced = fsync(fd) == 0;
+    close(fd);
+    return synced;
+}
+
 enum err dir_open(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX])
 {
     *dir = (struct dir){.fd = -1, .lock_fd = -1};
@@ -159,6 +169,8 @@ enum err dir_open(struct dir *dir, const char *path, bool create, char problem[S
     /* Once more: whoever had the lock until now may have made the directory theirs, and its secrets
      * must not be made twice. */
     if (!err) err = check_content(dir, path, create, problem);
+    if (!err && dir->is_new && !sync_parent(dir))
+        err = refuse(problem, ERR_SYNC_FAILED, path, "could not be made durable: check the disk");
     if (err) dir_close(dir);
     return err;
 }

@@ -1,9 +1,11 @@
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/rng.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
 #include "store/sqlite/sqlite.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -34,14 +36,26 @@ enum err sqlite_open_connection(struct sqlite_store *store)
 /* Every start moves the whole WAL into the database and syncs it. After a kill -9 between write and
  * fsync, SQLite takes such frames from the page cache as committed without a sync of its own, and a
  * retry would be told "duplicate" of an event that is not on disk yet. */
+static bool sync_file(const struct sqlite_store *store, const char *name)
+{
+    int fd = openat(store->dir.fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT;
+    bool synced = fsync(fd) == 0;
+    close(fd);
+    return synced;
+}
+
 static enum err make_durable(struct sqlite_store *store)
 {
     int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (code != SQLITE_OK) return db_last_err(store->db);
-    int fd = open(store->dir.db_path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return ERR_IO;
-    bool synced = fsync(fd) == 0 && fsync(store->dir.fd) == 0;
-    close(fd);
+    bool is_read = (code & 0xff) == SQLITE_BUSY;
+    if (code != SQLITE_OK && !is_read) return db_last_err(store->db);
+    /* Somebody reads what the WAL still holds: it stays, and is synced where it is. */
+    if (is_read)
+        log_event(LOG_WARN, "wal_is_read",
+                  LOG_TEXT("advice", SPAN("end the oldest reader of adtally.db")));
+    bool synced = sync_file(store, "adtally.db") && sync_file(store, "adtally.db-wal") &&
+                  fsync(store->dir.fd) == 0;
     return synced ? ERR_OK : ERR_SYNC_FAILED;
 }
 

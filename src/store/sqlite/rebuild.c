@@ -4,81 +4,38 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The indexes from the rows, once, at start. Only what is young enough to matter is read: sequences
- * grow with time, so a search by halves finds where to begin. */
+/* The indexes from the rows, once, at start. Only what is young enough to matter is read: the
+ * stored age marks tell where to begin. */
 
 static const char *const tables[] = {"click",    "conversion",  "server_event", "impression",
                                      "feedback", "ad_feedback", "vote"};
 enum { TABLES_COUNT = sizeof tables / sizeof tables[0] };
 
-struct table_ages {
-    sqlite3_stmt *from;  /* the first row from a sequence on: seq, recorded_at_ms */
-    int64_t first, last; /* sequences; last < first: empty */
-};
-
-static enum err open_table_ages(struct sqlite_store *store, const char *table,
-                                struct table_ages *ages)
+static enum err find_next_sequence(struct sqlite_store *store)
 {
-    char sql[128];
-    snprintf(sql, sizeof sql, "SELECT coalesce(min(seq), 1) FROM %s", table);
-    enum err err = db_query_i64(store->db, sql, &ages->first);
-    snprintf(sql, sizeof sql, "SELECT coalesce(max(seq), 0) FROM %s", table);
-    if (!err) err = db_query_i64(store->db, sql, &ages->last);
-    snprintf(sql, sizeof sql,
-             "SELECT seq, recorded_at_ms FROM %s WHERE seq >= ? ORDER BY seq LIMIT 1", table);
-    if (!err) err = db_prepare(store->db, &ages->from, sql);
+    enum err err = ERR_OK;
+    store->sequence_next = 1;
+    for (int i = 0; i < TABLES_COUNT && !err; i++) {
+        char sql[64];
+        int64_t last;
+        snprintf(sql, sizeof sql, "SELECT coalesce(max(seq), 0) FROM %s", tables[i]);
+        err = db_query_i64(store->db, sql, &last);
+        if (!err && (uint64_t)last >= store->sequence_next)
+            store->sequence_next = (uint64_t)last + 1;
+    }
     return err;
 }
 
-static bool row_from(struct table_ages *ages, int64_t from, int64_t *sequence, int64_t *time_ms)
+static enum err load_ages(struct sqlite_store *store)
 {
-    sqlite3_bind_int64(ages->from, 1, from);
-    bool found = sqlite3_step(ages->from) == SQLITE_ROW;
-    if (found) {
-        *sequence = sqlite3_column_int64(ages->from, 0);
-        *time_ms = sqlite3_column_int64(ages->from, 1);
-    }
-    sqlite3_reset(ages->from);
-    return found;
-}
-
-/* The first sequence in the table recorded after `time_ms`, or one past its last. */
-static uint64_t first_after(struct table_ages *ages, int64_t time_ms)
-{
-    int64_t low = ages->first, high = ages->last + 1;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2, sequence, row_ms;
-        if (!row_from(ages, middle, &sequence, &row_ms) || row_ms > time_ms)
-            high = middle;
-        else
-            low = sequence + 1;
-    }
-    return (uint64_t)low;
-}
-
-/* What ages_note would have gathered, had the process run all along. */
-static enum err rebuild_ages(struct sqlite_store *store, int64_t now_ms)
-{
-    struct table_ages ages[TABLES_COUNT] = {{0}};
-    enum err err = ERR_OK;
-    for (int i = 0; i < TABLES_COUNT && !err; i++)
-        err = open_table_ages(store, tables[i], &ages[i]);
-    store->sequence_next = 1;
-    for (int i = 0; i < TABLES_COUNT && !err; i++)
-        if ((uint64_t)ages[i].last >= store->sequence_next)
-            store->sequence_next = (uint64_t)ages[i].last + 1;
-    for (int mark = AGES_MARKS_MAX - 2; mark >= 0 && !err; mark--) {
-        int64_t time_ms = now_ms - FLOOR_MARGIN_MS - mark * store->ages.interval_ms;
-        uint64_t sequence = store->sequence_next;
-        for (int i = 0; i < TABLES_COUNT; i++) {
-            uint64_t first =
-                ages[i].last >= ages[i].first ? first_after(&ages[i], time_ms) : sequence;
-            if (first < sequence && first <= (uint64_t)ages[i].last) sequence = first;
-        }
-        ages_note(&store->ages, time_ms, sequence);
-    }
-    for (int i = 0; i < TABLES_COUNT; i++)
-        sqlite3_finalize(ages[i].from);
+    sqlite3_stmt *row = NULL;
+    int code = SQLITE_DONE;
+    enum err err = db_prepare(store->db, &row, "SELECT time_ms, seq FROM age_mark ORDER BY seq");
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
+        ages_note(&store->ages, sqlite3_column_int64(row, 0),
+                  (uint64_t)sqlite3_column_int64(row, 1));
+    if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
+    sqlite3_finalize(row);
     return err;
 }
 
@@ -186,7 +143,8 @@ static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row
     if (!err)
         err = count_of_bid(store, &store->ad_feedbacks_of_bids, SQL_AD_FEEDBACK_BID_BY_SEQ,
                            feedback.ad.bid_id, sequence);
-    if (err || recorded_at_ms <= *now_ms - WINDOW_MS) return err;
+    /* Rows of the future are of a clock that was wrong then: they say nothing of this minute. */
+    if (err || recorded_at_ms <= *now_ms - WINDOW_MS || recorded_at_ms > *now_ms) return err;
     if (recorded_at_ms > store->sessions_now_ms) store->sessions_now_ms = recorded_at_ms;
     uint64_t session = session_key(store, &feedback).word[0];
     return window_note(store->sessions, session, store->sessions_now_ms) ? ERR_OK : ERR_NO_MEMORY;
@@ -239,7 +197,8 @@ static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
 enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms)
 {
     int64_t started_ms = clock_mono_ms();
-    enum err err = rebuild_ages(store, now_ms);
+    enum err err = find_next_sequence(store);
+    if (!err) err = load_ages(store);
     if (!err) err = polls_load(store);
     if (!err) err = scan_sources(store, now_ms);
     store->rebuild_ms = clock_mono_ms() - started_ms;

@@ -143,9 +143,15 @@ static enum err index_ad_feedback(struct sqlite_store *store, const struct ad_fe
     return ERR_OK;
 }
 
-/* The minute's limit is told by a clock that never goes back, whatever the loops stamped. */
+/* Loops stamp a little out of order: for the minute's limit time does not go back, unless the
+ * clock was set back by more than that. */
 static int64_t advance_sessions(struct sqlite_store *store, int64_t now_ms)
 {
+    int64_t back_ms = store->sessions_now_ms - now_ms;
+    if (back_ms > WINDOW_MS) {
+        window_set_back(store->sessions, back_ms);
+        store->sessions_now_ms = now_ms;
+    }
     if (now_ms > store->sessions_now_ms) store->sessions_now_ms = now_ms;
     return store->sessions_now_ms;
 }

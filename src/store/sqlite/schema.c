@@ -68,6 +68,7 @@ static const char *const tables =
     "  publisher_id TEXT, advertiser_id TEXT, tag_id TEXT, hash BLOB NOT NULL UNIQUE,"
     "  created_at_ms INTEGER NOT NULL, expires_at_ms INTEGER, revoked_at_ms INTEGER"
     ") STRICT;"
+    "CREATE TABLE age_mark (seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL) STRICT;"
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
     "INSERT INTO meta VALUES ('probe', 0), ('collect_dedup_window_ms_min', 9223372036854775807);";
 

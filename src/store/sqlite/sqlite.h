@@ -22,6 +22,7 @@ enum sqlite_statement {
     SQL_CLICK_BY_SEQ,
     SQL_CONVERSION_KEYS_BY_SEQ,
     SQL_SERVER_EVENT_KEYS_BY_SEQ,
+    SQL_INSERT_AGE_MARK,
     SQL_INSERT_KEY,
     SQL_KEY_BY_ID,
     SQL_REVOKE_KEY,
@@ -43,7 +44,8 @@ enum sqlite_statement {
 };
 
 /* Remembers which sequence was current when, coarsely: what turns a time to live into the floor of
- * an index. A ring; the oldest mark is dropped when it is full. */
+ * an index. A ring; the oldest mark is dropped when it is full. Marks are stored as well, so that a
+ * start need not guess them from rows that a wrong clock may have stamped. */
 enum { AGES_MARKS_MAX = 256 };
 struct ages {
     struct age_mark {
@@ -55,7 +57,9 @@ struct ages {
 };
 
 void ages_init(struct ages *ages, int64_t ttl_max_ms);
-void ages_note(struct ages *ages, int64_t now_ms, uint64_t sequence_next);
+
+/* True: it was time for a mark, and now there is one. */
+bool ages_note(struct ages *ages, int64_t now_ms, uint64_t sequence_next);
 
 /* All sequences below were recorded at `time_ms` or before. */
 uint64_t ages_floor(const struct ages *ages, int64_t time_ms);

@@ -14,6 +14,7 @@ static const char *const texts[SQL_COUNT] = {
                                    " event_id, order_id FROM conversion WHERE seq = ?",
     [SQL_SERVER_EVENT_KEYS_BY_SEQ] = "SELECT recorded_at_ms, partner_id, tag_id, event_id"
                                      " FROM server_event WHERE seq = ?",
+    [SQL_INSERT_AGE_MARK] = "INSERT OR REPLACE INTO age_mark VALUES (?,?)",
     [SQL_INSERT_KEY] = "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_KEY_BY_ID] = "SELECT 1 FROM api_key WHERE id = ?",
     [SQL_REVOKE_KEY] = "UPDATE api_key SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE id = ?",

@@ -1,6 +1,5 @@
 #include "store/sqlite/window.h"
 
-#include "base/assert.h"
 #include "store/sqlite/index.h"
 
 #include <stdlib.h>
@@ -66,11 +65,18 @@ int64_t window_check(struct window *window, uint64_t key, int64_t now_ms)
     return is_full ? entry_of(window, window->oldest)->at_ms + WINDOW_MS - now_ms : 0;
 }
 
+void window_set_back(struct window *window, int64_t delta_ms)
+{
+    for (uint64_t number = window->oldest; number < window->next; number++)
+        entry_of(window, number)->at_ms -= delta_ms;
+}
+
 bool window_note(struct window *window, uint64_t key, int64_t now_ms)
 {
     struct index_key index_key = {{key}};
-    uint64_t number = window->next, previous = latest_of(window, key);
-    ASSERT(number - window->oldest < WINDOW_RING_MAX);
+    uint64_t number = window->next;
+    if (number - window->oldest == WINDOW_RING_MAX) window->latest.floor = ++window->oldest;
+    uint64_t previous = latest_of(window, key);
     if (previous)
         index_replace(&window->latest, &index_key, INDEX_VALUE(previous, 0),
                       INDEX_VALUE(number, 0));
