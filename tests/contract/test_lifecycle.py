@@ -2,6 +2,8 @@
 
 import shutil
 import signal
+import sqlite3
+import stat
 import subprocess
 import threading
 import time
@@ -188,3 +190,28 @@ def test_sequence_numbers_are_one_series_over_all_tables(own_world):
     seqs = [r["seq"] for t in ("click", "conversion", "server_event")
             for r in world.rows(f"SELECT seq FROM {t}")]
     assert len(set(seqs)) == 9
+
+
+def test_a_reader_of_the_database_does_not_keep_a_start_from_succeeding():
+    """Users are invited to read: their open transaction holds the WAL, over a kill and a restart."""
+    world = World()
+    click = world.click()
+    reader = sqlite3.connect(f"file:{world.data}/adtally.db?mode=ro", uri=True,
+                             isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM click").fetchone() == (1,)
+    is_recorded(world.convert(click, idem="after-the-reader"))
+    world.server.kill()
+    world.server.start()
+    is_duplicate(world.convert(click, idem="after-the-reader"))
+    reader.close()
+    world.close()
+
+
+def test_what_the_server_makes_is_for_its_owner_alone(tmp_path):
+    tmp_path.chmod(0o755)
+    world = World(data=tmp_path)
+    world.click()
+    modes = {f.name: stat.S_IMODE(f.stat().st_mode) & 0o077 for f in tmp_path.iterdir()}
+    assert "adtally.db" in modes and not any(modes.values()), modes
+    world.close()

@@ -248,6 +248,55 @@ static void failed_batch_leaves_no_trace(void **state)
     assert_int_equal(count_findings(bench), 0);
 }
 
+/* The undo of the batch meets a poll whose options have moved. */
+static void failed_batch_with_a_vote_and_a_reordered_poll_is_taken_back(void **state)
+{
+    struct bench *bench = *state;
+    struct op put = poll_op(3), vote = vote_op(SPAN("b1"), SPAN("0")), reorder = poll_op(3);
+    assert_int_equal(apply_one(bench, &put), OUTCOME_RECORDED);
+    reorder.poll.options[0] = put.poll.options[1];
+    reorder.poll.options[1] = put.poll.options[0];
+    struct op *ops[] = {&vote, &reorder};
+    limit_file_size(8192);
+    assert_int_not_equal(store_apply(bench->store, ops, 2), ERR_OK);
+    limit_file_size(RLIM_INFINITY);
+    assert_int_equal(votes_of(bench, 0), 0);
+    assert_int_equal(apply_one(bench, &vote), OUTCOME_RECORDED);
+    assert_int_equal(votes_of(bench, 0), 1);
+}
+
+static void rows_of_a_wrong_clock_do_not_make_a_start_forget(void **state)
+{
+    struct bench *bench = *state;
+    char bid[16];
+    for (int i = 0; i < 30; i++) {
+        snprintf(bid, sizeof bid, "bid%d", i);
+        int64_t at_ms = i >= 14 && i < 18 ? 1000 + i : now_ms + i; /* 1970 for a moment */
+        struct op op = impression_op(span_of(bid), at_ms);
+        assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    }
+    reopen_store(bench);
+    struct op again = impression_op(SPAN("bid3"), now_ms + 1000);
+    assert_int_equal(apply_one(bench, &again), OUTCOME_DUPLICATE);
+}
+
+static void clock_that_was_ahead_does_not_hold_sessions_back(void **state)
+{
+    struct bench *bench = *state;
+    struct op ahead = ad_feedback_op(SPAN("bj"), SPAN("z"), SPAN("thumbs_up"), now_ms + 86400000);
+    assert_int_equal(apply_one(bench, &ahead), OUTCOME_RECORDED);
+    for (int round = 0; round < 2; round++) {
+        char bid[24];
+        for (int i = 0; i < 60; i++) {
+            snprintf(bid, sizeof bid, "q%d-%d", round, i);
+            struct op op = ad_feedback_op(span_of(bid), SPAN("s"), SPAN("thumbs_up"),
+                                          now_ms + (round * 60 + i) * 120000LL);
+            assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+        }
+        reopen_store(bench);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +309,9 @@ int main(void)
         STORE_CASE(option_with_votes_cannot_be_removed),
         STORE_CASE(withdrawn_poll_takes_no_votes_and_comes_back_with_a_put),
         STORE_CASE(failed_batch_leaves_no_trace),
+        STORE_CASE(failed_batch_with_a_vote_and_a_reordered_poll_is_taken_back),
+        STORE_CASE(rows_of_a_wrong_clock_do_not_make_a_start_forget),
+        STORE_CASE(clock_that_was_ahead_does_not_hold_sessions_back),
     };
     hash_start();
     now_ms = clock_wall_ms();
