@@ -57,7 +57,8 @@ static void note_batch(struct ledger *ledger, enum err err, size_t count, bool w
     pthread_mutex_unlock(&ledger->mutex);
     if (was_healthy && err)
         log_event(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
-    if (!was_healthy && !err && wrote) log_event(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
+    if (!was_healthy && !err && wrote)
+        log_event(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
 }
 
 static void answer(struct op *op)
