@@ -297,6 +297,43 @@ static void clock_that_was_ahead_does_not_hold_sessions_back(void **state)
     }
 }
 
+/* Votes of `count` bids from `first` on, in full batches; the milliseconds that took. */
+static int64_t vote_many(struct bench *bench, int first, int count)
+{
+    static struct op votes[STORE_BATCH_MAX], *batch[STORE_BATCH_MAX];
+    static char bids[STORE_BATCH_MAX][16];
+    int64_t started_ms = clock_mono_ms();
+    for (int done = 0; done < count; done += STORE_BATCH_MAX) {
+        for (int i = 0; i < STORE_BATCH_MAX; i++) {
+            snprintf(bids[i], sizeof bids[i], "v%d", first + done + i);
+            votes[i] = vote_op(span_of(bids[i]), SPAN("0"));
+            batch[i] = &votes[i];
+        }
+        assert_int_equal(store_apply(bench->store, batch, STORE_BATCH_MAX), ERR_OK);
+        assert_int_equal(store_maintain(bench->store), ERR_OK);
+    }
+    return clock_mono_ms() - started_ms;
+}
+
+static void hundred_thousand_votes_are_exact_and_do_not_slow_a_vote(void **state)
+{
+    enum { PART = 10 * STORE_BATCH_MAX, PARTS = 10 };
+    struct bench *bench = *state;
+    struct op put = poll_op(2);
+    int64_t first_ms = 0, last_ms = 0;
+    assert_int_equal(apply_one(bench, &put), OUTCOME_RECORDED);
+    for (int part = 0; part < PARTS; part++) {
+        last_ms = vote_many(bench, part * PART, PART);
+        if (part == 0) first_ms = last_ms;
+    }
+    assert_int_equal(votes_of(bench, 0), PART * PARTS);
+    /* Work that grew with the votes would take ten times as long and more; a busy machine does not.
+     */
+    assert_true(last_ms <= 5 * first_ms + 200);
+    reopen_store(bench);
+    assert_int_equal(votes_of(bench, 0), PART * PARTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +343,7 @@ int main(void)
         STORE_CASE(session_has_thirty_a_minute_over_a_restart_and_retries_are_free),
         STORE_CASE(bid_has_at_most_100_ad_feedbacks),
         STORE_CASE(bid_votes_once_and_counts_are_exact),
+        STORE_CASE(hundred_thousand_votes_are_exact_and_do_not_slow_a_vote),
         STORE_CASE(option_with_votes_cannot_be_removed),
         STORE_CASE(withdrawn_poll_takes_no_votes_and_comes_back_with_a_put),
         STORE_CASE(failed_batch_leaves_no_trace),
