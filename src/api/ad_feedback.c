@@ -22,7 +22,6 @@ enum {
 };
 
 enum {
-    COMMENT_CHARACTERS_MAX = 1000,
     REASONS_COUNT_MAX = 32,
     REASON_CHARACTERS_MAX = 100,
 };
@@ -32,13 +31,6 @@ static void check_sentiment(const struct fields_reader *reader, const struct fie
 {
     fields_literal(reader, field, value, SPAN("thumbs_up"), SPAN("thumbs_down"),
                    "Input should be 'thumbs_up' or 'thumbs_down'");
-}
-
-static void check_comment(const struct fields_reader *reader, const struct field *field,
-                          struct field_value *value)
-{
-    fields_characters(reader, field, value, COMMENT_CHARACTERS_MAX,
-                      "String should have at most 1000 characters");
 }
 
 /* One reason; appends it to `out`. The problem, or PROBLEM_COUNT. */
@@ -95,7 +87,7 @@ static const struct field rows[] = {
     {SPAN_INIT("impUrl"),      IMP_URL,      FIELD_TEXT, true, LIMIT_URL},
     {SPAN_INIT("sentiment"),   SENTIMENT,    FIELD_CHECKED, true, .check = check_sentiment},
     {SPAN_INIT("reasons"),     REASONS,      FIELD_CHECKED, .check = check_reasons},
-    {SPAN_INIT("comment"),     COMMENT,      FIELD_CHECKED, .check = check_comment},
+    {SPAN_INIT("comment"),     COMMENT,      FIELD_CHECKED, .check = fields_comment},
     {SPAN_INIT("placement"),   PLACEMENT,    FIELD_ID},
     {SPAN_INIT("placementId"), PLACEMENT_ID, FIELD_ID},
     {SPAN_INIT("userId"),      USER_ID,      FIELD_ID},

@@ -6,8 +6,6 @@
 
 enum { BID_ID, FEEDBACK_TYPE, FEEDBACK_TEXT, VALUES_COUNT };
 
-enum { TEXT_CHARACTERS_MAX = 1000 };
-
 static void check_type(const struct fields_reader *reader, const struct field *field,
                        struct field_value *value)
 {
@@ -15,18 +13,11 @@ static void check_type(const struct fields_reader *reader, const struct field *f
                    "Input should be 'positive' or 'negative'");
 }
 
-static void check_text(const struct fields_reader *reader, const struct field *field,
-                       struct field_value *value)
-{
-    fields_characters(reader, field, value, TEXT_CHARACTERS_MAX,
-                      "String should have at most 1000 characters");
-}
-
 /* clang-format off */
 static const struct field rows[] = {
     {SPAN_INIT("bid_id"),        BID_ID,        FIELD_ID, true},
     {SPAN_INIT("feedback_type"), FEEDBACK_TYPE, FIELD_CHECKED, true, .check = check_type},
-    {SPAN_INIT("feedback_text"), FEEDBACK_TEXT, FIELD_CHECKED, .check = check_text},
+    {SPAN_INIT("feedback_text"), FEEDBACK_TEXT, FIELD_CHECKED, .check = fields_comment},
 };
 /* clang-format on */
 

@@ -40,13 +40,13 @@ bool fields_text(const struct fields_reader *reader, const struct field *field,
     return true;
 }
 
-bool fields_characters(const struct fields_reader *reader, const struct field *field,
-                       const struct field_value *value, size_t characters_max, const char *msg)
+void fields_comment(const struct fields_reader *reader, const struct field *field,
+                    struct field_value *value)
 {
-    if (!fields_text(reader, field, value, SIZE_MAX)) return false;
-    if (json_characters(value->text) <= characters_max) return true;
-    fields_problem(reader, field, PROBLEM_TOO_LONG, msg);
-    return false;
+    if (fields_text(reader, field, value, SIZE_MAX) &&
+        json_characters(value->text) > LIMIT_COMMENT_CHARACTERS)
+        fields_problem(reader, field, PROBLEM_TOO_LONG,
+                       "String should have at most 1000 characters");
 }
 
 bool fields_literal(const struct fields_reader *reader, const struct field *field,

@@ -77,9 +77,9 @@ void fields_problem(const struct fields_reader *reader, const struct field *fiel
                     enum problem_type type, const char *msg);
 bool fields_text(const struct fields_reader *reader, const struct field *field,
                  const struct field_value *value, size_t bytes_max);
-/* At most so many code points. */
-bool fields_characters(const struct fields_reader *reader, const struct field *field,
-                       const struct field_value *value, size_t characters_max, const char *msg);
+/* A row's check: a text of at most LIMIT_COMMENT_CHARACTERS code points. */
+void fields_comment(const struct fields_reader *reader, const struct field *field,
+                    struct field_value *value);
 /* One of two texts. */
 bool fields_literal(const struct fields_reader *reader, const struct field *field,
                     const struct field_value *value, struct span one, struct span other,
