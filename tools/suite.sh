@@ -66,9 +66,11 @@ run_in() {
     echo "==== $dir"
     rm -rf "$results"
     mkdir -p "$results"
+    export ADTALLY_REPORT=$PWD/$results/report
     sanitizers_report_to "$PWD/$results/sanitizer"
     run_unit "$dir" "$results"
     run_pytest "$dir" "$results"
+    [[ ! -f $ADTALLY_REPORT ]] || cat "$ADTALLY_REPORT"
     echo "==== $dir: $SECONDS s so far"
 }
 

@@ -1,19 +1,16 @@
-"""The browser tests use the helpers of the contract tests, and a publisher's site of their own."""
+"""The browser tests have a publisher's site of their own."""
 
 import functools
 import http.server
 import os
 import pathlib
-import sys
 import threading
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "contract"))
-
-import webdriver  # noqa: E402  (the path comes first)
-from support import server as program  # noqa: E402
-from support.world import World  # noqa: E402
+import webdriver
+from support import server as program
+from support.world import World
 
 PAGES = pathlib.Path(__file__).resolve().parent / "pages"
 MISSING = "chromium and chromium-driver are not installed: tools/install.sh test brings them"

@@ -1,13 +1,6 @@
-"""The crash tests use the helpers of the contract tests."""
-
-import pathlib
-import sys
-
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "contract"))
-
-from support import server as program  # noqa: E402  (the path comes first)
+from support import server as program
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,10 +9,11 @@ import time
 from urllib.parse import parse_qsl, urlsplit
 
 from oracle import Oracle
+from support import torture
 from support.http import Closed, Conn
 from support.world import API, V1, World, conversion, unique
 
-CYCLES = int(os.environ.get("ADTALLY_KILL_CYCLES", "30"))
+CYCLES = torture.size(30, 1000)
 THREADS = 5
 LOAD_S = (0.05, 0.5)
 
@@ -88,7 +89,7 @@ def retry(world, oracle):
 
 
 def test_kill_9_loses_nothing_doubles_nothing_invents_nothing():
-    rng = random.Random(os.environ.get("ADTALLY_SEED", "kill9"))
+    rng = random.Random(torture.seed("kill9"))
     world = World()
     oracle = Oracle(world.data.parent / f"{world.data.name}.oracle")
     clicks = [world.click() for _ in range(4)]

@@ -2,21 +2,20 @@
 ad-feedback and vote is there once, results equal the votes, and no session gets a second thirty."""
 
 import contextlib
-import os
 import random
 import threading
 import time
 
 import pytest
 from oracle import Oracle
-from support import server as program
+from support import server as program, torture
 from support.http import Closed, Conn
 from support.publisher import (ballots, feedback, is_gif, is_given, is_limited, is_rated, new_poll,
                                is_poll_error, ping_target, poll_of, put_poll, rate, rate_bytes,
                                rating, results, send_feedback, show, tally, vote, vote_bytes)
 from support.world import ABSENT, World, together, unique
 
-CYCLES = int(os.environ.get("ADTALLY_KILL_CYCLES", "15"))
+CYCLES = torture.size(15, 500)
 THREADS = 6
 LOAD_S = (0.05, 0.4)
 STORED = """SELECT 'view' kind, bid_id FROM impression
@@ -135,7 +134,7 @@ def world():
 
 
 def test_kill_9_loses_nothing_doubles_nothing_invents_nothing(world, tmp_path):
-    rng = random.Random(os.environ.get("ADTALLY_SEED", "kill9"))
+    rng = random.Random(torture.seed("kill9"))
     stage, oracle = Stage(world), Oracle(tmp_path / "oracle")
     for _ in range(CYCLES):
         with Load(stage, oracle):

@@ -34,7 +34,7 @@ def world():
 
 def race(world, per_racer):
     """Starts a process per list of requests, lets them go together; their answers."""
-    helpers = pathlib.Path(__file__).resolve().parents[1] / "contract"
+    helpers = pathlib.Path(__file__).resolve().parents[1]
     gate = world.data.parent / f"{world.data.name}.gate"
     subprocess.run(["mkfifo", gate], check=True)
     racers = []

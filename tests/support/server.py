@@ -18,7 +18,7 @@ import pytest
 
 from support.http import Closed, build, exchange
 
-REPO = pathlib.Path(__file__).resolve().parents[3]
+REPO = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("ADTALLY_BIN", str(REPO / "build" / "adtally"))
 START_S = 20.0
 STOP_S = 20.0
