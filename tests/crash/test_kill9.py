@@ -12,8 +12,8 @@ import sqlite3
 import time
 
 import pytest
-from commands import Commands
-from load import Load, Stage
+from mixed_load import Load, Stage
+from operator_commands import Commands
 from oracle import Oracle
 from support import server as program, torture
 from support.world import World

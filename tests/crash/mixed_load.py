@@ -5,14 +5,14 @@ import collections
 import random
 import threading
 import zlib
-from urllib.parse import parse_qsl, urlsplit
 
 from support import receipts
+from support.answers import clicked, collected, converted, given, rated, viewed, voted
 from support.http import Closed, Conn
-from support.publisher import (ballots, feedback, is_gif, is_given, is_rated, new_poll, ping_target,
-                               rate_bytes, rating, results, tally, vote_bytes)
-from support.world import (ABSENT, API, COLLECT, COLLECT_ALIAS, V1, conversion, event, is_collected,
-                           together, unique)
+from support.publisher import (ballots, feedback, new_poll, ping_target, rate_bytes, rating, results,
+                               tally, vote_bytes)
+from support.world import (ABSENT, API, COLLECT, COLLECT_ALIAS, V1, conversion, event, together,
+                           unique)
 
 CONNECTIONS = 16
 ADS_PER_BATCH = 10
@@ -33,43 +33,6 @@ UNION ALL SELECT 'vote ' || bid_id || '=' || option_id, NULL, NULL FROM vote"""
 # key: what it is, contents included. data and again: the request, and the same on its other path.
 # read: (status, receipt) of an answer, which must be one of those that the contract allows.
 Event = collections.namedtuple("Event", "key data again read")
-
-
-# -- what an answer says: (status, receipt); None where the route gives out no id ---------------
-
-
-def converted(answer):
-    assert answer.status == 200, answer
-    return answer.json["status"], answer.receipt
-
-
-def collected(answer):
-    return "ok again", is_collected(answer)
-
-
-def clicked(answer):
-    assert answer.status == 302, answer
-    query = dict(parse_qsl(urlsplit(answer.header("location")).query))
-    return "ok", query["thrad_click_id"]
-
-
-def viewed(answer):
-    is_gif(answer)
-    return "ok again", None
-
-
-def given(answer):
-    is_given(answer)
-    return "ok again", None
-
-
-def rated(answer):
-    return "ok again", is_rated(answer)
-
-
-def voted(answer):
-    assert answer.status in (200, 409), answer
-    return "ok" if answer.status == 200 else "duplicate", None
 
 
 def subject_of(event):
