@@ -5,7 +5,8 @@
  * others, and ptrace tells us here. CONTROL is a file of struct control, shared with whoever runs
  * us; they reset `count` and set `kill_at` while the command runs, so counting can begin anywhere.
  *
- * Exit status: the command's, 137 when it was killed. */
+ * SIGTERM goes to the command, and SIGUSR1 kills it. Exit status: the command's, 137 when it was
+ * killed. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,6 @@ enum { EXIT_KILLED = 137, EXIT_UNABLE = 125, PATH_CHARS = 128 };
 struct control {
     uint64_t kill_at; /* 0: never */
     uint64_t count;   /* calls since it was last reset */
-    uint64_t pid;     /* of the command */
     char call[32];    /* the call that it was killed before */
     char path[PATH_CHARS];
 };
@@ -69,9 +69,10 @@ static const struct call calls[] = {
     CALL(open, ABOUT_NAME, 1),
 #endif
 };
-enum { CALLS = sizeof calls / sizeof calls[0], INSTRUCTIONS_PER_CALL = 4 };
+enum { CALLS = sizeof calls / sizeof calls[0], INSTRUCTIONS_PER_CALL = 5 };
 
 static struct control *control;
+static volatile pid_t command; /* 0: none */
 
 static _Noreturn void fail(const char *what)
 {
@@ -102,16 +103,16 @@ static size_t write_filter(struct sock_filter *out)
     return at;
 }
 
-static _Noreturn void run_command(char *const command[])
+static _Noreturn void run_command(char *const arguments[])
 {
-    struct sock_filter filter[CALLS * (INSTRUCTIONS_PER_CALL + 1) + 1];
+    struct sock_filter filter[CALLS * INSTRUCTIONS_PER_CALL + 1];
     struct sock_fprog program = {(unsigned short)write_filter(filter), filter};
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) fail("ptrace");
     raise(SIGSTOP); /* a filter without its tracer would fail the calls instead */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("no_new_privs");
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) fail("seccomp");
-    execvp(command[0], command);
-    fail(command[0]);
+    execvp(arguments[0], arguments);
+    fail(arguments[0]);
 }
 
 static void read_file_of(char path[PATH_CHARS], pid_t thread, const struct call *call,
@@ -140,7 +141,7 @@ static void on_call(pid_t thread)
     if (++control->count != control->kill_at) return;
     snprintf(control->call, sizeof control->call, "%s", call->name);
     memcpy(control->path, path, sizeof control->path);
-    kill((pid_t)control->pid, SIGKILL);
+    kill(command, SIGKILL);
 }
 
 /* The signal to go on with; new threads begin with a stop of ptrace's own. */
@@ -151,7 +152,7 @@ static int on_stop(pid_t thread, int status)
     return event || number == SIGSTOP || number == SIGTRAP ? 0 : number;
 }
 
-static int trace(pid_t command)
+static int trace(void)
 {
     for (;;) {
         int status;
@@ -163,6 +164,20 @@ static int trace(pid_t command)
         else if (thread == command)
             return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_KILLED;
     }
+}
+
+static void on_signal(int number)
+{
+    int code = errno;
+    kill(command, number == SIGUSR1 ? SIGKILL : number);
+    errno = code;
+}
+
+static void pass_signals_on(void)
+{
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
 }
 
 static struct control *open_control(const char *path)
@@ -182,12 +197,13 @@ int main(int count, char *arguments[])
     int status;
     if (count < 3) return EXIT_UNABLE;
     control = open_control(arguments[1]);
-    pid_t command = fork();
-    if (command < 0) fail("fork");
-    if (command == 0) run_command(&arguments[2]);
-    control->pid = (uint64_t)command;
+    pid_t child = fork();
+    if (child < 0) fail("fork");
+    if (child == 0) run_command(&arguments[2]);
+    command = child;
+    pass_signals_on();
     if (waitpid(command, &status, __WALL) != command || !WIFSTOPPED(status)) return EXIT_UNABLE;
     if (ptrace(PTRACE_SETOPTIONS, command, NULL, (void *)options) != 0) fail("ptrace");
     if (ptrace(PTRACE_CONT, command, NULL, NULL) != 0) fail("ptrace");
-    return trace(command);
+    return trace();
 }
