@@ -9,8 +9,8 @@ import zlib
 from support import receipts
 from support.answers import clicked, collected, converted, given, rated, viewed, voted
 from support.http import Closed, Conn
-from support.publisher import (ballots, feedback, new_poll, ping_target, rate_bytes, rating, results,
-                               tally, vote_bytes)
+from support.publisher import (ballots, feedback, new_poll, ping_target, rate_bytes, rating,
+                               results, tally, vote_bytes)
 from support.world import (ABSENT, API, COLLECT, COLLECT_ALIAS, V1, conversion, event, together,
                            unique)
 

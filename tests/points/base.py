@@ -8,8 +8,8 @@ import rows
 from items import Command, CreateKey, Request, RevokeKey
 from support import server as program
 from support.answers import clicked, collected, converted, given, rated, viewed, voted
-from support.publisher import (FEEDBACK, ballots, feedback, new_poll, ping_target, poll_of, rate_bytes,
-                               rating, tally, vote_bytes)
+from support.publisher import (FEEDBACK, ballots, feedback, new_poll, ping_target, poll_of,
+                               rate_bytes, rating, tally, vote_bytes)
 from support.world import ABSENT, API, COLLECT, COLLECT_ALIAS, V1, World, conversion, event, unique
 
 # What a run is a copy of, and the rows in it.

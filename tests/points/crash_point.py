@@ -1,5 +1,5 @@
-"""A program that dies at its N-th call that changes a file or answers somebody: tests/points/killer.c
-seen from outside. Nothing of the program is changed or rebuilt for it."""
+"""A program that dies at its N-th call that changes a file or answers somebody: killer.c seen from
+outside. Nothing of the program is changed or rebuilt for it."""
 
 import mmap
 import os
@@ -39,11 +39,12 @@ class CrashPoint:
         number, count = COUNTERS.unpack_from(self.memory)
         return 0 < number <= count
 
-    def __str__(self):
+    @property
+    def call(self):
         """The call that never happened, and the file it was about."""
         call, path = (text.partition(b"\0")[0].decode()
                       for text in TEXTS.unpack_from(self.memory, COUNTERS.size))
-        return f"{call} {os.path.basename(path) if path.startswith('/') else path}".strip()
+        return call, os.path.basename(path)
 
     def command(self, command):
         return [str(KILLER), self.file.name, *command]

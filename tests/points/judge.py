@@ -92,18 +92,18 @@ class Judge:
 
 
 def judge_point(judge, operation, number, seed, recovery_calls):
-    """One crash point from its beginning: (was it reached, were the recovery's)."""
+    """One crash point from its beginning: the call that it was reached before, or None, and
+    whether the recovery's was reached."""
     rng = random.Random(f"{seed} {operation.name} {number}")
     run = operation.go(number)
     try:
-        where = str(run.point)
-        reached = run.point.reached
+        call, path = run.point.call
         reached_again = kill_recovery(run, rng, recovery_calls)
         try:
             judge.judge(run, operation.items)
         except Exception as error:
-            raise AssertionError(f"{operation.name}, killed before call {number} ({where}): "
+            raise AssertionError(f"{operation.name}, killed before call {number} ({call} {path}): "
                                  f"{error!r}; seed {seed}") from error
-        return reached, reached_again
+        return call or None, reached_again
     finally:
         run.close()

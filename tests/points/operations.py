@@ -11,7 +11,7 @@ from crash_point import DoomedServer
 from items import Command
 
 CHECKPOINT_PAGES = 2000
-PAGES_SHORT = 15  # one more padded event begins the checkpoint, or the next one does
+PAGES_MAX = 16  # that a padded event writes
 FRAME_SIZE = 4096 + 24
 FILLERS_AT_ONCE = 8
 
@@ -75,12 +75,16 @@ class Served(Operation):
     def act(self, run, number):
         self.prepare(run)
         run.point.arm(number)
-        run.take(run.give(self.items))
+        self.give_items(run)
         self.barrier.take(self.barrier.give(run))
+
+    def give_items(self, run):
+        run.take(run.give(self.items))
 
 
 class Checkpoint(Served):
-    """The WAL is filled almost to where a checkpoint begins; the items fill it."""
+    """The WAL is filled almost to where a checkpoint begins. The items, one by one, fill it; those
+    that come after the checkpoint start the WAL over."""
 
     def __init__(self, name, source, items, barrier, fillers):
         super().__init__(name, source, items, barrier)
@@ -88,11 +92,20 @@ class Checkpoint(Served):
 
     def prepare(self, run):
         super().prepare(run)
-        wal, fillers = run.data / "adtally.db-wal", iter(self.fillers)
-        while os.stat(wal).st_size < (CHECKPOINT_PAGES - PAGES_SHORT) * FRAME_SIZE:
-            run.take(run.give([next(fillers) for _ in range(FILLERS_AT_ONCE)]))
+        fillers = iter(self.fillers)
+        self.fill(run, fillers, CHECKPOINT_PAGES - FILLERS_AT_ONCE * PAGES_MAX, FILLERS_AT_ONCE)
+        self.fill(run, fillers, CHECKPOINT_PAGES - 2 * PAGES_MAX, 1)
         run.acks.clear()
         run.before = rows.read(run.data)
+
+    def fill(self, run, fillers, pages, at_once):
+        wal = run.data / "adtally.db-wal"
+        while os.stat(wal).st_size < pages * FRAME_SIZE:
+            run.take(run.give([next(fillers) for _ in range(at_once)]))
+
+    def give_items(self, run):
+        for item in self.items:
+            run.take(run.give([item]))
 
 
 class Stopping(Served):

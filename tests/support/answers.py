@@ -1,6 +1,6 @@
-"""What a good answer of each endpoint that records says, as (status, receipt): the status is `ok` and
-`duplicate` where the route tells them apart, else `ok again`; the receipt is whatever id it gives
-out, or None."""
+"""What a good answer of each endpoint that records says, as (status, receipt): the status is `ok`
+and `duplicate` where the route tells them apart, else `ok again`; the receipt is whatever id it
+gives out, or None."""
 
 from urllib.parse import parse_qsl, urlsplit
 

@@ -121,8 +121,8 @@ class Server:
 
     def launch(self):
         """Starts the process, which is not ready yet."""
-        self.proc = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=self.stderr_file)
+        self.proc = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=self.stderr_file)
 
     def await_ready(self):
         line, end = b"", time.monotonic() + START_S
