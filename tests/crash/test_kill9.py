@@ -2,7 +2,6 @@
 acknowledged is there once, nothing is there that was never sent, and a retry tells what became of
 the rest."""
 
-import collections
 import contextlib
 import os
 import random
@@ -102,23 +101,29 @@ def kill_and_recover(stage, commands, moment, rng):
     stage.votes_agree()
 
 
+def torture_directory(directory, rng, moments):
+    """Kills in a fresh directory, one per moment; how many events and commands were acknowledged."""
+    with new_stage(directory, rng) as (stage, commands):
+        for cycle, moment in enumerate(moments):
+            kill_and_recover(stage, commands, moment, rng)
+            if cycle % VERIFY_EVERY == 0:
+                program.cli("verify", "--data", stage.world.data)
+        program.cli("verify", "--data", stage.world.data)
+        return stage.judge(), commands.done
+
+
 def test_kill_9_loses_nothing_doubles_nothing_invents_nothing(tmp_path):
     seed, started = torture.seed("kill9"), time.monotonic()
-    rng, done = random.Random(seed), collections.Counter()
-    for first in range(0, CYCLES, CYCLES_PER_DIRECTORY):
-        with new_stage(tmp_path, rng) as (stage, commands):
-            for cycle in range(first, min(first + CYCLES_PER_DIRECTORY, CYCLES)):
-                kill_and_recover(stage, commands, MOMENTS[cycle % len(MOMENTS)], rng)
-                if cycle % VERIFY_EVERY == 0:
-                    program.cli("verify", "--data", stage.world.data)
-            program.cli("verify", "--data", stage.world.data)
-            done["acknowledged"] += stage.judge()
-            done["commands"] += commands.done
-    torture.say(f"crash: {CYCLES} kill cycles, {done['acknowledged']} events and "
-                f"{done['commands']} commands acknowledged, 0 lost, 0 doubled, 0 phantom "
+    rng, moments = random.Random(seed), [MOMENTS[i % len(MOMENTS)] for i in range(CYCLES)]
+    with torture.repeatable("crash", seed):
+        counts = [torture_directory(tmp_path, rng, moments[i : i + CYCLES_PER_DIRECTORY])
+                  for i in range(0, CYCLES, CYCLES_PER_DIRECTORY)]
+    events, commands = map(sum, zip(*counts))
+    torture.say(f"crash: {CYCLES} kill cycles, {events} events and {commands} commands "
+                f"acknowledged, 0 lost, 0 doubled, 0 phantom "
                 f"({time.monotonic() - started:.0f} s, seed {seed})")
-    assert done["acknowledged"] >= ACKNOWLEDGED_MIN
-    assert done["commands"] >= CYCLES // 2, "no commands worth the name"
+    assert events >= ACKNOWLEDGED_MIN
+    assert commands >= CYCLES // 2, "no commands worth the name"
 
 
 # -- a test that cannot fail is a defect ------------------------------------------------------

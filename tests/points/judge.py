@@ -103,7 +103,7 @@ def judge_point(judge, operation, number, seed, recovery_calls):
             judge.judge(run, operation.items)
         except Exception as error:
             raise AssertionError(f"{operation.name}, killed before call {number} ({call} {path}): "
-                                 f"{error!r}; seed {seed}") from error
+                                 f"{error!r}") from error
         return call or None, reached_again
     finally:
         run.close()

@@ -147,7 +147,8 @@ def test_a_crash_at_any_call_loses_nothing_doubles_nothing_halves_nothing(catalo
     seed, started = torture.seed("points"), time.monotonic()
     wanted = POINTS + POINTS // SPARE
     points = choose(catalogue.operations, catalogue.calls, wanted, random.Random(seed))
-    calls, again = Torture(catalogue, seed).run(points)
+    with torture.repeatable("points", seed):
+        calls, again = Torture(catalogue, seed).run(points)
     report(catalogue, points, calls, again, time.monotonic() - started, seed)
     assert calls.total() >= POINTS
     assert again >= POINTS // 3, "the recoveries were hardly ever killed"
