@@ -116,11 +116,13 @@ class Server:
         self.launch()
         return self.await_ready()
 
+    def command(self):
+        return [BINARY, "serve", "--data", str(self.data), "--listen", self.host, *self.flags]
+
     def launch(self):
         """Starts the process, which is not ready yet."""
-        command = [BINARY, "serve", "--data", str(self.data), "--listen", self.host, *self.flags]
-        self.proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=self.stderr_file)
+        self.proc = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=self.stderr_file)
 
     def await_ready(self):
         line, end = b"", time.monotonic() + START_S
