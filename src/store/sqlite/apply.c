@@ -24,10 +24,19 @@ static void raise_floors(struct sqlite_store *store, int64_t now_ms)
 static enum err note_age(struct sqlite_store *store, int64_t now_ms)
 {
     if (!ages_note(&store->ages, now_ms, store->sequence_next)) return ERR_OK;
-    struct db_binder row = {store->statements[SQL_INSERT_AGE_MARK], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_AGE_MARK], SPAN("age_mark"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
     db_bind_i64(&row, now_ms);
-    return db_run(row.statement);
+    return db_insert(&row);
+}
+
+/* An op that needs a row which cannot be trusted is refused alone: it has read, but not written. */
+static enum err record_or_refuse(struct sqlite_store *store, struct op *op)
+{
+    enum err err = record_op(store, op);
+    if (err != ERR_CORRUPT_ROW) return err;
+    op->outcome = OUTCOME_UNAVAILABLE;
+    return ERR_OK;
 }
 
 static enum err run_batch(struct sqlite_store *store, struct op *const ops[], size_t count)
@@ -35,7 +44,7 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
     enum err err = db_run(store->statements[SQL_BEGIN]);
     if (!err) err = note_age(store, ops[count - 1]->received_at_ms);
     for (size_t i = 0; i < count && !err; i++)
-        err = record_op(store, ops[i]);
+        err = record_or_refuse(store, ops[i]);
     if (!err) err = db_run(store->statements[SQL_COMMIT]);
     return err;
 }

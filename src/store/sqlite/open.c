@@ -70,11 +70,11 @@ static enum err load_secrets(struct sqlite_store *store)
 /* The shortest window ever in force: what `adtally verify` may hold the rows against. */
 static enum err note_window(struct sqlite_store *store)
 {
-    char sql[160];
+    char sql[320];
     snprintf(sql, sizeof sql,
-             "UPDATE meta SET value = %lld WHERE name = 'collect_dedup_window_ms_min'"
-             " AND value > %lld",
-             (long long)store->options.collect_dedup_window_ms,
+             "UPDATE meta SET value = w, checksum = row_checksum('meta', name, w)"
+             " FROM (SELECT %lld AS w) WHERE name = 'collect_dedup_window_ms_min' AND value > w"
+             " AND checksum = row_checksum('meta', name, value)",
              (long long)store->options.collect_dedup_window_ms);
     return db_exec(store->db, sql);
 }

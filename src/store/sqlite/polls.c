@@ -101,22 +101,23 @@ static bool would_lose_votes(const struct live_poll *live, const struct poll *po
 
 static enum err insert_poll(struct sqlite_store *store, const struct poll *poll, int64_t now_ms)
 {
-    struct db_binder row = {store->statements[SQL_PUT_POLL], 1};
+    struct db_binder row = db_row(store->statements[SQL_PUT_POLL], SPAN("poll"));
     db_bind_i64(&row, poll->id);
     db_bind_text(&row, poll->question);
     db_bind_text(&row, poll->cta_url);
     db_bind_i64(&row, now_ms);
-    enum err err = db_run(row.statement);
-    row = (struct db_binder){store->statements[SQL_DELETE_POLL_OPTIONS], 1};
+    db_bind_time(&row, 0);
+    enum err err = db_insert(&row);
+    row = (struct db_binder){store->statements[SQL_DELETE_POLL_OPTIONS], 1, 0};
     db_bind_i64(&row, poll->id);
     if (!err) err = db_run(row.statement);
     for (uint32_t i = 0; i < poll->options_count && !err; i++) {
-        row = (struct db_binder){store->statements[SQL_INSERT_POLL_OPTION], 1};
+        row = db_row(store->statements[SQL_INSERT_POLL_OPTION], SPAN("poll_option"));
         db_bind_i64(&row, poll->id);
         db_bind_i64(&row, i);
         db_bind_text(&row, poll->options[i].id);
         db_bind_text(&row, poll->options[i].text);
-        err = db_run(row.statement);
+        err = db_insert(&row);
     }
     return err;
 }
@@ -142,7 +143,7 @@ static enum err withdraw_poll(struct sqlite_store *store, struct op *op)
     if (!live) return ERR_OK;
     struct poll poll = live->snapshot->poll;
     if (!poll.withdrawn_at_ms) poll.withdrawn_at_ms = op->received_at_ms;
-    struct db_binder row = {store->statements[SQL_WITHDRAW_POLL], 1};
+    struct db_binder row = {store->statements[SQL_WITHDRAW_POLL], 1, 0};
     db_bind_i64(&row, poll.withdrawn_at_ms);
     db_bind_i64(&row, poll.id);
     store->polls_changed = true;
@@ -154,13 +155,13 @@ static enum err withdraw_poll(struct sqlite_store *store, struct op *op)
 
 static enum err insert_vote(struct sqlite_store *store, const struct op *op, uint64_t sequence)
 {
-    struct db_binder row = {store->statements[SQL_INSERT_VOTE], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_VOTE], SPAN("vote"));
     db_bind_i64(&row, (int64_t)sequence);
     db_bind_i64(&row, op->received_at_ms);
     db_bind_i64(&row, op->vote.poll_id);
     db_bind_text(&row, op->vote.option_id);
     bind_ad(&row, &op->vote.ad);
-    return db_run(row.statement);
+    return db_insert(&row);
 }
 
 static void copy_results(struct vote *vote, const struct live_poll *live)
@@ -217,21 +218,28 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
 {
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row,
-                              "SELECT option_id, text FROM poll_option WHERE"
+                              "SELECT option_id, text, * FROM poll_option WHERE"
                               " poll_id = ? ORDER BY position");
     if (err) return err;
     sqlite3_bind_int64(row, 1, poll->id);
-    int code;
-    while ((code = sqlite3_step(row)) == SQLITE_ROW && poll->options_count < POLL_OPTIONS_MAX)
-        poll->options[poll->options_count++] = (struct poll_option){
-            arena_copy(arena, db_column_text(row, 0)), arena_copy(arena, db_column_text(row, 1))};
-    if (code != SQLITE_DONE) err = code == SQLITE_ROW ? ERR_CORRUPT : db_last_err(store->db);
+    int code = SQLITE_DONE;
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        if (!db_is_whole(row, 2, SPAN("poll_option")) || poll->options_count == POLL_OPTIONS_MAX)
+            err = report_corrupt_row(SPAN("poll_option"), poll->id);
+        else
+            poll->options[poll->options_count++] =
+                (struct poll_option){arena_copy(arena, db_column_text(row, 0)),
+                                     arena_copy(arena, db_column_text(row, 1))};
+    }
+    if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
     return err;
 }
 
 static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row)
 {
+    if (!db_is_whole(row, 4, SPAN("poll")))
+        return report_corrupt_row(SPAN("poll"), sqlite3_column_int64(row, 0));
     _Alignas(16) char memory[POLL_OPTIONS_MAX * 8 * 1024];
     struct arena arena;
     arena_init(&arena, memory, sizeof memory);
@@ -249,7 +257,7 @@ enum err polls_load(struct sqlite_store *store)
 {
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row,
-                              "SELECT poll_id, question, cta_url, withdrawn_at_ms"
+                              "SELECT poll_id, question, cta_url, withdrawn_at_ms, *"
                               " FROM poll ORDER BY poll_id");
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
@@ -273,11 +281,12 @@ static enum err recount_votes(struct sqlite_store *store)
     sqlite3_stmt *row = NULL;
     for (struct live_poll *live = store->polls; live; live = live->next)
         memset(live->votes, 0, sizeof live->votes);
-    enum err err = db_prepare(store->db, &row, "SELECT poll_id, option_id FROM vote");
+    enum err err = db_prepare(store->db, &row, "SELECT poll_id, option_id, * FROM vote");
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
-        if (!polls_count_vote(store, sqlite3_column_int64(row, 0), db_column_text(row, 1)))
-            err = ERR_CORRUPT;
+        if (!db_is_whole(row, 2, SPAN("vote")) ||
+            !polls_count_vote(store, sqlite3_column_int64(row, 0), db_column_text(row, 1)))
+            err = report_corrupt_row(SPAN("vote"), sqlite3_column_int64(row, 2));
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
     return err;

@@ -50,8 +50,10 @@ static void read_key(struct key_reader *reader, const struct conversion *convers
         (struct key_at){conversion_key(reader->store, conversion, layer), sequence, layer};
 }
 
-static void read_row(struct key_reader *reader, sqlite3_stmt *row)
+static enum err read_row(struct key_reader *reader, sqlite3_stmt *row)
 {
+    if (!db_is_whole(row, 7, SPAN("conversion")))
+        return report_corrupt_row(SPAN("conversion"), sqlite3_column_int64(row, 0));
     uint64_t sequence = (uint64_t)sqlite3_column_int64(row, 0);
     struct conversion conversion = {
         .sender.partner_id = db_column_text(row, 1),
@@ -65,6 +67,7 @@ static void read_row(struct key_reader *reader, sqlite3_stmt *row)
     read_key(reader, &conversion, DEDUP_EXPLICIT, sequence);
     read_key(reader, &conversion, DEDUP_ORDER, sequence);
     reader->rows++;
+    return ERR_OK;
 }
 
 static void *read_keys(void *arg)
@@ -75,12 +78,12 @@ static void *read_keys(void *arg)
     sem_wait(&reader->empty);
     reader->err = db_prepare(reader->db, &row,
                              "SELECT seq, partner_id, click_id, event_type, idempotency_key,"
-                             " event_id, order_id FROM conversion WHERE seq >= ? ORDER BY seq");
+                             " event_id, order_id, * FROM conversion WHERE seq >= ? ORDER BY seq");
     if (!reader->err) {
         sqlite3_bind_int64(row, 1, (int64_t)reader->floor);
-        while ((code = sqlite3_step(row)) == SQLITE_ROW)
-            read_row(reader, row);
-        if (code != SQLITE_DONE) reader->err = db_last_err(reader->db);
+        while (!reader->err && (code = sqlite3_step(row)) == SQLITE_ROW)
+            reader->err = read_row(reader, row);
+        if (!reader->err && code != SQLITE_DONE) reader->err = db_last_err(reader->db);
     }
     sqlite3_finalize(row);
     pass_block(reader, true);

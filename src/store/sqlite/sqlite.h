@@ -24,7 +24,6 @@ enum sqlite_statement {
     SQL_SERVER_EVENT_KEYS_BY_SEQ,
     SQL_INSERT_AGE_MARK,
     SQL_INSERT_KEY,
-    SQL_KEY_BY_ID,
     SQL_REVOKE_KEY,
     SQL_INSERT_IMPRESSION,
     SQL_IMPRESSION_BY_SEQ,
@@ -125,6 +124,14 @@ enum err sqlite_open_connection(struct sqlite_store *store);
 enum err statements_prepare(struct sqlite_store *store);
 void statements_finalize(struct sqlite_store *store);
 
+/* Steps a by-sequence statement to its row; the caller resets it. ERR_CORRUPT_ROW, which is logged:
+ * the row is not there or does not fit its checksum. */
+enum err statements_read_row(struct sqlite_store *store, enum sqlite_statement which,
+                             uint64_t sequence);
+
+/* Logs which row cannot be trusted; ERR_CORRUPT_ROW. Any thread. */
+enum err report_corrupt_row(struct span table, int64_t sequence);
+
 /* dedup.c: keys of what must be unique, and whether a row really has them. */
 enum dedup_layer { DEDUP_EXPLICIT, DEDUP_ORDER };
 
@@ -168,10 +175,6 @@ struct index_key session_bid_key(const struct sqlite_store *store,
 /* The index entry of the session's latest ad-feedback on that bid, 0 when there is none. */
 enum err dedup_find_latest(struct sqlite_store *store, const struct ad_feedback *feedback,
                            uint64_t *value);
-
-/* Steps a by-sequence statement to its row; the caller resets it. ERR_CORRUPT: the index names a
- * row that is not there. */
-enum err dedup_read_row(sqlite3_stmt *statement, uint64_t sequence);
 
 /* Index changes that a failed batch takes back. ERR_NO_MEMORY: nothing changed. */
 enum err undoable_add(struct sqlite_store *store, struct index *index, const struct index_key *key,

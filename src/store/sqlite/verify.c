@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+enum { ROWS_NAMED_MAX = 20 };
+
 /* Each promise as a query that counts the rows that break it. */
 struct promise {
     const char *text; /* what is wrong when the count is not 0 */
@@ -97,6 +99,38 @@ static enum err check_amounts(sqlite3 *db, struct writer *report, uint64_t *find
     return err;
 }
 
+static void name_row(struct writer *report, struct span table, sqlite3_stmt *row)
+{
+    writer_lit(report, "row of ");
+    writer_put(report, table);
+    if (sqlite3_column_type(row, 0) == SQLITE_INTEGER) {
+        writer_char(report, ' ');
+        writer_i64(report, sqlite3_column_int64(row, 0));
+    }
+    writer_lit(report, " differs from its checksum\n");
+}
+
+/* Every row has to fit its checksum; the first that do not are named. */
+static enum err check_rows(sqlite3 *db, const struct schema_table *table, struct writer *report,
+                           uint64_t *findings)
+{
+    char sql[64];
+    sqlite3_stmt *row = NULL;
+    int64_t wrong = 0;
+    int code = SQLITE_DONE;
+    snprintf(sql, sizeof sql, "SELECT * FROM %.*s", SPAN_FMT(table->name));
+    enum err err = db_prepare(db, &row, sql);
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        if (db_is_whole(row, 0, table->name)) continue;
+        if (++wrong <= ROWS_NAMED_MAX) name_row(report, table->name, row);
+    }
+    if (!err && code != SQLITE_DONE) err = db_last_err(db);
+    sqlite3_finalize(row);
+    *findings += (uint64_t)wrong;
+    if (wrong > ROWS_NAMED_MAX) report_line(report, "rows differ from their checksum", wrong);
+    return err;
+}
+
 static enum err check_promises(sqlite3 *db, struct writer *report, uint64_t *findings)
 {
     for (size_t i = 0; i < sizeof promises / sizeof promises[0]; i++) {
@@ -119,6 +153,8 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
     if (!err) err = db_exec(db, "BEGIN"); /* one snapshot for all checks */
     if (!err) err = schema_check(db);
     if (!err) err = check_file(db, report, findings);
+    for (int i = 0; i < SCHEMA_TABLES_COUNT && !err; i++)
+        err = check_rows(db, &schema_tables[i], report, findings);
     if (!err) err = check_promises(db, report, findings);
     if (!err) err = check_amounts(db, report, findings);
     sqlite3_close(db);
