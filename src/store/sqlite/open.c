@@ -5,8 +5,6 @@
 #include "store/sqlite/secrets.h"
 #include "store/sqlite/sqlite.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,18 +31,20 @@ enum err sqlite_open_connection(struct sqlite_store *store)
     return err;
 }
 
+/* Through SQLite's own handle: closing another one of the same file would drop the process's lock
+ * on it (POSIX), and then whoever reads the file with write permission deletes the WAL at the end.
+ */
+static bool sync_file(const struct sqlite_store *store, int which)
+{
+    sqlite3_file *file = NULL;
+    int code = sqlite3_file_control(store->db, "main", which, &file);
+    if (code != SQLITE_OK || !file || !file->pMethods) return false;
+    return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+}
+
 /* Every start moves the whole WAL into the database and syncs it. After a kill -9 between write and
  * fsync, SQLite takes such frames from the page cache as committed without a sync of its own, and a
  * retry would be told "duplicate" of an event that is not on disk yet. */
-static bool sync_file(const struct sqlite_store *store, const char *name)
-{
-    int fd = openat(store->dir.fd, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT;
-    bool synced = fsync(fd) == 0;
-    close(fd);
-    return synced;
-}
-
 static enum err make_durable(struct sqlite_store *store)
 {
     int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -54,8 +54,8 @@ static enum err make_durable(struct sqlite_store *store)
     if (is_read)
         log_event(LOG_WARN, "wal_is_read",
                   LOG_TEXT("advice", SPAN("end the oldest reader of adtally.db")));
-    bool synced = sync_file(store, "adtally.db") && sync_file(store, "adtally.db-wal") &&
-                  fsync(store->dir.fd) == 0;
+    bool synced = sync_file(store, SQLITE_FCNTL_FILE_POINTER) &&
+                  sync_file(store, SQLITE_FCNTL_JOURNAL_POINTER) && fsync(store->dir.fd) == 0;
     return synced ? ERR_OK : ERR_SYNC_FAILED;
 }
 
