@@ -89,6 +89,11 @@ static enum err open_with(sqlite3 **out, const char *path, int flags)
         return err;
     }
     sqlite3_busy_timeout(*out, BUSY_TIMEOUT_MS);
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, NULL);
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
     code = sqlite3_create_function_v2(*out, "row_checksum", -1,
                                       SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
                                       on_row_checksum, NULL, NULL, NULL);
@@ -105,7 +110,8 @@ enum err db_open_readonly(sqlite3 **out, const char *path)
     enum err err = open_with(out, path, SQLITE_OPEN_READONLY);
     if (err) return err;
     sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return db_exec(*out, "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = 1");
+    return db_exec(*out, "PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;"
+                         "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = 1");
 }
 
 enum err db_exec(sqlite3 *db, const char *sql)

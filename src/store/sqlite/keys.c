@@ -23,6 +23,7 @@ static enum err create_key(struct sqlite_store *store, struct op *op)
     int code = sqlite3_step(row.statement);
     sqlite3_reset(row.statement);
     op->outcome = code == SQLITE_DONE ? OUTCOME_RECORDED : OUTCOME_CONFLICT;
+    store->totals.rows[TOTAL_API_KEY] += code == SQLITE_DONE;
     return code == SQLITE_DONE || (code & 0xff) == SQLITE_CONSTRAINT ? ERR_OK : db_err(code);
 }
 
@@ -115,8 +116,9 @@ enum err sqlite_each_key(struct store *base, store_on_key *on_key, void *arg)
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row, "SELECT * FROM api_key ORDER BY created_at_ms, id");
     if (err) return err;
+    int64_t keys = 0;
     int code = SQLITE_DONE;
-    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+    for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; keys++) {
         struct api_key key;
         if (db_is_whole(row, 0, SPAN("api_key")) && read_key(row, &key))
             on_key(&key, arg);
@@ -125,5 +127,5 @@ enum err sqlite_each_key(struct store *base, store_on_key *on_key, void *arg)
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
-    return err;
+    return err ? err : totals_expect(store, TOTAL_API_KEY, keys);
 }

@@ -26,7 +26,8 @@ enum err sqlite_open_connection(struct sqlite_store *store)
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     err = db_exec(store->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                              "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -65536;"
-                             "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
+                             "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = 1;"
+                             "PRAGMA mmap_size = 0");
     sqlite3_wal_hook(store->db, on_wal_commit, store);
     return err;
 }
@@ -67,16 +68,24 @@ static enum err load_secrets(struct sqlite_store *store)
     return secrets_write(&store->secrets, store->dir.fd);
 }
 
-/* The shortest window ever in force: what `adtally verify` may hold the rows against. */
-static enum err note_window(struct sqlite_store *store)
+/* The shortest ever in force: what `adtally verify` may hold the rows against. */
+static enum err note_shortest(struct sqlite_store *store, const char *name, int64_t ms)
 {
     char sql[320];
     snprintf(sql, sizeof sql,
              "UPDATE meta SET value = w, checksum = row_checksum('meta', name, w)"
-             " FROM (SELECT %lld AS w) WHERE name = 'collect_dedup_window_ms_min' AND value > w"
+             " FROM (SELECT %lld AS w) WHERE name = '%s' AND value > w"
              " AND checksum = row_checksum('meta', name, value)",
-             (long long)store->options.collect_dedup_window_ms);
+             (long long)ms, name);
     return db_exec(store->db, sql);
+}
+
+static enum err note_windows(struct sqlite_store *store)
+{
+    enum err err =
+        note_shortest(store, "collect_dedup_window_ms_min", store->options.collect_dedup_window_ms);
+    if (err) return err;
+    return note_shortest(store, "impression_ttl_ms_min", store->options.impression_ttl_ms);
 }
 
 static enum err say(char *problem, enum err err, const char *what, const char *dir)
@@ -91,7 +100,7 @@ static enum err open_database(struct sqlite_store *store, char *problem)
     enum err err = say(problem, load_secrets(store), "read secrets.json", dir);
     if (!err) err = say(problem, sqlite_open_connection(store), "open adtally.db", dir);
     if (!err) err = say(problem, schema_apply(store->db), "use adtally.db", dir);
-    if (!err) err = say(problem, note_window(store), "write adtally.db", dir);
+    if (!err) err = say(problem, note_windows(store), "write adtally.db", dir);
     if (!err) err = say(problem, make_durable(store), "recover adtally.db", dir);
     if (!err) err = say(problem, statements_prepare(store), "use adtally.db", dir);
     if (!err) err = say(problem, rebuild_indexes(store, clock_wall_ms()), "read adtally.db", dir);

@@ -99,18 +99,32 @@ static bool would_lose_votes(const struct live_poll *live, const struct poll *po
     return false;
 }
 
+/* With its options; nothing when there is none. */
+static enum err delete_poll(struct sqlite_store *store, int64_t id)
+{
+    int64_t *rows = store->totals.rows;
+    struct db_binder row = {store->statements[SQL_DELETE_POLL], 1, 0};
+    db_bind_i64(&row, id);
+    enum err err = db_run(row.statement);
+    rows[TOTAL_POLL] -= sqlite3_changes(store->db);
+    row = (struct db_binder){store->statements[SQL_DELETE_POLL_OPTIONS], 1, 0};
+    db_bind_i64(&row, id);
+    if (!err) err = db_run(row.statement);
+    rows[TOTAL_POLL_OPTION] -= sqlite3_changes(store->db);
+    return err;
+}
+
 static enum err insert_poll(struct sqlite_store *store, const struct poll *poll, int64_t now_ms)
 {
-    struct db_binder row = db_row(store->statements[SQL_PUT_POLL], SPAN("poll"));
+    int64_t *rows = store->totals.rows;
+    enum err err = delete_poll(store, poll->id);
+    struct db_binder row = db_row(store->statements[SQL_INSERT_POLL], SPAN("poll"));
     db_bind_i64(&row, poll->id);
     db_bind_text(&row, poll->question);
     db_bind_text(&row, poll->cta_url);
     db_bind_i64(&row, now_ms);
     db_bind_time(&row, 0);
-    enum err err = db_insert(&row);
-    row = (struct db_binder){store->statements[SQL_DELETE_POLL_OPTIONS], 1, 0};
-    db_bind_i64(&row, poll->id);
-    if (!err) err = db_run(row.statement);
+    if (!err) err = db_insert(&row);
     for (uint32_t i = 0; i < poll->options_count && !err; i++) {
         row = db_row(store->statements[SQL_INSERT_POLL_OPTION], SPAN("poll_option"));
         db_bind_i64(&row, poll->id);
@@ -119,6 +133,8 @@ static enum err insert_poll(struct sqlite_store *store, const struct poll *poll,
         db_bind_text(&row, poll->options[i].text);
         err = db_insert(&row);
     }
+    rows[TOTAL_POLL]++;
+    rows[TOTAL_POLL_OPTION] += poll->options_count;
     return err;
 }
 
@@ -236,7 +252,7 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
     return err;
 }
 
-static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row)
+static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row, int64_t *options)
 {
     if (!db_is_whole(row, 4, SPAN("poll")))
         return report_corrupt_row(SPAN("poll"), sqlite3_column_int64(row, 0));
@@ -250,6 +266,7 @@ static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row)
         .withdrawn_at_ms = sqlite3_column_int64(row, 3),
     };
     enum err err = read_options(store, &poll, &arena);
+    *options += poll.options_count;
     return err ? err : show(store, &poll);
 }
 
@@ -260,11 +277,13 @@ enum err polls_load(struct sqlite_store *store)
                               "SELECT poll_id, question, cta_url, withdrawn_at_ms, *"
                               " FROM poll ORDER BY poll_id");
     int code = SQLITE_DONE;
-    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
-        err = read_poll(store, row);
+    int64_t polls = 0, options = 0;
+    for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; polls++)
+        err = read_poll(store, row, &options);
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
-    return err;
+    if (!err) err = totals_expect(store, TOTAL_POLL, polls);
+    return err ? err : totals_expect(store, TOTAL_POLL_OPTION, options);
 }
 
 bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id)

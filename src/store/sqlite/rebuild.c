@@ -7,25 +7,6 @@
 /* The indexes from the rows, once, at start. Only what is young enough to matter is read: the
  * stored age marks tell where to begin. */
 
-static const char *const tables[] = {"click",    "conversion",  "server_event", "impression",
-                                     "feedback", "ad_feedback", "vote"};
-enum { TABLES_COUNT = sizeof tables / sizeof tables[0] };
-
-static enum err find_next_sequence(struct sqlite_store *store)
-{
-    enum err err = ERR_OK;
-    store->sequence_next = 1;
-    for (int i = 0; i < TABLES_COUNT && !err; i++) {
-        char sql[64];
-        int64_t last;
-        snprintf(sql, sizeof sql, "SELECT coalesce(max(seq), 0) FROM %s", tables[i]);
-        err = db_query_i64(store->db, sql, &last);
-        if (!err && (uint64_t)last >= store->sequence_next)
-            store->sequence_next = (uint64_t)last + 1;
-    }
-    return err;
-}
-
 static enum err load_ages(struct sqlite_store *store)
 {
     sqlite3_stmt *row = NULL;
@@ -33,8 +14,10 @@ static enum err load_ages(struct sqlite_store *store)
     enum err err = db_prepare(store->db, &row, "SELECT * FROM age_mark ORDER BY seq");
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
         int64_t sequence = sqlite3_column_int64(row, 0);
+        struct age_mark mark = {sqlite3_column_int64(row, 1), (uint64_t)sequence, {{0}}};
+        totals_column(&mark.totals, row, 2, TOTAL_EVENTS_COUNT);
         if (db_is_whole(row, 0, SPAN("age_mark")))
-            ages_note(&store->ages, sqlite3_column_int64(row, 1), (uint64_t)sequence);
+            ages_note(&store->ages, &mark);
         else
             err = report_corrupt_row(SPAN("age_mark"), sequence);
     }
@@ -55,27 +38,32 @@ struct source {
     struct span table;
     const char *sql; /* seq first, and from column `first` on the whole row */
     int first;
-    uint64_t floor;
+    enum total total;
+    const struct age_mark *mark;
     on_row_fn *on_row;
 };
 
-/* Steps through a source, a row at a time. */
+/* Steps through a source, a row at a time. Rows must come in order and be as many as were recorded:
+ * a damaged page can hide some or show some twice. */
 static enum err scan(struct sqlite_store *store, const struct source *source, void *arg)
 {
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row, source->sql);
     if (err) return err;
-    sqlite3_bind_int64(row, 1, (int64_t)source->floor);
+    sqlite3_bind_int64(row, 1, (int64_t)source->mark->sequence);
+    int64_t count = source->mark->totals.rows[source->total], last = 0;
     int code;
-    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        bool is_whole = db_is_whole(row, source->first, source->table);
+    for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; count++) {
+        bool is_whole =
+            sqlite3_column_int64(row, 0) > last && db_is_whole(row, source->first, source->table);
+        last = sqlite3_column_int64(row, 0);
         err = is_whole ? source->on_row(store, row, arg)
                        : report_corrupt_row(source->table, sqlite3_column_int64(row, 0));
         store->rebuilt_count++;
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
-    return err;
+    return err ? err : totals_expect(store, source->total, count);
 }
 
 static enum err add(struct index *index, struct index_key key, uint64_t sequence)
@@ -119,6 +107,7 @@ static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *ro
         .tag_id = db_column_text(row, 2),
         .event_id = db_column_text(row, 3),
     };
+    if (!event.event_id.ptr) return ERR_OK;
     return add(&store->collect_keys, collect_key(store, &event), row_sequence(row));
 }
 
@@ -176,31 +165,32 @@ static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
 {
     const struct store_options *options = &store->options;
     int64_t oldest_ms = now_ms - FLOOR_MARGIN_MS;
-    uint64_t clicks = ages_floor(&store->ages, oldest_ms - options->click_ttl_ms);
-    uint64_t events = ages_floor(&store->ages, oldest_ms - options->collect_dedup_window_ms);
-    uint64_t impressions = ages_floor(&store->ages, oldest_ms - options->impression_ttl_ms);
+    struct age_mark clicks = ages_mark(&store->ages, oldest_ms - options->click_ttl_ms);
+    struct age_mark events = ages_mark(&store->ages, oldest_ms - options->collect_dedup_window_ms);
+    struct age_mark impressions = ages_mark(&store->ages, oldest_ms - options->impression_ttl_ms);
+    const struct age_mark none = {0};
     const struct source sources[] = {
         {SPAN("click"),
          "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL, * FROM click WHERE seq >= ?"
          " ORDER BY seq",
-         4, clicks, on_click_row},
+         4, TOTAL_CLICK, &clicks, on_click_row},
         {SPAN("server_event"),
          "SELECT seq, partner_id, tag_id, event_id, * FROM server_event"
-         " WHERE seq >= ? AND event_id IS NOT NULL ORDER BY seq",
-         4, events, on_server_event_row},
+         " WHERE seq >= ? ORDER BY seq",
+         4, TOTAL_SERVER_EVENT, &events, on_server_event_row},
         {SPAN("impression"), "SELECT seq, bid_id, * FROM impression WHERE seq >= ? ORDER BY seq", 2,
-         impressions, on_impression_row},
+         TOTAL_IMPRESSION, &impressions, on_impression_row},
         {SPAN("feedback"), "SELECT seq, bid_id, * FROM feedback WHERE seq >= ? ORDER BY seq", 2,
-         impressions, on_feedback_row},
+         TOTAL_FEEDBACK, &impressions, on_feedback_row},
         {SPAN("ad_feedback"),
          "SELECT seq, recorded_at_ms, publisher_id, sent_session_id, bid_id, * FROM ad_feedback"
          " WHERE seq >= ? ORDER BY seq",
-         5, impressions, on_ad_feedback_row},
+         5, TOTAL_AD_FEEDBACK, &impressions, on_ad_feedback_row},
         {SPAN("vote"),
-         "SELECT seq, poll_id, option_id, bid_id, * FROM vote WHERE seq >= ? ORDER BY seq", 4, 0,
-         on_vote_row},
+         "SELECT seq, poll_id, option_id, bid_id, * FROM vote WHERE seq >= ? ORDER BY seq", 4,
+         TOTAL_VOTE, &none, on_vote_row},
     };
-    enum err err = rebuild_conversion_keys(store, clicks);
+    enum err err = rebuild_conversion_keys(store, &clicks);
     for (size_t i = 0; i < sizeof sources / sizeof sources[0] && !err; i++)
         err = scan(store, &sources[i], &now_ms);
     return err;
@@ -209,7 +199,7 @@ static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
 enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms)
 {
     int64_t started_ms = clock_mono_ms();
-    enum err err = find_next_sequence(store);
+    enum err err = totals_read(store);
     if (!err) err = load_ages(store);
     if (!err) err = polls_load(store);
     if (!err) err = scan_sources(store, now_ms);

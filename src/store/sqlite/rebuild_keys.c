@@ -27,7 +27,7 @@ struct key_reader {
         bool is_last;
     } blocks[BLOCKS];
     size_t at; /* the block being filled */
-    uint64_t rows;
+    uint64_t rows, last;
     enum err err; /* of the reader; read after the last block */
 };
 
@@ -55,6 +55,8 @@ static enum err read_row(struct key_reader *reader, sqlite3_stmt *row)
     if (!db_is_whole(row, 7, SPAN("conversion")))
         return report_corrupt_row(SPAN("conversion"), sqlite3_column_int64(row, 0));
     uint64_t sequence = (uint64_t)sqlite3_column_int64(row, 0);
+    if (sequence <= reader->last) return report_corrupt_row(SPAN("conversion"), (int64_t)sequence);
+    reader->last = sequence;
     struct conversion conversion = {
         .sender.partner_id = db_column_text(row, 1),
         .click_id = db_column_text(row, 2),
@@ -156,17 +158,19 @@ static enum err run_both(struct sqlite_store *store, struct key_reader *reader)
     return err;
 }
 
-enum err rebuild_conversion_keys(struct sqlite_store *store, uint64_t floor)
+enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_mark *mark)
 {
-    uint64_t sequences = store->sequence_next - (floor ? floor : 1); /* at most so many rows */
-    if (!index_reserve(&store->conversion_keys, sequences)) return ERR_NO_MEMORY;
+    int64_t before = mark->totals.rows[TOTAL_CONVERSION];
+    uint64_t rows = (uint64_t)(store->totals.rows[TOTAL_CONVERSION] - before);
+    if (!index_reserve(&store->conversion_keys, rows)) return ERR_NO_MEMORY;
     struct key_reader *reader = calloc(1, sizeof *reader);
     if (!reader) return ERR_NO_MEMORY;
     reader->store = store;
-    reader->floor = floor;
+    reader->floor = mark->sequence;
     enum err err = db_open_readonly(&reader->db, store->dir.db_path);
     if (!err) err = run_both(store, reader);
     store->rebuilt_count += reader->rows;
+    if (!err) err = totals_expect(store, TOTAL_CONVERSION, before + (int64_t)reader->rows);
     sqlite3_close(reader->db);
     free(reader);
     return err;

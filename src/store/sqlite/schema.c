@@ -9,6 +9,10 @@
  * that exactly-once needs are in memory. `seq` counts through all tables together. What the rebuild
  * at start reads stands first in each row. */
 #define CHECKSUM "  checksum INTEGER NOT NULL"
+#define EVENT_COUNTS                                                                               \
+    "  click INTEGER NOT NULL, conversion INTEGER NOT NULL, server_event INTEGER NOT NULL, "       \
+    "impression INTEGER NOT NULL, feedback INTEGER NOT NULL, ad_feedback INTEGER NOT NULL, vote "  \
+    "INTEGER NOT NULL,"
 #define AD_FACTS                                                                                   \
     "  bid_id TEXT, advertiser_id TEXT, publisher_id TEXT NOT NULL, campaign_id TEXT,"             \
     "  product_id TEXT, creative_id TEXT, user_id TEXT, session_id TEXT, placement TEXT,"          \
@@ -87,7 +91,12 @@ const struct schema_table schema_tables[SCHEMA_TABLES_COUNT] = {
 
     {SPAN_INIT("age_mark"),
      "CREATE TABLE age_mark ("
-     "  seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL," CHECKSUM ") STRICT"},
+     "  seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL," EVENT_COUNTS CHECKSUM ") STRICT"},
+
+    {SPAN_INIT("total"),
+     "CREATE TABLE total ("
+     "  id INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL," EVENT_COUNTS "  poll INTEGER NOT NULL,"
+     "  poll_option INTEGER NOT NULL, api_key INTEGER NOT NULL," CHECKSUM ") STRICT"},
 
     {SPAN_INIT("meta"),
      "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL," CHECKSUM ") STRICT"},
@@ -95,7 +104,10 @@ const struct schema_table schema_tables[SCHEMA_TABLES_COUNT] = {
 
 static const char *const first_rows =
     "INSERT INTO meta SELECT column1, column2, row_checksum('meta', column1, column2) FROM"
-    " (VALUES ('probe', 0), ('collect_dedup_window_ms_min', 9223372036854775807))";
+    " (VALUES ('probe', 0), ('collect_dedup_window_ms_min', 9223372036854775807),"
+    " ('impression_ttl_ms_min', 9223372036854775807));"
+    "INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,"
+    " row_checksum('total', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))";
 
 static enum err read_marks(sqlite3 *db, int64_t *application, int64_t *version, int64_t *objects)
 {

@@ -15,7 +15,8 @@ static const char *const texts[SQL_COUNT] = {
                                    " event_id, order_id, * FROM conversion WHERE seq = ?",
     [SQL_SERVER_EVENT_KEYS_BY_SEQ] = "SELECT recorded_at_ms, partner_id, tag_id, event_id"
                                      ", * FROM server_event WHERE seq = ?",
-    [SQL_INSERT_AGE_MARK] = "INSERT OR REPLACE INTO age_mark VALUES (?,?,?)",
+    [SQL_INSERT_AGE_MARK] = "INSERT OR REPLACE INTO age_mark VALUES (?,?,?,?,?,?,?,?,?,?)",
+    [SQL_PUT_TOTALS] = "INSERT OR REPLACE INTO total VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_INSERT_KEY] = "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_REVOKE_KEY] = "UPDATE api_key SET revoked_at_ms = coalesce(revoked_at_ms, ?1),"
                        " checksum = row_checksum('api_key', id, class, label, partner_id,"
@@ -34,10 +35,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_AD_FEEDBACK_BID_BY_SEQ] = "SELECT bid_id, * FROM ad_feedback WHERE seq = ?",
     [SQL_INSERT_VOTE] = "INSERT INTO vote VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_VOTE_BID_BY_SEQ] = "SELECT bid_id, * FROM vote WHERE seq = ?",
-    [SQL_PUT_POLL] = "INSERT INTO poll VALUES (?,?,?,?,?,?) ON CONFLICT (poll_id) DO UPDATE SET"
-                     " question = excluded.question, cta_url = excluded.cta_url,"
-                     " updated_at_ms = excluded.updated_at_ms, withdrawn_at_ms = NULL,"
-                     " checksum = excluded.checksum",
+    [SQL_DELETE_POLL] = "DELETE FROM poll WHERE poll_id = ?",
+    [SQL_INSERT_POLL] = "INSERT INTO poll VALUES (?,?,?,?,?,?)",
     [SQL_DELETE_POLL_OPTIONS] = "DELETE FROM poll_option WHERE poll_id = ?",
     [SQL_INSERT_POLL_OPTION] = "INSERT INTO poll_option VALUES (?,?,?,?,?)",
     [SQL_WITHDRAW_POLL] = "UPDATE poll SET withdrawn_at_ms = ?1, checksum = row_checksum('poll',"

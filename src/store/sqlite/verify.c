@@ -13,6 +13,8 @@ struct promise {
     const char *sql;
 };
 
+#define SHORTEST(name) "(SELECT value FROM meta WHERE name = '" name "')"
+
 static const struct promise promises[] = {
     {"sequences used by more than one event",
      "SELECT count(*) FROM (SELECT seq FROM (SELECT seq FROM click UNION ALL SELECT seq FROM"
@@ -51,6 +53,39 @@ static const struct promise promises[] = {
      " WHERE i.bid_id IS NOT f.bid_id"},
     {"impressions with more than one feedback",
      "SELECT count(*) FROM (SELECT 1 FROM feedback GROUP BY impression_seq HAVING count(*) > 1)"},
+    {"impressions counted twice for one bid",
+     "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms) OVER (PARTITION BY bid_id"
+     " ORDER BY seq) AS gap_ms FROM impression) WHERE gap_ms < " SHORTEST("impression_ttl_ms_min")},
+    {"clicks past 100 of one bid",
+     "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms, 100) OVER (PARTITION BY"
+     " bid_id ORDER BY seq) AS gap_ms FROM click WHERE bid_id IS NOT NULL) WHERE gap_ms <"
+     " " SHORTEST("impression_ttl_ms_min")},
+    {"ad feedbacks past 100 of one bid",
+     "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms, 100) OVER (PARTITION BY"
+     " bid_id ORDER BY seq) AS gap_ms FROM ad_feedback) WHERE gap_ms <"
+     " " SHORTEST("impression_ttl_ms_min")},
+    {"ad feedbacks under one id", "SELECT count(*) FROM (SELECT 1 FROM ad_feedback GROUP BY"
+                                  " feedback_id HAVING count(*) > 1)"},
+    {"votes in a poll that is not there",
+     "SELECT count(*) FROM vote WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
+    {"polls without one to 20 options",
+     "SELECT count(*) FROM poll AS p WHERE (SELECT count(*) FROM poll_option AS o WHERE"
+     " o.poll_id = p.poll_id) NOT BETWEEN 1 AND 20"},
+    {"options without their poll",
+     "SELECT count(*) FROM poll_option WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
+    {"rows more or less than were recorded",
+     "SELECT abs(t.click - (SELECT count(*) FROM click)) + abs(t.conversion - (SELECT count(*) FROM"
+     " conversion)) + abs(t.server_event - (SELECT count(*) FROM server_event)) + abs(t.impression "
+     "-"
+     " (SELECT count(*) FROM impression)) + abs(t.feedback - (SELECT count(*) FROM feedback)) +"
+     " abs(t.ad_feedback - (SELECT count(*) FROM ad_feedback)) + abs(t.vote - (SELECT count(*) FROM"
+     " vote)) + abs(t.poll - (SELECT count(*) FROM poll)) + abs(t.poll_option - (SELECT count(*)"
+     " FROM poll_option)) + abs(t.api_key - (SELECT count(*) FROM api_key)) FROM total AS t"},
+    {"sequences without an event",
+     "SELECT abs(last_seq - click - conversion - server_event - impression - feedback -"
+     " ad_feedback - vote) FROM total"},
+    {"rows missing in total or meta",
+     "SELECT abs(4 - (SELECT count(*) FROM total) - (SELECT count(*) FROM meta))"},
 };
 
 static void report_line(struct writer *report, const char *text, int64_t count)
