@@ -7,7 +7,7 @@
 static enum err create_key(struct sqlite_store *store, struct op *op)
 {
     const struct api_key *key = &op->key;
-    struct db_binder row = {store->statements[SQL_INSERT_KEY], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_KEY], SPAN("api_key"));
     db_bind_text(&row, key->id);
     db_bind_text(&row, apikey_class_name(key->cls));
     db_bind_text(&row, key->label);
@@ -19,15 +19,17 @@ static enum err create_key(struct sqlite_store *store, struct op *op)
     db_bind_i64(&row, key->created_at_ms);
     db_bind_time(&row, key->expires_at_ms);
     db_bind_time(&row, key->revoked_at_ms);
+    db_bind_checksum(&row);
     int code = sqlite3_step(row.statement);
     sqlite3_reset(row.statement);
     op->outcome = code == SQLITE_DONE ? OUTCOME_RECORDED : OUTCOME_CONFLICT;
+    store->totals.rows[TOTAL_API_KEY] += code == SQLITE_DONE;
     return code == SQLITE_DONE || (code & 0xff) == SQLITE_CONSTRAINT ? ERR_OK : db_err(code);
 }
 
 static enum err revoke_key(struct sqlite_store *store, struct op *op)
 {
-    struct db_binder row = {store->statements[SQL_REVOKE_KEY], 1};
+    struct db_binder row = {store->statements[SQL_REVOKE_KEY], 1, 0};
     db_bind_i64(&row, op->received_at_ms);
     db_bind_text(&row, op->key_id);
     enum err err = db_run(row.statement);
@@ -114,16 +116,16 @@ enum err sqlite_each_key(struct store *base, store_on_key *on_key, void *arg)
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row, "SELECT * FROM api_key ORDER BY created_at_ms, id");
     if (err) return err;
-    int code;
-    while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+    int64_t keys = 0;
+    int code = SQLITE_DONE;
+    for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; keys++) {
         struct api_key key;
-        if (!read_key(row, &key)) {
-            sqlite3_finalize(row);
-            return ERR_CORRUPT;
-        }
-        on_key(&key, arg);
+        if (db_is_whole(row, 0, SPAN("api_key")) && read_key(row, &key))
+            on_key(&key, arg);
+        else
+            err = report_corrupt_row(SPAN("api_key"), 0);
     }
-    err = code == SQLITE_DONE ? ERR_OK : db_last_err(store->db);
+    if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
-    return err;
+    return err ? err : totals_expect(store, TOTAL_API_KEY, keys);
 }
