@@ -1,6 +1,7 @@
 #include "cli/loops.h"
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "cli/sandbox.h"
 #include "ev/loop.h"
 
@@ -85,11 +86,17 @@ static void end_when_idle(struct ev_hook *hook)
         ev_loop_stop(loop->ev);
 }
 
+static void on_tick(struct ev_hook *hook)
+{
+    log_tell_left_out(false);
+}
+
 static void *run(void *arg)
 {
     struct loop *loop = arg;
     if (loop->is_sandboxed) (void)sandbox_no_files(); /* serve tells when there is none */
     ev_loop_run(loop->ev);
+    log_tell_left_out(true);
     return NULL;
 }
 
@@ -138,7 +145,7 @@ static enum err prepare(struct loop *loop, const struct http_options *http, int 
         return err;
     }
     err = start_server(loop, listener);
-    loop->hook = (struct ev_hook){.on_turn_end = end_when_idle};
+    loop->hook = (struct ev_hook){.on_turn_end = end_when_idle, .on_tick = on_tick};
     ev_hook_add(loop->ev, &loop->hook);
     return err;
 }
