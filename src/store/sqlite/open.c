@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/secret.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
 #include "store/sqlite/sqlite.h"
@@ -62,10 +63,10 @@ static enum err make_durable(struct sqlite_store *store)
 
 static enum err load_secrets(struct sqlite_store *store)
 {
-    enum err err = secrets_read(&store->secrets, store->dir.fd);
+    enum err err = secrets_read(store->secrets, store->dir.fd);
     if (err != ERR_NOT_FOUND || !store->dir.is_new) return err;
-    secrets_generate(&store->secrets, clock_wall_ms());
-    return secrets_write(&store->secrets, store->dir.fd);
+    secrets_generate(store->secrets, clock_wall_ms());
+    return secrets_write(store->secrets, store->dir.fd);
 }
 
 /* The shortest ever in force: what `adtally verify` may hold the rows against. */
@@ -139,13 +140,13 @@ static void sqlite_close_store(struct store *base)
     window_free(store->sessions);
     polls_free(store);
     dir_close(&store->dir);
-    hash_wipe(&store->secrets, sizeof store->secrets);
+    secret_free(store->secrets, sizeof *store->secrets);
     free(store);
 }
 
 static const struct secrets *sqlite_secrets(const struct store *base)
 {
-    return &((const struct sqlite_store *)base)->secrets;
+    return ((const struct sqlite_store *)base)->secrets;
 }
 
 static void sqlite_stats(const struct store *base, struct store_stats *out)
@@ -200,6 +201,7 @@ static struct sqlite_store *new_store(const struct store_options *options)
     for (size_t i = 0; i < INDEXES; i++)
         index_init(index_at(store, i), index_at(store, i) == &store->clicks ? 2 : 1);
     store->sessions = window_new();
+    store->secrets = secret_new(sizeof *store->secrets);
     ages_init(&store->ages, longest_ttl_ms(options) + FLOOR_MARGIN_MS);
     rng_fill(store->fingerprint_key, sizeof store->fingerprint_key);
     return store;
@@ -209,11 +211,11 @@ enum err sqlite_store_open(struct store **out, const struct store_options *optio
                            char problem[STORE_PROBLEM_MAX])
 {
     struct sqlite_store *store = new_store(options);
-    if (!store || !store->sessions) {
-        free(store);
-        return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
-    }
-    enum err err = dir_open(&store->dir, options->dir, options->create, problem);
+    if (!store) return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
+    enum err err = store->sessions && store->secrets
+                       ? ERR_OK
+                       : say(problem, ERR_NO_MEMORY, "open the store", options->dir);
+    if (!err) err = dir_open(&store->dir, options->dir, options->create, problem);
     if (!err) err = open_database(store, problem);
     if (err) {
         sqlite_close_store(&store->store);

@@ -104,7 +104,7 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
     struct store_options options;
-    struct secrets secrets;
+    struct secrets *secrets; /* in locked memory */
 
     uint8_t fingerprint_key[HASH_FINGERPRINT_KEY_SIZE]; /* fresh each start */
     struct index clicks;               /* click id (whole) -> click, tag: enum click_tag */
