@@ -15,9 +15,9 @@
  *
  * A write or truncation is durable once its file was synced, a name (create, delete, rename) once
  * its directory was. When the power goes, of the changes not synced any part survives: none, all, a
- * beginning, a subset, single sectors of 512 bytes, with garbage in sectors that were being written.
- * The seed decides. No byte outside of what was being written is harmed, as SQLite assumes too
- * (SQLITE_POWERSAFE_OVERWRITE).
+ * beginning, a subset, single sectors of 512 bytes, with garbage in sectors that were being
+ * written. The seed decides. No byte outside of what was being written is harmed, as SQLite assumes
+ * too (SQLITE_POWERSAFE_OVERWRITE).
  *
  * A sync that is made to fail may have dropped any part of the file's changes: they are seen until
  * the next restart evicts them, or not even then, and no later sync makes them durable.
