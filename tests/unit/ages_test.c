@@ -9,6 +9,11 @@ enum { EVENTS = 20000, TTL_MS = 600000 };
 
 static int64_t recorded_at_ms[EVENTS]; /* by sequence */
 
+static bool note(struct ages *ages, int64_t now_ms, uint64_t sequence)
+{
+    return ages_note(ages, &(struct age_mark){.time_ms = now_ms, .sequence = sequence});
+}
+
 static void check_floor(const struct ages *ages, uint64_t count, int64_t now_ms)
 {
     int64_t oldest_ms = now_ms - TTL_MS;
@@ -27,7 +32,7 @@ static void nothing_below_the_floor_is_young(void **state)
     ages_init(&ages, TTL_MS);
     for (uint64_t sequence = 0; sequence < EVENTS; sequence++) {
         now_ms += (int64_t)random_below(&seed, 400);
-        ages_note(&ages, now_ms, sequence);
+        note(&ages, now_ms, sequence);
         recorded_at_ms[sequence] = now_ms;
         check_floor(&ages, sequence, now_ms);
     }
@@ -40,7 +45,7 @@ static void floor_follows_within_one_interval(void **state)
     (void)state;
     ages_init(&ages, TTL_MS);
     for (uint64_t sequence = 0; sequence < EVENTS; sequence++, now_ms += 100)
-        ages_note(&ages, now_ms, sequence);
+        note(&ages, now_ms, sequence);
     uint64_t left = EVENTS - ages_floor(&ages, now_ms - TTL_MS);
     uint64_t expected = (uint64_t)(TTL_MS / 100);
     assert_in_range(left, expected, expected + (uint64_t)(ages.interval_ms / 100) + 1);
@@ -52,8 +57,8 @@ static void nothing_noted_is_floor_0(void **state)
     (void)state;
     ages_init(&ages, TTL_MS);
     assert_int_equal(ages_floor(&ages, INT64_MAX), 0);
-    assert_true(ages_note(&ages, 5000, 7));
-    assert_false(ages_note(&ages, 5000 + ages.interval_ms - 1, 8));
+    assert_true(note(&ages, 5000, 7));
+    assert_false(note(&ages, 5000 + ages.interval_ms - 1, 8));
     assert_int_equal(ages_floor(&ages, 4999), 0);
     assert_int_equal(ages_floor(&ages, 5000), 7);
 }
