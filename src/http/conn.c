@@ -10,7 +10,7 @@
 enum { MAGIC = 0x68747470 };
 /* So that one client that pipelines without end leaves the others their turn. */
 enum { MOVES_PER_TURN_MAX = 256 };
-enum { TIMED_OUT = 408 };
+enum { TIMED_OUT = 408, FAILURE = 400 };
 
 #define TO(state) (1u << HTTP_CONN_##state)
 static const unsigned edges[HTTP_CONN_STATE_COUNT] = {
@@ -150,8 +150,18 @@ static void after_flush(struct http_conn *conn, enum http_flush flush)
     if (flush == HTTP_FLUSH_GONE) http_conn_close(conn);
 }
 
+static void tell_failure(struct http_conn *conn, const struct http_response *response)
+{
+    const struct http_options *options = &conn->server->options;
+    if (response->status < FAILURE || !options->handler->on_failure || options->hides_failures)
+        return;
+    conn->request.age_ms = ev_loop_now_ms(conn->server->loop) - conn->began_ms;
+    options->handler->on_failure(&conn->request, response, options->owner);
+}
+
 void http_conn_answer(struct http_conn *conn, const struct http_response *response)
 {
+    tell_failure(conn, response);
     if (response->close || conn->server->is_draining) {
         conn->is_closing = true;
         conn->client_closes = false;
@@ -166,6 +176,7 @@ void http_respond(struct http_request *request, const struct http_response *resp
     ASSERT(request == &conn->request && conn->state == HTTP_CONN_HANDLING);
     conn->server->stats.responses++;
     if (conn->is_broken) {
+        tell_failure(conn, response);
         conn->is_broken = false;
         give_large_back(conn);
         http_conn_set_state(conn, HTTP_CONN_CLOSED);
@@ -247,7 +258,8 @@ void http_conn_on_deadline(struct http_conn *conn)
     case HTTP_CONN_HEAD:
     case HTTP_CONN_BODY:
         stats->timeouts++;
-        http_conn_answer(conn, &(struct http_response){.status = TIMED_OUT, .close = true});
+        http_conn_answer(
+            conn, &(struct http_response){.status = TIMED_OUT, .close = true, .reason = "timeout"});
         break;
     case HTTP_CONN_WRITING:
         stats->timeouts++;

@@ -1,9 +1,10 @@
 #include "base/log.h"
 #include "store/sqlite/sqlite.h"
 
-/* Small checkpoints keep the worst batch short (design section 2); past the cap a reader pins the
- * WAL and the operator has to know. */
-enum { CHECKPOINT_PAGES = 2000, WAL_PAGES_ALARM = 262144, WAL_ALARM_EVERY = 1000 };
+#include <string.h>
+
+/* Past this a reader pins the WAL and the operator has to know. */
+enum { WAL_PAGES_ALARM = 262144, WAL_ALARM_EVERY = 1000 };
 
 static void raise_floors(struct sqlite_store *store, int64_t now_ms)
 {
@@ -23,25 +24,40 @@ static void raise_floors(struct sqlite_store *store, int64_t now_ms)
 
 static enum err note_age(struct sqlite_store *store, int64_t now_ms)
 {
-    if (!ages_note(&store->ages, now_ms, store->sequence_next)) return ERR_OK;
-    struct db_binder row = {store->statements[SQL_INSERT_AGE_MARK], 1};
+    struct age_mark mark = {now_ms, store->sequence_next, store->totals};
+    if (!ages_note(&store->ages, &mark)) return ERR_OK;
+    struct db_binder row = db_row(store->statements[SQL_INSERT_AGE_MARK], SPAN("age_mark"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
     db_bind_i64(&row, now_ms);
-    return db_run(row.statement);
+    totals_bind(&row, &store->totals, TOTAL_EVENTS_COUNT);
+    return db_insert(&row);
+}
+
+/* An op that needs a row which cannot be trusted is refused alone: it has read, but not written. */
+static enum err record_or_refuse(struct sqlite_store *store, struct op *op)
+{
+    enum err err = record_op(store, op);
+    if (!err && op->outcome == OUTCOME_RECORDED) totals_note_recorded(&store->totals, op->kind);
+    if (err != ERR_CORRUPT_ROW) return err;
+    op->outcome = OUTCOME_UNAVAILABLE;
+    return ERR_OK;
 }
 
 static enum err run_batch(struct sqlite_store *store, struct op *const ops[], size_t count)
 {
+    struct totals before = store->totals;
     enum err err = db_run(store->statements[SQL_BEGIN]);
     if (!err) err = note_age(store, ops[count - 1]->received_at_ms);
     for (size_t i = 0; i < count && !err; i++)
-        err = record_op(store, ops[i]);
+        err = record_or_refuse(store, ops[i]);
+    if (!err && memcmp(&before, &store->totals, sizeof before) != 0) err = totals_write(store);
     if (!err) err = db_run(store->statements[SQL_COMMIT]);
     return err;
 }
 
 struct batch_mark {
     uint64_t sequence_next;
+    struct totals totals;
     uint64_t sessions;
 };
 
@@ -53,6 +69,7 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
     undo_all(store);
     window_take_back(store->sessions, mark->sessions);
     store->sequence_next = mark->sequence_next;
+    store->totals = mark->totals;
     for (size_t i = 0; i < count; i++) {
         ops[i]->outcome = OUTCOME_UNAVAILABLE;
         ops[i]->sequence = 0;
@@ -85,7 +102,7 @@ static enum err recover_connection(struct sqlite_store *store)
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
 {
     struct sqlite_store *store = sqlite_of(base);
-    struct batch_mark mark = {store->sequence_next, window_mark(store->sessions)};
+    struct batch_mark mark = {store->sequence_next, store->totals, window_mark(store->sessions)};
     store->undo_count = 0;
     enum err err = recover_connection(store);
     if (!err) {
@@ -116,7 +133,8 @@ enum err sqlite_maintain(struct store *base)
 {
     struct sqlite_store *store = sqlite_of(base);
     if (store->wal_pages < store->wal_moved_pages) store->wal_moved_pages = 0; /* started over */
-    if (!store->db || store->wal_pages - store->wal_moved_pages < CHECKPOINT_PAGES) return ERR_OK;
+    if (!store->db) return ERR_OK;
+    if (store->wal_pages - store->wal_moved_pages < store->options.checkpoint_pages) return ERR_OK;
     int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
                                          &store->wal_pages, &store->wal_moved_pages);
     alarm_if_pinned(store, store->wal_pages);

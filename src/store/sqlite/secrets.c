@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "base/secret.h"
 #include "token/base64url.h"
 #include "json/json.h"
 #include "json/write.h"
@@ -84,12 +85,13 @@ static enum err write_new_file(int dir_fd, struct span text)
 
 enum err secrets_write(const struct secrets *secrets, int dir_fd)
 {
-    char memory[FILE_MAX];
+    char *memory = secret_new(FILE_MAX);
     struct writer out;
-    writer_init(&out, memory, sizeof memory);
+    if (!memory) return ERR_NO_MEMORY;
+    writer_init(&out, memory, FILE_MAX);
     write_json(&out, secrets);
     enum err err = out.overflow ? ERR_FULL : write_new_file(dir_fd, writer_text(&out));
-    hash_wipe(memory, sizeof memory);
+    secret_free(memory, FILE_MAX);
     if (err) return err;
     if (renameat(dir_fd, new_name, dir_fd, file_name) != 0) return ERR_IO;
     return fsync(dir_fd) == 0 ? ERR_OK : ERR_SYNC_FAILED;
@@ -151,15 +153,20 @@ static bool read_json(struct secrets *secrets, struct span text)
            read_token_keys(&doc, secrets);
 }
 
+static enum err read_file(struct secrets *secrets, int fd, char *memory)
+{
+    ssize_t len = read(fd, memory, FILE_MAX);
+    if (len < 0) return ERR_IO;
+    return read_json(secrets, (struct span){memory, (size_t)len}) ? ERR_OK : ERR_CORRUPT;
+}
+
 enum err secrets_read(struct secrets *secrets, int dir_fd)
 {
-    char memory[FILE_MAX];
     int fd = openat(dir_fd, file_name, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
-    ssize_t len = read(fd, memory, sizeof memory);
+    char *memory = secret_new(FILE_MAX);
+    enum err err = memory ? read_file(secrets, fd, memory) : ERR_NO_MEMORY;
+    secret_free(memory, FILE_MAX);
     close(fd);
-    if (len < 0) return ERR_IO;
-    bool ok = read_json(secrets, (struct span){memory, (size_t)len});
-    hash_wipe(memory, sizeof memory);
-    return ok ? ERR_OK : ERR_CORRUPT;
+    return err;
 }
