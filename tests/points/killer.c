@@ -51,24 +51,39 @@ struct call {
         SYS_##name, about, creates, #name                                                          \
     }
 
+/* clang-format off */
 static const struct call calls[] = {
-    CALL(write, ABOUT_FD, 0),      CALL(writev, ABOUT_FD, 0),
-    CALL(pwrite64, ABOUT_FD, 0),   CALL(pwritev, ABOUT_FD, 0),
-    CALL(pwritev2, ABOUT_FD, 0),   CALL(sendto, ABOUT_FD, 0),
-    CALL(sendmsg, ABOUT_FD, 0),    CALL(fsync, ABOUT_FD, 0),
-    CALL(fdatasync, ABOUT_FD, 0),  CALL(sync_file_range, ABOUT_FD, 0),
-    CALL(ftruncate, ABOUT_FD, 0),  CALL(fallocate, ABOUT_FD, 0),
-    CALL(truncate, ABOUT_NAME, 0), CALL(bind, ABOUT_FD, 0), /* makes a socket's file */
-    CALL(renameat, ABOUT_NAME, 0), CALL(renameat2, ABOUT_NAME, 0),
-    CALL(linkat, ABOUT_NAME, 0),   CALL(unlinkat, ABOUT_NAME, 0),
-    CALL(mkdirat, ABOUT_NAME, 0),  CALL(openat, ABOUT_NAME, 2),
+    CALL(write, ABOUT_FD, 0),
+    CALL(writev, ABOUT_FD, 0),
+    CALL(pwrite64, ABOUT_FD, 0),
+    CALL(pwritev, ABOUT_FD, 0),
+    CALL(pwritev2, ABOUT_FD, 0),
+    CALL(sendto, ABOUT_FD, 0),
+    CALL(sendmsg, ABOUT_FD, 0),
+    CALL(fsync, ABOUT_FD, 0),
+    CALL(fdatasync, ABOUT_FD, 0),
+    CALL(sync_file_range, ABOUT_FD, 0),
+    CALL(ftruncate, ABOUT_FD, 0),
+    CALL(fallocate, ABOUT_FD, 0),
+    CALL(bind, ABOUT_FD, 0), /* makes the file of a unix socket */
+    CALL(truncate, ABOUT_NAME, 0),
+    CALL(renameat, ABOUT_NAME, 0),
+    CALL(renameat2, ABOUT_NAME, 0),
+    CALL(linkat, ABOUT_NAME, 0),
+    CALL(unlinkat, ABOUT_NAME, 0),
+    CALL(mkdirat, ABOUT_NAME, 0),
+    CALL(openat, ABOUT_NAME, 2),
 #ifdef SYS_open /* newer architectures have the ...at calls only */
-    CALL(rename, ABOUT_NAME, 0),   CALL(link, ABOUT_NAME, 0),
-    CALL(unlink, ABOUT_NAME, 0),   CALL(rmdir, ABOUT_NAME, 0),
-    CALL(mkdir, ABOUT_NAME, 0),    CALL(creat, ABOUT_NAME, 0),
+    CALL(rename, ABOUT_NAME, 0),
+    CALL(link, ABOUT_NAME, 0),
+    CALL(unlink, ABOUT_NAME, 0),
+    CALL(rmdir, ABOUT_NAME, 0),
+    CALL(mkdir, ABOUT_NAME, 0),
+    CALL(creat, ABOUT_NAME, 0),
     CALL(open, ABOUT_NAME, 1),
 #endif
 };
+/* clang-format on */
 enum { CALLS = sizeof calls / sizeof calls[0], INSTRUCTIONS_PER_CALL = 5 };
 
 static struct control *control;

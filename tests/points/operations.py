@@ -21,7 +21,7 @@ class Run:
 
     def __init__(self, source):
         self.data = copy(source.path)
-        self.before = source.state
+        self.source, self.before = source, source.state
         self.server = DoomedServer(self.data)
         self.point = self.server.point
         self.acks = {}

@@ -7,7 +7,7 @@ import concurrent.futures
 import contextlib
 import json
 import random
-import sqlite3
+import shutil
 import time
 import types
 
@@ -182,14 +182,10 @@ def test_the_killer_kills_before_the_call_and_at_every_one(catalogue):
     assert {"pwrite64", "fsync", "write"} < set(seen)
 
 
-def with_database(*statements):
-    def tamper(run):
-        with contextlib.closing(sqlite3.connect(run.data / "adtally.db")) as db:
-            changed = [db.execute(sql).rowcount for sql in statements]
-            assert changed[-1] > 0
-            db.commit()
-
-    return tamper
+def roll_back(run):
+    """As a disk would that forgot the batch."""
+    shutil.rmtree(run.data)
+    shutil.copytree(run.source.path, run.data)
 
 
 def with_new_secrets(run):
@@ -199,39 +195,54 @@ def with_new_secrets(run):
     path.write_text(json.dumps({**secrets, "pepper": secrets["click_signing_key"]}))
 
 
-LATEST = "seq = (SELECT max(seq) FROM conversion)"
-TAMPERED = {
-    "acknowledged and lost": (with_database(f"DELETE FROM conversion WHERE {LATEST}"),
-                              "acknowledged and lost"),
-    "half": (with_database(f"UPDATE conversion SET order_id = NULL WHERE {LATEST}"), "half of it"),
-    "twice": (with_database("CREATE TEMP TABLE copy AS SELECT * FROM conversion",
-                            "UPDATE copy SET seq = seq + 9",
-                            "INSERT INTO conversion SELECT * FROM copy"), "twice"),
-    "what was there before": (with_database("UPDATE click SET landing_url = 'https://a.example'"),
-                              "lost or changed"),
-    "under another sequence": (with_database(f"UPDATE conversion SET seq = seq + 9 WHERE {LATEST}"),
-                               ""),
-    "secrets": (with_new_secrets, "lost or changed")}
+def with_another_receipt(run):
+    run.acks = {name: (status, "0" * 16) for name, (status, _) in run.acks.items()}
+
+
+def with_one_row_more_before(run):
+    run.before = run.before + collections.Counter([("click", (("seq", 1),))])
+
+
+TAMPERED = {"acknowledged and lost": (roll_back, "acknowledged and lost"),
+            "what was there before": (with_one_row_more_before, "lost or changed"),
+            "another receipt": (with_another_receipt, ""),
+            "secrets": (with_new_secrets, "lost or changed")}
 
 
 @pytest.mark.parametrize("tamper,verdict", TAMPERED.values(), ids=TAMPERED)
 def test_the_judge_sees(catalogue, tamper, verdict):
     operation = catalogue.operations[0]
-    run = operation.go(0)
-    try:
+    with contextlib.closing(operation.go(0)) as run:
         tamper(run)
         with pytest.raises(AssertionError, match=verdict):
             Judge(catalogue.differences).judge(run, operation.items)
-    finally:
-        run.close()
+
+
+def test_the_judge_sees_what_nobody_sent(catalogue):
+    run = catalogue.operations[0].go(0)
+    with contextlib.closing(run), pytest.raises(AssertionError, match="never sent"):
+        run.acks.clear()
+        Judge(catalogue.differences).judge(run, [])
 
 
 def test_the_judge_lets_pass_what_was_never_acknowledged(catalogue):
     operation = catalogue.operations[0]
-    run = operation.go(0)
-    try:
+    with contextlib.closing(operation.go(0)) as run:
         run.acks.clear()
-        with_database(f"DELETE FROM conversion WHERE {LATEST}")(run)
+        roll_back(run)
         Judge(catalogue.differences).judge(run, operation.items)
-    finally:
-        run.close()
+
+
+@pytest.mark.parametrize("gone,new,verdict", [
+    ("", "ab", {"one"}), ("x", "c", {"two"}), ("x", "abc", {"one", "two"}), ("", "", set()),
+    ("", "a", "half"), ("", "abab", "twice"), ("x", "", "lost"), ("y", "ab", "lost"),
+    ("", "abz", "never sent")])
+def test_items_are_there_wholly_once_or_not_at_all(gone, new, verdict):
+    items = {"one": rows.Difference(collections.Counter(), collections.Counter("ab")),
+             "two": rows.Difference(collections.Counter("x"), collections.Counter("c"))}
+    found = rows.Difference(collections.Counter(gone), collections.Counter(new))
+    if isinstance(verdict, set):
+        assert rows.find_done(items, found) == verdict
+    else:
+        with pytest.raises(AssertionError, match=verdict):
+            rows.find_done(items, found)
