@@ -40,6 +40,9 @@ void log_write_bounded(enum log_level level, const char *event, const struct log
  * were left out since, at most once a second. */
 void log_tell_left_out(bool is_end);
 
-#define log_event(level, event, ...)                                                               \
-    log_write((level), (event), (struct log_field[]){__VA_ARGS__},                                 \
-              sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+#define LOG_FIELDS(...)                                                                            \
+    (struct log_field[]){__VA_ARGS__},                                                             \
+        sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)
+#define log_event(level, event, ...) log_write((level), (event), LOG_FIELDS(__VA_ARGS__))
+#define log_event_bounded(level, event, ...)                                                       \
+    log_write_bounded((level), (event), LOG_FIELDS(__VA_ARGS__))

@@ -1,6 +1,6 @@
 #include "cli/sandbox.h"
 
-#include <errno.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #if ADTALLY_SANDBOX
@@ -39,11 +39,11 @@ static uint64_t known_rights(void)
 
 static enum err allow_below(int ruleset_fd, const char *dir, uint64_t rights)
 {
-    struct landlock_path_beneath_attr rule = {.allowed_access = rights};
-    rule.parent_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (rule.parent_fd < 0) return ERR_IO;
+    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return ERR_IO;
+    const struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = fd};
     long failed = syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    close(rule.parent_fd);
+    close(fd);
     return failed ? ERR_IO : ERR_OK;
 }
 

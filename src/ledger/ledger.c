@@ -44,7 +44,8 @@ static _Noreturn void end_process(void)
     _exit(1);
 }
 
-/* A batch that only looked things up passes on a full disk too: health is what a write proves. */
+/* A disk that is full to the last page fails and recovers with every batch: bounded, too. A batch
+ * that only looked things up passes on a full disk too: health is what a write proves. */
 static void note_batch(struct ledger *ledger, enum err err, size_t count, bool wrote)
 {
     pthread_mutex_lock(&ledger->mutex);
@@ -56,9 +57,9 @@ static void note_batch(struct ledger *ledger, enum err err, size_t count, bool w
     store_stats(ledger->store, &ledger->stats.store);
     pthread_mutex_unlock(&ledger->mutex);
     if (was_healthy && err)
-        log_event(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
+        log_event_bounded(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
     if (!was_healthy && !err && wrote)
-        log_event(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
+        log_event_bounded(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
 }
 
 static void answer(struct op *op)
@@ -126,13 +127,16 @@ static void *run(void *arg)
         size_t count = 0;
         for (; op; op = op->next)
             ops[count++] = op;
+        log_tell_left_out(false);
         if (count)
             run_batch(ledger, ops, count);
         else if (queue_is_closed(&ledger->submitted))
-            return NULL;
+            break;
         else
             probe_if_degraded(ledger);
     }
+    log_tell_left_out(true);
+    return NULL;
 }
 
 enum err ledger_start(struct ledger **out, struct store *store,

@@ -322,10 +322,10 @@ def test_a_flood_of_refusals_is_counted_not_written(own_server):
 
 
 def test_a_reader_that_does_not_read_makes_nobody_wait(data_dir):
-    """A pipe of one page for standard error: what it does not take is lost, and told."""
+    """A pipe of four pages for standard error: what it does not take is lost, and told."""
     server = program.Server(data_dir)
     reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4 * 4096)
     server.proc = subprocess.Popen(
         [program.BINARY, "serve", "--threads", "1", "--data", data_dir, "--listen", server.host],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writer)
@@ -333,7 +333,7 @@ def test_a_reader_that_does_not_read_makes_nobody_wait(data_dir):
         server.await_ready()
         request = build("GET", "/nowhere", [("Host", "x")])
         with Conn(server.port) as conn:
-            for _ in range(60):
+            for _ in range(BURST - 1):
                 conn.send(request)
                 assert conn.read().status == 404
             first = os.read(reader, 65536).decode().splitlines()
@@ -341,7 +341,8 @@ def test_a_reader_that_does_not_read_makes_nobody_wait(data_dir):
             assert conn.read().status == 404
             (last,) = os.read(reader, 65536).decode().splitlines()
         taken = [line for line in map(json.loads, first) if line["event"] == "request_failed"]
-        assert 0 < len(taken) < 60 and json.loads(last)["lines_lost"] == 60 - len(taken)
+        assert 0 < len(taken) < BURST - 1
+        assert json.loads(last)["lines_lost"] == BURST - 1 - len(taken)
         server.stop()
     finally:
         server.kill()

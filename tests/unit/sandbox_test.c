@@ -105,8 +105,8 @@ static int connect_out(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(9)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connect(prepared_socket, (struct sockaddr *)&address, sizeof address);
-    return errno == ECONNREFUSED ? WORKED : errno;
+    int failed = connect(prepared_socket, (struct sockaddr *)&address, sizeof address);
+    return failed && errno != ECONNREFUSED ? errno : WORKED;
 }
 
 static int make_socket(void)
