@@ -48,7 +48,7 @@ struct batch_mark {
 static void take_back(struct sqlite_store *store, struct op *const ops[], size_t count,
                       const struct batch_mark *mark)
 {
-    if (!sqlite3_get_autocommit(store->db)) db_exec(store->db, "ROLLBACK");
+    if (store->db && !sqlite3_get_autocommit(store->db)) db_exec(store->db, "ROLLBACK");
     undo_all(store);
     window_take_back(store->sessions, mark->sessions);
     store->sequence_next = mark->sequence_next;
