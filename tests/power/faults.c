@@ -2,6 +2,7 @@
 #include "complain.h"
 #include "memory.h"
 #include "sim_disk.h"
+#include "store/sqlite/sqlite.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -61,6 +62,30 @@ static enum err apply_batch(void)
     return bench_apply(&bench);
 }
 
+/* A COMMIT that is durable already, and then needs another piece of the WAL's index: SQLite's
+ * pieces hold 4,096 frames, the first one 4,062. */
+static void fill_wal(void)
+{
+    enum { FRAMES = 4062, FRAMES_OF_A_BATCH = 8, PAGE = 4096 };
+    struct store_stats stats;
+    do {
+        if (store_probe(bench.store)) complain("no probe before anything fails");
+        store_stats(bench.store, &stats);
+    } while (!has_complaint() && stats.wal_bytes / PAGE < FRAMES - FRAMES_OF_A_BATCH);
+}
+
+/* A batch that fails, and then a connection that has to be opened anew: stuck in a transaction, as
+ * one is whose ROLLBACK failed. */
+static enum err lose_connection(void)
+{
+    int first = bench.oracle.events_count;
+    enum err err = apply_batch();
+    if (err == ERR_OK || err == ERR_SYNC_FAILED) return err;
+    db_exec(sqlite_of(bench.store)->db, "BEGIN");
+    ask_the_same(first);
+    return bench_apply(&bench);
+}
+
 static enum err maintain(void)
 {
     return store_maintain(bench.store);
@@ -84,14 +109,19 @@ static enum err open_store(void)
 
 struct scene {
     const char *name;
-    bool starts_empty, starts_open, is_start;
+    bool starts_empty, starts_open, starts_full, is_start;
     enum err (*act)(void);
 };
 
 static const struct scene scenes[] = {
-    {"batch", false, true, false, apply_batch}, {"checkpoint", false, true, false, maintain},
-    {"probe", false, true, false, probe},       {"close", false, true, false, close_store},
-    {"start", false, false, true, open_store},  {"creation", true, false, true, open_store},
+    {.name = "batch", .starts_open = true, .act = apply_batch},
+    {.name = "checkpoint", .starts_open = true, .act = maintain},
+    {.name = "probe", .starts_open = true, .act = probe},
+    {.name = "close", .starts_open = true, .act = close_store},
+    {.name = "start", .is_start = true, .act = open_store},
+    {.name = "creation", .is_start = true, .starts_empty = true, .act = open_store},
+    {.name = "index", .starts_open = true, .starts_full = true, .act = apply_batch},
+    {.name = "connection", .starts_open = true, .starts_full = true, .act = lose_connection},
 };
 enum { SCENES = sizeof scenes / sizeof scenes[0] };
 
@@ -105,6 +135,7 @@ static void load(const struct scene *scene, uint64_t seed)
     if (!scene->starts_open) return;
     if (bench_open(&bench)) complain("cannot open before anything fails");
     if (!has_complaint()) apply_batch();
+    if (scene->starts_full) fill_wal();
 }
 
 static void make_image(void)
@@ -178,6 +209,7 @@ static void finish(const struct scene *scene, enum err err, bool for_ever, uint6
     if (for_ever && scene->is_start && err && bench_open(&bench) == ERR_OK)
         ends = true; /* what failed before did not this time */
     stop_failing();
+    if (!ends && bench.store) ends = probe() == ERR_SYNC_FAILED; /* as the ledger does */
     if (ends || !bench.store) die_and_start(at % 2);
     if (!has_complaint()) serve_again(first);
     if (!has_complaint()) die_and_start(true);
