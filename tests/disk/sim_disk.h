@@ -80,4 +80,4 @@ struct sim_disk_stats {
 void sim_disk_stats(struct sim_disk_stats *out); /* since the program began */
 
 /* Memory that the disk itself needs does not count where a test makes allocations fail. */
-extern _Thread_local int sim_disk_own_memory;
+extern _Thread_local volatile int sim_disk_own_memory;

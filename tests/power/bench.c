@@ -45,8 +45,10 @@ enum err bench_open(struct bench *bench)
         bench_close(bench);
         err = ERR_IO;
     }
+    if (!err && !bench->oracle.secrets_known)
+        oracle_check_secrets(&bench->oracle, store_secrets(bench->store));
     if (!err) weaken(bench);
-    if (err && !sim_disk_is_down() && !sim_disk_failed()) complain("cannot open: %.400s", problem);
+    if (err && !sim_disk_is_down() && !bench->may_fail) complain("cannot open: %.400s", problem);
     return err;
 }
 
@@ -188,10 +190,11 @@ static bool has_votes(const struct op *op, const struct foretold *foretold)
     return true;
 }
 
-static bool check_answer(const struct op *op, const struct foretold *foretold)
+static bool check_answer(const struct bench *bench, const struct op *op,
+                         const struct foretold *foretold)
 {
     if (foretold->outcome == OUTCOME_PENDING) return true;
-    if (is_token_op(op) && op->outcome == OUTCOME_UNAVAILABLE && sim_disk_failed()) return true;
+    if (bench->may_fail && is_token_op(op) && op->outcome == OUTCOME_UNAVAILABLE) return true;
     if (op->outcome == foretold->outcome && op->sequence == foretold->sequence &&
         has_votes(op, foretold))
         return true;
@@ -211,7 +214,7 @@ static bool check_refusal(const struct op *op)
 static void settle_failure(struct bench *bench, enum err err)
 {
     if (bench->weakness == WEAK_EARLY && bench->is_committing) {
-        oracle_acknowledged(&bench->oracle);
+        oracle_acknowledged(&bench->oracle, true);
         return;
     }
     oracle_given_up(&bench->oracle);
@@ -223,10 +226,10 @@ static void settle_failure(struct bench *bench, enum err err)
 
 static void settle_success(struct bench *bench)
 {
-    oracle_acknowledged(&bench->oracle);
-    if (sim_disk_failed()) oracle_check_token_keys(&bench->oracle, store_secrets(bench->store));
+    oracle_acknowledged(&bench->oracle, !bench->may_fail);
+    if (bench->may_fail) oracle_check_token_keys(&bench->oracle, store_secrets(bench->store));
     for (size_t i = 0; i < bench->count; i++)
-        check_answer(&bench->requests[i].op, &bench->foretold[i]);
+        check_answer(bench, &bench->requests[i].op, &bench->foretold[i]);
     bench->acknowledged += bench->count;
 }
 
@@ -247,7 +250,7 @@ enum err bench_apply(struct bench *bench)
     bench->batches++;
     bench->ops += bench->count;
     bench->count = 0;
-    if (err && !sim_disk_is_down() && !sim_disk_failed())
+    if (err && !sim_disk_is_down() && !bench->may_fail)
         complain("a batch failed on a sound disk: %s", err_text(err));
     return err ? err : sim_disk_is_down() ? ERR_IO : ERR_OK;
 }

@@ -20,6 +20,7 @@ struct bench {
     struct store *store; /* NULL: closed */
     struct store_options options;
     enum weakness weakness;
+    bool may_fail;      /* calls are made to fail: an error is no complaint */
     bool is_committing; /* WEAK_EARLY: the answers are out */
     struct request requests[PLAN_BATCH_MAX];
     struct foretold foretold[PLAN_BATCH_MAX];

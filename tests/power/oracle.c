@@ -344,10 +344,11 @@ void oracle_foretell(struct oracle *oracle, const struct request *request, struc
 }
 
 /* What was written after a batch that failed lies over it: it can come back no more. */
-void oracle_acknowledged(struct oracle *oracle)
+void oracle_acknowledged(struct oracle *oracle, bool token_keys_too)
 {
     if (oracle->batch.writes) oracle->candidates_count = 0;
-    if (memcmp(&oracle->tokens, &oracle->batch.tokens, sizeof oracle->tokens) != 0) {
+    if (token_keys_too &&
+        memcmp(&oracle->tokens, &oracle->batch.tokens, sizeof oracle->tokens) != 0) {
         oracle->tokens = oracle->batch.tokens;
         oracle->token_attempts_count = 0;
     }

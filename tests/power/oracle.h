@@ -84,7 +84,7 @@ int oracle_add_any(struct oracle *oracle);
 /* A batch: begin, foretell each op in order, then it is acknowledged or not. */
 void oracle_begin(struct oracle *oracle);
 void oracle_foretell(struct oracle *oracle, const struct request *request, struct foretold *out);
-void oracle_acknowledged(struct oracle *oracle);
+void oracle_acknowledged(struct oracle *oracle, bool token_keys_too);
 void oracle_given_up(struct oracle *oracle);
 
 /* What a new life shows. Each says what is wrong through complain() and returns false. */

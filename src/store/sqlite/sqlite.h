@@ -215,6 +215,9 @@ void totals_note_recorded(struct totals *totals, enum op_kind kind); /* events o
 enum err totals_write(struct sqlite_store *store);                   /* in a transaction */
 enum err totals_read(struct sqlite_store *store);                    /* the next sequence as well */
 
+/* Whether the file says what memory says. */
+enum err totals_are_same(struct sqlite_store *store, bool *same);
+
 /* The first `count` of them, as columns. */
 void totals_bind(struct db_binder *row, const struct totals *totals, int count);
 void totals_column(struct totals *totals, sqlite3_stmt *row, int first, int count);

@@ -1,6 +1,8 @@
 #include "base/log.h"
 #include "store/sqlite/sqlite.h"
 
+#include <string.h>
+
 /* How many rows there must be: what a damaged page hides has no checksum that could miss it. One
  * row of its own, rewritten by each batch that adds rows, in the batch's transaction. */
 
@@ -54,20 +56,35 @@ void totals_column(struct totals *totals, sqlite3_stmt *row, int first, int coun
         totals->rows[i] = sqlite3_column_int64(row, first + i);
 }
 
-enum err totals_read(struct sqlite_store *store)
+static enum err read_row(struct sqlite_store *store, struct totals *totals, uint64_t *sequence_next)
 {
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row, "SELECT * FROM total WHERE id = 1");
     if (err) return err;
     int code = sqlite3_step(row);
     if (code == SQLITE_ROW && db_is_whole(row, 0, SPAN("total"))) {
-        store->sequence_next = (uint64_t)sqlite3_column_int64(row, 1) + 1;
-        totals_column(&store->totals, row, 2, TOTALS_COUNT);
+        *sequence_next = (uint64_t)sqlite3_column_int64(row, 1) + 1;
+        totals_column(totals, row, 2, TOTALS_COUNT);
     } else {
         err = code == SQLITE_ROW || code == SQLITE_DONE ? report_corrupt_row(SPAN("total"), 1)
                                                         : db_err(code);
     }
     sqlite3_finalize(row);
+    return err;
+}
+
+enum err totals_read(struct sqlite_store *store)
+{
+    return read_row(store, &store->totals, &store->sequence_next);
+}
+
+enum err totals_are_same(struct sqlite_store *store, bool *same)
+{
+    struct totals totals;
+    uint64_t sequence_next;
+    enum err err = read_row(store, &totals, &sequence_next);
+    *same = !err && sequence_next == store->sequence_next &&
+            memcmp(&totals, &store->totals, sizeof totals) == 0;
     return err;
 }
 
