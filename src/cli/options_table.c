@@ -70,7 +70,7 @@ const struct option options_table[OPTIONS_COUNT] = {
      RANGE(8, 1024), .wants = "a number of 8 to 1024", .help = "the most header lines of a request"},
     {SPAN_INIT("max_connections"), SPAN_INIT("10000"), .type = OPTION_COUNT, AT(max_connections),
      RANGE(16, 1000000), .wants = "a number of 16 to 1000000",
-     .help = "open connections; more wait to be accepted"},
+     .help = "open connections; past that, who waits longest for its client makes room"},
     {SPAN_INIT("queue_limit"), SPAN_INIT("65536"), .type = OPTION_COUNT, AT(queue_limit),
      RANGE(1, 10000000), .wants = "a number of 1 to 10000000",
      .help = "events that wait to be recorded; more are answered 503"},
