@@ -54,6 +54,8 @@ const struct option options_table[OPTIONS_COUNT] = {
      .help = "how long its body may take after that"},
     {SPAN_INIT("idle_timeout"), SPAN_INIT("75s"), AT(idle_timeout_ms), TIMEOUT,
      .help = "how long a connection may wait for its next request"},
+    {SPAN_INIT("write_timeout"), SPAN_INIT("60s"), AT(write_timeout_ms), TIMEOUT,
+     .help = "how long a client may take to read an answer"},
     {SPAN_INIT("head_limit"), SPAN_INIT("16KiB"), .type = OPTION_SIZE, AT(head_limit),
      RANGE(1024, 64 * 1024), .wants = "a size of 1KiB to 64KiB",
      .help = "the largest head of a request"},

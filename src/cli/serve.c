@@ -65,6 +65,7 @@ static struct http_options http_options_of(const struct options *options, size_t
     http.head_timeout_ms = options->head_timeout_ms;
     http.body_timeout_ms = options->body_timeout_ms;
     http.idle_timeout_ms = options->idle_timeout_ms;
+    http.write_timeout_ms = options->write_timeout_ms;
     return http;
 }
 
