@@ -68,6 +68,7 @@ static struct http_options http_options_of(const struct options *options, size_t
     http.body_timeout_ms = options->body_timeout_ms;
     http.idle_timeout_ms = options->idle_timeout_ms;
     http.hides_failures = !options->log_failures;
+    http.write_timeout_ms = options->write_timeout_ms;
     return http;
 }
 

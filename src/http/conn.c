@@ -66,6 +66,7 @@ static int64_t deadline_of(const struct http_conn *conn, enum http_conn_state st
 void http_conn_set_state(struct http_conn *conn, enum http_conn_state state)
 {
     ASSERT(edges[conn->state] & (1u << state));
+    http_waiting_remove(conn);
     conn->state = state;
     http_conn_set_deadline(conn, deadline_of(conn, state));
 }
@@ -99,6 +100,7 @@ static void resume_later(struct http_conn *conn)
 {
     if (conn->is_queued) return;
     conn->is_queued = true;
+    http_waiting_remove(conn); /* what it has is for us to look at */
     conn->next = conn->server->resumed;
     conn->server->resumed = conn;
     ev_loop_again(conn->server->loop);
@@ -113,7 +115,10 @@ void http_conn_settle(struct http_conn *conn)
     }
     bool has_input = conn->is_readable || conn->end > conn->parsed;
     bool can_move = conn->state == HTTP_CONN_IDLE || conn->state == HTTP_CONN_DRAINING;
-    if (can_move && has_input) resume_later(conn);
+    if (can_move && has_input)
+        resume_later(conn);
+    else
+        http_waiting_add(conn);
 }
 
 /* A close while the client may still be sending would reset the connection and take the answer with
@@ -251,7 +256,7 @@ static void on_ready(struct ev_watch *watch, unsigned ready)
     http_conn_settle(conn);
 }
 
-void http_conn_on_deadline(struct http_conn *conn)
+static void end_waiting(struct http_conn *conn)
 {
     struct http_stats *stats = &conn->server->stats;
     switch (conn->state) {
@@ -268,6 +273,18 @@ void http_conn_on_deadline(struct http_conn *conn)
     default:
         http_conn_close(conn);
     }
+}
+
+void http_conn_on_deadline(struct http_conn *conn)
+{
+    end_waiting(conn);
+    http_conn_settle(conn);
+}
+
+void http_conn_yield(struct http_conn *conn)
+{
+    end_waiting(conn);
+    http_conn_close(conn);
     http_conn_settle(conn);
 }
 

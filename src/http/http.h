@@ -101,7 +101,9 @@ struct http_options {
     bool hides_failures; /* on_failure is not called */
     size_t user_size;
     size_t arena_size;    /* per connection, reserved and touched only when used */
-    uint32_t conns_max;   /* open connections of this server; past that accepting pauses */
+    uint32_t conns_max;   /* open connections of this server; past that who has waited longest for
+                             its client, a second at least, is closed when another comes (between
+                             two requests first), and while nobody has, accepting pauses */
     uint32_t large_count; /* requests of routes with a limit past LIMIT_BODY (mint) at once, each
                              with large_arena_size; past that 503 with Retry-After: 1, and close */
     size_t large_arena_size;
@@ -140,6 +142,6 @@ struct http_stats {
     uint64_t conns_accepted, conns_open;
     uint64_t refused_framing; /* 400, 414, 417, 431 and 413 before on_request, by this module */
     uint64_t refused_large;   /* 503 for want of a large slot */
-    uint64_t timeouts;        /* of heads, bodies and answers */
+    uint64_t timeouts;        /* of heads, bodies and answers; cut short by who came, too */
 };
 void http_server_stats(const struct http_server *server, struct http_stats *out);

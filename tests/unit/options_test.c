@@ -255,6 +255,7 @@ static void every_row_has_a_name_and_a_default_that_is_accepted(void **state)
     assert_int_equal(options.impression_ttl_ms, 30 * DAY);
     assert_int_equal(options.collect_dedup_window_ms, 7 * DAY);
     assert_int_equal(options.idle_timeout_ms, 75 * S);
+    assert_int_equal(options.write_timeout_ms, 60 * S);
     assert_int_equal(options.body_limit, 64 * 1024);
     assert_int_equal(options.threads, 0);
     assert_null(options.public_url.ptr);
