@@ -45,14 +45,16 @@ const char fault_operations[] =
 #undef X
 
 struct control {
-    _Atomic uint64_t mask;  /* bit 1 << enum operation: counted, and failed when it is its turn */
-    _Atomic int64_t first;  /* the number of the first that fails, from 1; 0: none */
-    _Atomic int64_t times;  /* how many fail from there on */
-    _Atomic int32_t error;  /* an errno; 0: half of the bytes are moved */
-    _Atomic int32_t torn;   /* a failing write has written half of its bytes before */
-    _Atomic int64_t seen;   /* how many came since `mask` was set */
-    _Atomic int64_t failed; /* how many of them failed */
-    _Atomic int32_t last;   /* the last that failed: enum operation */
+    _Atomic uint64_t mask;    /* bit 1 << enum operation: counted, and failed when it is its turn */
+    _Atomic int64_t first;    /* the number of the first that fails, from 1; 0: none */
+    _Atomic int64_t times;    /* how many fail from there on */
+    _Atomic int32_t error;    /* an errno; 0: half of the bytes are moved */
+    _Atomic int32_t torn;     /* a failing write has written half of its bytes before */
+    _Atomic int64_t seen;     /* how many came since `mask` was set */
+    _Atomic int64_t failed;   /* how many of them failed */
+    _Atomic int32_t last;     /* the last that failed: enum operation */
+    _Atomic uint32_t percent; /* of those that would fail, chosen by their number and `seed` */
+    _Atomic uint64_t seed;
 };
 
 static struct control *control;
@@ -68,11 +70,22 @@ extern void *__libc_memalign(size_t alignment, size_t size);
         if (!REAL(name)) *(void **)(&REAL(name)) = dlsym(RTLD_NEXT, #name);                        \
     } while (0)
 
+/* splitmix64: the same numbers fail whenever the seed is the same. */
+static uint64_t mix(uint64_t value)
+{
+    value += UINT64_C(0x9e3779b97f4a7c15);
+    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+    return value ^ value >> 31;
+}
+
 static bool is_turn(enum operation operation)
 {
     if (!control || !(atomic_load(&control->mask) & UINT64_C(1) << operation)) return false;
     int64_t number = atomic_fetch_add(&control->seen, 1) + 1, first = atomic_load(&control->first);
     if (!first || number < first || number - first >= atomic_load(&control->times)) return false;
+    if (mix((uint64_t)number + atomic_load(&control->seed)) % 100 >= atomic_load(&control->percent))
+        return false;
     atomic_fetch_add(&control->failed, 1);
     atomic_store(&control->last, (int32_t)operation);
     return true;

@@ -16,8 +16,7 @@ import pytest
 LIBRARY = pathlib.Path(os.environ.get(
     "ADTALLY_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build")) / "tests/faults/libfaults.so"
 FOR_EVER = 2**62
-LAYOUT = struct.Struct("=QqqiiqqI")  # struct control of faults.c
-SIZE = 64
+LAYOUT = struct.Struct("=QqqiiqqiIQ")  # struct control of faults.c
 
 
 def require():
@@ -85,9 +84,9 @@ class Faults:
     def __init__(self):
         require()
         self.file = tempfile.NamedTemporaryFile(prefix="adtally-faults-")
-        self.file.write(b"\0" * SIZE)
+        self.file.write(b"\0" * LAYOUT.size)
         self.file.flush()
-        self.memory = mmap.mmap(self.file.fileno(), SIZE)
+        self.memory = mmap.mmap(self.file.fileno(), LAYOUT.size)
         self.bits = operations()
         self.names = list(self.bits)
 
@@ -98,10 +97,12 @@ class Faults:
     def mask(self, names):
         return sum(self.bits[name] for name in names)
 
-    def arm(self, kind, first, times=1):
-        """The operation number `first` from now fails, and `times` of them in all; 0: only count."""
+    def arm(self, kind, first, times=1, percent=100, seed=0):
+        """The operation number `first` from now fails, and `times` of them in all; of these only
+        so many percent, chosen by the seed. A `first` of 0 only counts."""
         self.disarm()
-        LAYOUT.pack_into(self.memory, 0, 0, first, times, kind.error, kind.torn, 0, 0, 0)
+        LAYOUT.pack_into(self.memory, 0, 0, first, times, kind.error, kind.torn, 0, 0, 0,
+                         percent, seed)
         struct.pack_into("=Q", self.memory, 0, self.mask(kind.names))  # last: now it counts
 
     def disarm(self):

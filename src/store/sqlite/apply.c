@@ -49,7 +49,7 @@ struct batch_mark {
 static void take_back(struct sqlite_store *store, struct op *const ops[], size_t count,
                       const struct batch_mark *mark)
 {
-    if (!sqlite3_get_autocommit(store->db)) db_exec(store->db, "ROLLBACK");
+    if (store->db && !sqlite3_get_autocommit(store->db)) db_exec(store->db, "ROLLBACK");
     undo_all(store);
     window_take_back(store->sessions, mark->sessions);
     store->sequence_next = mark->sequence_next;
@@ -82,6 +82,13 @@ static enum err recover_connection(struct sqlite_store *store)
     return err;
 }
 
+static void log_failure(const struct sqlite_store *store, enum err err, size_t count)
+{
+    log_event(LOG_ERROR, "batch_failed", LOG_TEXT("reason", span_of(err_text(err))),
+              LOG_TEXT("detail", span_of(store->db ? sqlite3_errmsg(store->db) : "closed")),
+              LOG_NUMBER("ops", (int64_t)count));
+}
+
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
 {
     struct sqlite_store *store = sqlite_of(base);
@@ -94,10 +101,8 @@ enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
     }
     if (!err) store->polls_changed = false; /* what was put stands */
     if (err) {
+        log_failure(store, err, count); /* first: taking back makes SQLite forget what went wrong */
         take_back(store, ops, count, &mark);
-        log_event(LOG_ERROR, "batch_failed", LOG_TEXT("reason", span_of(err_text(err))),
-                  LOG_TEXT("detail", span_of(store->db ? sqlite3_errmsg(store->db) : "closed")),
-                  LOG_NUMBER("ops", (int64_t)count));
     }
     return err;
 }

@@ -96,8 +96,7 @@ static enum err find_click(struct sqlite_store *store, const struct op *op, uint
     }
     if (!(INDEX_TAG(found) & CLICK_HAS_ADVERTISER)) return ERR_OK;
     sqlite3_stmt *row = store->statements[SQL_CLICK_BY_SEQ];
-    sqlite3_bind_int64(row, 1, (int64_t)INDEX_SEQUENCE(found));
-    enum err err = sqlite3_step(row) == SQLITE_ROW ? ERR_OK : ERR_CORRUPT;
+    enum err err = dedup_read_row(row, INDEX_SEQUENCE(found));
     if (!err && span_eq(db_column_text(row, 1), advertiser_id)) *value = found;
     sqlite3_reset(row);
     return err;
