@@ -7,7 +7,7 @@ import time
 
 from injection import Faults
 from support.http import Closed, Conn
-from support.world import World
+from support.world import COLLECT, World, event
 
 BACK_S = 2.0
 
@@ -17,6 +17,10 @@ class Count:
 
     def __init__(self):
         self.faults, self.restarts, self.refused, self.unanswered = 0, 0, 0, 0
+
+    def add(self, other):
+        for name, number in vars(other).items():
+            setattr(self, name, getattr(self, name) + number)
 
 
 class Stage:
@@ -32,8 +36,12 @@ class Stage:
     def stood(self, endpoint, subject):
         if not endpoint.table:
             return 0
-        sql = f"SELECT count(*) FROM {endpoint.table} WHERE {endpoint.where} = ?"
-        return self.reader.execute(sql, (endpoint.key(subject),)).fetchone()[0]
+        return self.value(f"SELECT count(*) FROM {endpoint.table} WHERE {endpoint.where} = ?",
+                          endpoint.key(subject))
+
+    def value(self, sql, *arguments):
+        """The first column of the first row."""
+        return self.reader.execute(sql, arguments).fetchone()[0]
 
     def exchange(self, data, fresh=False):
         """An answer, or None when there was none: then the process may have ended."""
@@ -76,6 +84,11 @@ class Stage:
             last = found
             time.sleep(0.03)
         return len(found)
+
+    def next_batch(self):
+        """Any event: what the ledger has to make good, it does before its next batch."""
+        answer = self.world.post(COLLECT, event())
+        assert answer.status == 204, answer
 
     def serves_again(self):
         """Health is ok within the time; a degraded server finds out by itself."""

@@ -99,12 +99,13 @@ enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
         raise_floors(store, ops[count - 1]->received_at_ms);
         err = run_batch(store, ops, count);
     }
-    if (!err) store->polls_changed = false; /* what was put stands */
     if (err) {
         log_failure(store, err, count); /* first: taking back makes SQLite forget what went wrong */
         take_back(store, ops, count, &mark);
+        return err;
     }
-    return err;
+    store->polls_changed = false; /* what was put stands */
+    return token_keys_apply(store, ops, count);
 }
 
 static void alarm_if_pinned(struct sqlite_store *store, int wal_pages)

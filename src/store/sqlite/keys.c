@@ -81,12 +81,20 @@ enum err keys_apply(struct sqlite_store *store, struct op *op)
         return create_key(store, op);
     case OP_KEY_REVOKE:
         return revoke_key(store, op);
-    case OP_TOKEN_KEY_ROTATE:
-        return rotate_token_key(store, op);
     default:
-        ASSERT(op->kind == OP_TOKEN_KEY_RETIRE);
-        return retire_token_key(store, op);
+        ASSERT(op->kind == OP_TOKEN_KEY_ROTATE || op->kind == OP_TOKEN_KEY_RETIRE);
+        return ERR_OK; /* token_keys_apply */
     }
+}
+
+enum err token_keys_apply(struct sqlite_store *store, struct op *const ops[], size_t count)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < count && !err; i++) {
+        if (ops[i]->kind == OP_TOKEN_KEY_ROTATE) err = rotate_token_key(store, ops[i]);
+        if (ops[i]->kind == OP_TOKEN_KEY_RETIRE) err = retire_token_key(store, ops[i]);
+    }
+    return err;
 }
 
 static bool read_key(sqlite3_stmt *row, struct api_key *key)
