@@ -8,6 +8,7 @@ import errno
 import mmap
 import os
 import pathlib
+import random
 import struct
 import tempfile
 
@@ -76,6 +77,17 @@ DESCRIPTOR_KINDS = [
     Kind("EMFILE", errno.EMFILE, "open socket eventfd epoll_create"),
     Kind("ENOMEM of epoll", errno.ENOMEM, "watch epoll_create"),
 ]
+
+
+def points(count, kind, most, seed):
+    """(number, times) of `count` operations that fail in `kind`: all, or `most` of them, spread
+    evenly from a place that the seed chooses."""
+    every = [(number, times) for number in range(1, count + 1) for times in kind.times]
+    if len(every) <= most:
+        return every
+    step = len(every) / most
+    begin = random.Random(f"{seed} {kind.name}").random() * step
+    return [every[int(begin + at * step)] for at in range(most)]
 
 
 class Faults:

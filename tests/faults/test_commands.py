@@ -11,7 +11,7 @@ import time
 
 import pytest
 from injection import (FILE_KINDS, FOR_EVER, INTERRUPTIONS, MEMORY_KINDS, MORE_FILE_KINDS,
-                       SYNC_KINDS, Kind)
+                       SYNC_KINDS, Kind, points)
 from stage import BACK_S, Count, Stage
 from support import server as program, tokens, torture
 from support.publisher import (is_gif, is_not_found, ping_target, poll_of, put_poll, results, tally,
@@ -20,6 +20,8 @@ from support.world import COLLECT, event, unique
 
 SENTENCE = re.compile(r"adtally: [^\n]+[^.\n]\n")
 TOKEN_KEYS_KEPT = 20
+SEED = torture.seed("commands")
+POINTS_MAX = torture.size(5, 10**6)  # of each kind of fault for each command
 SOCKET_KINDS = [
     Kind("EINTR of a socket", errno.EINTR, "accept poll recv send", times=(1, INTERRUPTIONS)),
     Kind("short of a socket", 0, "recv send", times=(1, FOR_EVER)),
@@ -317,7 +319,7 @@ def report():
     count = Count()
     yield count
     torture.say(f"faults of commands: {len(COMMANDS)} commands, {count.faults} faults, "
-                f"{count.restarts} restarts; violations 0")
+                f"{count.restarts} restarts; violations 0 (--seed {SEED})")
 
 
 KINDS = [*MEMORY_KINDS, *FILE_KINDS, *torture.size([], MORE_FILE_KINDS), *SYNC_KINDS, *SOCKET_KINDS]
@@ -346,12 +348,11 @@ def operations(stage, command, kind):
 
 def every_fault(stage, command, kind):
     count = operations(stage, command, kind)
-    for times in kind.times:
-        for number in range(1, count + 1):
-            try:
-                one_fault(stage, command, kind, number, times, kind in SOCKET_KINDS)
-            except AssertionError as error:
-                raise AssertionError(
-                    f"{type(command).__name__}: {kind.name} x {times} at operation {number} "
-                    f"({stage.faults.last}): {error}\n{stage.world.server.stderr[-2000:]}"
-                ) from error
+    for number, times in points(count, kind, POINTS_MAX, f"{SEED} {type(command).__name__}"):
+        try:
+            one_fault(stage, command, kind, number, times, kind in SOCKET_KINDS)
+        except AssertionError as error:
+            raise AssertionError(
+                f"{type(command).__name__}: {kind.name} x {times} at operation {number} "
+                f"({stage.faults.last}), --seed {SEED}: {error}\n"
+                f"{stage.world.server.stderr[-2000:]}") from error
