@@ -112,6 +112,15 @@ static void take_key(const struct api_key *key, void *arg)
     keyring->last = &entry->next;
 }
 
+void keyring_revoke(struct keyring *keyring, struct span id, int64_t at_ms)
+{
+    pthread_rwlock_wrlock(&keyring->lock);
+    for (struct entry *entry = keyring->first; entry; entry = entry->next)
+        if (span_eq(entry->key.id, id) && !entry->key.revoked_at_ms)
+            entry->key.revoked_at_ms = at_ms;
+    pthread_rwlock_unlock(&keyring->lock);
+}
+
 static void take_secrets(struct keyring *keyring, const struct secrets *secrets)
 {
     if (!keyring->is_loaded) {

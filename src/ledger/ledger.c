@@ -14,6 +14,7 @@ struct ledger {
     struct store *store; /* the thread's */
     struct keyring *keyring;
     struct pollbook *pollbook;
+    bool are_copies_stale; /* the thread's: keys and polls have to be loaded again */
     pthread_mutex_t mutex; /* of what follows */
     bool is_healthy;
     struct ledger_stats stats;
@@ -80,6 +81,20 @@ static enum err load_copies(struct ledger *ledger)
     return err ? err : pollbook_load(ledger->pollbook, ledger->store);
 }
 
+/* A load that fails, for want of memory or of the disk, is tried again before every batch and at
+ * every probe. A revocation does not wait for that: it is taken from the op itself. */
+static void update_copies(struct ledger *ledger)
+{
+    bool was_stale = ledger->are_copies_stale;
+    enum err err = load_copies(ledger);
+    ledger->are_copies_stale = err != ERR_OK;
+    if (err && !was_stale)
+        log_event(LOG_ERROR, "keys_and_polls_not_loaded",
+                  LOG_TEXT("reason", span_of(err_text(err))));
+    if (!err && was_stale)
+        log_event(LOG_INFO, "keys_and_polls_loaded", LOG_TEXT("reason", SPAN("the cause is gone")));
+}
+
 static bool writes(const struct op *op)
 {
     return op->kind != OP_POLL_RESULTS && op->outcome == OUTCOME_RECORDED;
@@ -99,10 +114,10 @@ static void run_batch(struct ledger *ledger, struct op *const ops[], size_t coun
     for (size_t i = 0; i < count; i++) {
         copies_changed |= changes_copies(ops[i]);
         wrote |= writes(ops[i]);
+        if (ops[i]->kind == OP_KEY_REVOKE && ops[i]->outcome == OUTCOME_RECORDED)
+            keyring_revoke(ledger->keyring, ops[i]->key_id, ops[i]->received_at_ms);
     }
-    if (copies_changed && load_copies(ledger))
-        log_event(LOG_ERROR, "keys_and_polls_not_loaded",
-                  LOG_TEXT("advice", SPAN("restart adtally")));
+    if (copies_changed || ledger->are_copies_stale) update_copies(ledger);
     note_batch(ledger, err, count, wrote);
     for (size_t i = 0; i < count; i++)
         answer(ops[i]);
@@ -111,6 +126,7 @@ static void run_batch(struct ledger *ledger, struct op *const ops[], size_t coun
 
 static void probe_if_degraded(struct ledger *ledger)
 {
+    if (ledger->are_copies_stale) update_copies(ledger);
     if (ledger_is_healthy(ledger)) return;
     enum err err = store_probe(ledger->store);
     if (err == ERR_SYNC_FAILED) end_process();
@@ -122,7 +138,8 @@ static void *run(void *arg)
     struct ledger *ledger = arg;
     struct op *ops[STORE_BATCH_MAX];
     for (;;) {
-        int64_t timeout_ms = ledger_is_healthy(ledger) ? -1 : PROBE_INTERVAL_MS;
+        bool is_well = ledger_is_healthy(ledger) && !ledger->are_copies_stale;
+        int64_t timeout_ms = is_well ? -1 : PROBE_INTERVAL_MS;
         struct op *op = queue_wait_all(&ledger->submitted, STORE_BATCH_MAX, timeout_ms);
         size_t count = 0;
         for (; op; op = op->next)

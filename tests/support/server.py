@@ -96,8 +96,9 @@ def query(data, sql, *args):
 class Server:
     """One `adtally serve`. It may be stopped or killed and started again on the same data."""
 
-    def __init__(self, data, flags=(), port=None):
+    def __init__(self, data, flags=(), port=None, environment=None):
         self.data = pathlib.Path(data)
+        self.environment = {**os.environ, **(environment or {})}
         self.flags = [str(f) for f in flags]
         self.port = port or free_port()
         self.proc = None
@@ -122,7 +123,8 @@ class Server:
     def launch(self):
         """Starts the process, which is not ready yet."""
         self.proc = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
-                                     stdout=subprocess.PIPE, stderr=self.stderr_file)
+                                     stdout=subprocess.PIPE, stderr=self.stderr_file,
+                                     env=self.environment)
 
     def await_ready(self):
         line, end = b"", time.monotonic() + START_S

@@ -114,6 +114,13 @@ static enum err recover_connection(struct sqlite_store *store)
     return err;
 }
 
+static void log_failure(const struct sqlite_store *store, enum err err, size_t count)
+{
+    log_event(LOG_ERROR, "batch_failed", LOG_TEXT("reason", span_of(err_text(err))),
+              LOG_TEXT("detail", span_of(store->db ? sqlite3_errmsg(store->db) : "closed")),
+              LOG_NUMBER("ops", (int64_t)count));
+}
+
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
 {
     struct sqlite_store *store = sqlite_of(base);
@@ -124,14 +131,13 @@ enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
         raise_floors(store, ops[count - 1]->received_at_ms);
         err = run_batch(store, ops, count);
     }
-    if (!err) store->polls_changed = false; /* what was put stands */
     if (err) {
+        log_failure(store, err, count); /* first: taking back makes SQLite forget what went wrong */
         take_back(store, ops, count, &mark);
-        log_event(LOG_ERROR, "batch_failed", LOG_TEXT("reason", span_of(err_text(err))),
-                  LOG_TEXT("detail", span_of(store->db ? sqlite3_errmsg(store->db) : "closed")),
-                  LOG_NUMBER("ops", (int64_t)count));
+        return err;
     }
-    return err;
+    store->polls_changed = false; /* what was put stands */
+    return token_keys_apply(store, ops, count);
 }
 
 static void alarm_if_pinned(struct sqlite_store *store, int wal_pages)

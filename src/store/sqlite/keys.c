@@ -91,12 +91,22 @@ enum err keys_apply(struct sqlite_store *store, struct op *op)
         return create_key(store, op);
     case OP_KEY_REVOKE:
         return revoke_key(store, op);
-    case OP_TOKEN_KEY_ROTATE:
-        return change_token_keys(store, op, add_token_key);
     default:
-        ASSERT(op->kind == OP_TOKEN_KEY_RETIRE);
-        return change_token_keys(store, op, remove_token_key);
+        ASSERT(op->kind == OP_TOKEN_KEY_ROTATE || op->kind == OP_TOKEN_KEY_RETIRE);
+        return ERR_OK; /* token_keys_apply */
     }
+}
+
+enum err token_keys_apply(struct sqlite_store *store, struct op *const ops[], size_t count)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < count && !err; i++) {
+        if (ops[i]->kind == OP_TOKEN_KEY_ROTATE)
+            err = change_token_keys(store, ops[i], add_token_key);
+        if (ops[i]->kind == OP_TOKEN_KEY_RETIRE)
+            err = change_token_keys(store, ops[i], remove_token_key);
+    }
+    return err;
 }
 
 static bool read_key(sqlite3_stmt *row, struct api_key *key)

@@ -242,8 +242,10 @@ bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span o
 void polls_free(struct sqlite_store *store);
 enum err sqlite_each_poll(struct store *base, store_on_poll *on_poll, void *arg);
 
-/* keys.c: API keys and token keys, inside the batch as well. */
+/* keys.c: API keys, inside the batch as well; token keys once it stands, since no ROLLBACK takes
+ * their file back. */
 enum err keys_apply(struct sqlite_store *store, struct op *op);
+enum err token_keys_apply(struct sqlite_store *store, struct op *const ops[], size_t count);
 enum err sqlite_each_key(struct store *base, store_on_key *on_key, void *arg);
 
 /* apply.c */

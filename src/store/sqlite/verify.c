@@ -99,8 +99,9 @@ static void report_line(struct writer *report, const char *text, int64_t count)
 static enum err check_file(sqlite3 *db, struct writer *report, uint64_t *findings)
 {
     sqlite3_stmt *row = NULL;
+    int code = SQLITE_DONE;
     enum err err = db_prepare(db, &row, "PRAGMA integrity_check(20)");
-    while (!err && sqlite3_step(row) == SQLITE_ROW) {
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
         struct span line = db_column_text(row, 0);
         if (span_eq(line, SPAN("ok"))) continue;
         ++*findings;
@@ -108,6 +109,7 @@ static enum err check_file(sqlite3 *db, struct writer *report, uint64_t *finding
         writer_put(report, line);
         writer_char(report, '\n');
     }
+    if (!err && code != SQLITE_DONE) err = db_last_err(db);
     sqlite3_finalize(row);
     return err;
 }
