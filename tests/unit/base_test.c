@@ -7,6 +7,7 @@
 #include "base/writer.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -93,6 +94,7 @@ static int status_of_reading(ptrdiff_t offset)
     pid_t pid = fork();
     if (pid == 0) {
         volatile char *memory = secret_new((size_t)sysconf(_SC_PAGESIZE));
+        signal(SIGSEGV, SIG_DFL); /* cmocka would go on in here */
         (void)memory[offset];
         _exit(0);
     }
