@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # Against any build; what looks at the tree itself runs once, in the release build.
 readonly EVERY_BUILD=(tests/contract tests/crash tests/interop)
-readonly RELEASE_ONLY=(tests/lint tests/dev tests/browser)
+readonly RELEASE_ONLY=(tests/lint tests/dev tests/browser tests/fuzz)
 readonly PYTEST_SECONDS_MAX=1200
 
 existing() {
