@@ -48,10 +48,11 @@ static bool set_client_address(struct options *options, struct span value)
     return options->client_address_full || span_eq(value, SPAN("masked"));
 }
 
+/* A path: one with a NUL in it would name another file. */
 static bool set_text(struct options *options, const struct option *option, struct span value)
 {
     *(struct span *)place_of(options, option) = value;
-    return value.len > 0;
+    return value.len > 0 && !memchr(value.ptr, '\0', value.len);
 }
 
 static bool set_value(struct options *options, const struct option *option, struct span value)
