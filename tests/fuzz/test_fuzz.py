@@ -26,9 +26,12 @@ SEED = torture.seed("adtally")
 # Of every target, its largest input and its part of a long run, by what an execution costs.
 TARGETS = {
     "amount": (64, 20),
+    "config": (1024, 5),
     "datetime": (80, 20),
-    "http": (2048, 20),
-    "json": (1024, 20),
+    "http": (2048, 10),
+    "json": (1024, 10),
+    "query": (600, 15),
+    "token": (1024, 10),
 }
 
 
