@@ -25,13 +25,17 @@ SEED = torture.seed("adtally")
 
 # Of every target, its largest input and its part of a long run, by what an execution costs.
 TARGETS = {
-    "amount": (64, 20),
-    "config": (1024, 5),
-    "datetime": (80, 20),
-    "http": (2048, 10),
-    "json": (1024, 10),
-    "query": (600, 15),
-    "token": (1024, 10),
+    "address": (512, 30),
+    "amount": (64, 200),
+    "api": (2048, 20),
+    "config": (1024, 60),
+    "datetime": (80, 200),
+    "extra": (4096, 30),
+    "http": (2048, 140),
+    "json": (1024, 120),
+    "query": (600, 120),
+    "token": (1024, 80),
+    "verify": (400, 2),
 }
 
 
@@ -55,9 +59,10 @@ def dictionary(target):
     return [f"-dict={path}"] if path.exists() else []
 
 
-def environment(lie=None):
-    """Nothing of the suite's sanitizer options: a finding here is read from libFuzzer's output."""
-    return {"PATH": os.environ["PATH"], "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+def environment(folder, lie=None):
+    """Nothing of the suite's sanitizer options: a finding here is read from libFuzzer's output.
+    What a target has on disk when it dies stays in `folder`."""
+    return {"PATH": os.environ["PATH"], "TMPDIR": str(folder),
             "ASAN_OPTIONS": "detect_stack_use_after_return=1:quarantine_size_mb=16",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
             **({"ADTALLY_FUZZ_LIE": lie} if lie else {})}
@@ -68,7 +73,7 @@ def run(target, *arguments, lie=None, findings=FINDINGS):
     findings.mkdir(parents=True, exist_ok=True)
     command = [program(target), f"-artifact_prefix={findings}/{target}-",
                f"-timeout={INPUT_SECONDS_MAX}", *arguments]
-    done = subprocess.run(command, env=environment(lie), cwd=ROOT, check=False, text=True,
+    done = subprocess.run(command, env=environment(findings, lie), cwd=ROOT, check=False, text=True,
                           errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout
 
@@ -153,7 +158,7 @@ def test_a_finding_is_kept_with_what_repeats_it(tmp_path):
     assert status != 0
     command = shlex.split(how_to_repeat(target, output).splitlines()[-1].removeprefix("or "))
     assert list(findings.iterdir()) == [pathlib.Path(command[-1])]
-    again = subprocess.run(command, cwd=ROOT, env=environment("value"), capture_output=True,
+    again = subprocess.run(command, cwd=ROOT, env=environment(tmp_path, "value"), capture_output=True,
                            check=False)
     assert again.returncode != 0
 
