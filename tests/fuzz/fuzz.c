@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void require(bool condition, const char *what)
+void found(const char *what)
 {
-    if (condition) return;
     fprintf(stderr, "finding: %s\n", what);
     abort();
 }

@@ -12,8 +12,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-/* Ends the process when the condition does not hold, which makes the input a finding. */
-void require(bool condition, const char *what);
+/* Ends the process, which makes the input a finding. */
+_Noreturn void found(const char *what);
+
+static inline void require(bool condition, const char *what)
+{
+    if (!condition) found(what);
+}
 
 /* Whether this run is asked (ADTALLY_FUZZ_LIE=name) to get a wrong result of that name from the
  * code under test. Every oracle has such a lie at its door, and test_fuzz.py shows that it is
