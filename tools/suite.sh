@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 
 # Against any build; what looks at the tree itself runs once, in the release build.
 readonly EVERY_BUILD=(tests/contract tests/crash tests/interop)
-readonly RELEASE_ONLY=(tests/lint tests/dev tests/browser)
+readonly RELEASE_ONLY=(tests/lint tests/dev tests/browser tests/points tests/power tests/faults tests/sim
+    tests/corruption tests/fuzz tests/hostile)
 readonly PYTEST_SECONDS_MAX=1200
 
 existing() {

@@ -55,10 +55,11 @@ static bool set_switch(struct options *options, const struct option *option, str
     return is_on || span_eq(value, SPAN("off"));
 }
 
+/* A path: one with a NUL in it would name another file. */
 static bool set_text(struct options *options, const struct option *option, struct span value)
 {
     *(struct span *)place_of(options, option) = value;
-    return value.len > 0;
+    return value.len > 0 && !memchr(value.ptr, '\0', value.len);
 }
 
 static bool set_value(struct options *options, const struct option *option, struct span value)

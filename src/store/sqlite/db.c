@@ -3,6 +3,7 @@
 #include "base/assert.h"
 
 #include <stddef.h>
+#include <sys/stat.h>
 
 enum { BUSY_TIMEOUT_MS = 2000 };
 
@@ -105,8 +106,19 @@ enum err db_open(sqlite3 **out, const char *path, bool create)
     return open_with(out, path, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0));
 }
 
+/* To SQLite a file of one byte is empty as well. */
+static bool is_empty(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 && file.st_size <= 1;
+}
+
+/* SQLite deletes the WAL of an empty database, also for who only reads: it may be all that is left.
+ */
 enum err db_open_readonly(sqlite3 **out, const char *path)
 {
+    *out = NULL;
+    if (is_empty(path)) return ERR_FOREIGN;
     enum err err = open_with(out, path, SQLITE_OPEN_READONLY);
     if (err) return err;
     sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
