@@ -273,7 +273,7 @@ static void read_file(struct file *file, const char *dir, const char *name)
     fclose(in);
 }
 
-static void read_files(struct base *base, const char *dir)
+void base_take(struct base *base, const char *dir)
 {
     for (int i = 0; i < FILES_COUNT; i++)
         read_file(&base->files[i], dir, file_names[i]);
@@ -334,7 +334,8 @@ char *base_dump(const char *dir)
     path_of(path, dir, file_names[FILE_DB]);
     FILE *out = open_memstream(&dump, &size);
     need(out != NULL, "dump the database");
-    bool ok = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
+    bool ok =
+        sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
     for (int i = 0; i < SCHEMA_TABLES_COUNT && ok; i++)
         ok = dump_table(db, schema_tables[i].name, out);
     sqlite3_close(db);
@@ -486,7 +487,7 @@ void base_make(struct base *base, const char *dir, bool with_wal, uint64_t seed)
     if (with_wal) record_last_batch(&maker, dir);
     if (!with_wal) store_close(maker.store);
     base->dump = base_dump(dir);
-    read_files(base, dir);
+    base_take(base, dir);
     if (with_wal) store_close(maker.store);
     need(base->dump != NULL, "dump the undamaged database");
     keep_probes(base);

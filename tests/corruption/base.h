@@ -43,6 +43,9 @@ struct base {
  * else those of one that stopped. `dir` is an empty directory. Aborts when it fails. */
 void base_make(struct base *base, const char *dir, bool with_wal, uint64_t seed);
 
+/* The files of a directory become the base's. */
+void base_take(struct base *base, const char *dir);
+
 /* The files as they are, in an otherwise empty directory. */
 void base_write(const struct base *base, const char *dir);
 

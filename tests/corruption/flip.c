@@ -1,9 +1,8 @@
 #include "base.h"
 
-#include "base/clock.h"
+#include "store/sqlite/db.h"
 #include "token/hash.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -15,22 +14,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Flips bytes of a database and asks `verify` and the server what they make of it.
+/* Damages a database in one place and asks `verify` and the server what they make of it.
  *
- *   flip DIR FILE SEED STRIDE BITS [PART PARTS]
+ *   flip DIR MODE SEED STRIDE BITS [PART PARTS]
  *
- * FILE is db, wal or secrets; DIR an empty directory. Every STRIDE-th byte, and all of the first
- * page, has BITS different bits flipped, one at a time. Each time
+ * DIR is an empty directory. MODE:
+ *   db, wal, secrets         every STRIDE-th byte of that file, and all of its first page or WAL
+ * header, has BITS different bits flipped, one at a time db-sectors, wal-sectors  each sector of
+ * 512 bytes is wiped, then filled with noise torn                     STRIDE times, any sectors of
+ * the WAL's last transaction are: what a power cut does to what was never acknowledged forged rows
+ * are changed together with their checksum: what nobody can tell, so both judges have to report
+ * misses
+ *
+ * Each time
  *   - verify has to report something, or the rows are what they were;
  *   - a start refuses with a sentence, or every answer is that of the undamaged store, or 503.
  * The work is done in a child: one that dies or hangs is a miss as well. */
 
-enum { HANG_S = 60, MISSES_TOLD_MAX = 20, FIRST_PAGE = 4096 };
+enum { HANG_S = 60, MISSES_TOLD_MAX = 20, FIRST_PAGE = 4096, WAL_HEADER = 32, SECTOR = 512 };
+
+enum mode { FLIP_DB, FLIP_WAL, FLIP_SECRETS, WIPE_DB, WIPE_WAL, TORN, FORGED, MODES_COUNT };
 
 /* Shared with the child. */
 struct progress {
     size_t at;    /* the byte */
-    unsigned bit; /* of it */
+    unsigned how; /* the bit, or the kind of damage */
     bool is_done;
     uint64_t flips, found, unchanged, refused, served, unavailable, misses, older;
 };
@@ -38,7 +46,8 @@ struct progress {
 struct run {
     struct base base;
     const char *dir;
-    int choice;
+    enum mode mode;
+    int choice; /* which file */
     uint64_t seed;
     size_t stride, part, parts;
     unsigned bits;
@@ -51,8 +60,8 @@ static struct run run;
 static void miss(const char *what, const char *detail)
 {
     if (run.progress->misses++ < MISSES_TOLD_MAX)
-        printf("MISS %s byte %zu bit %u: %s %s\n", run.base.files[run.choice].name,
-               run.progress->at, run.progress->bit, what, detail);
+        printf("MISS %s byte %zu how %u: %s %s\n", run.base.files[run.choice].name,
+               run.progress->at, run.progress->how, what, detail);
     fflush(stdout);
 }
 
@@ -146,7 +155,7 @@ static void judge(void)
     run.progress->flips++;
 }
 
-/* -- which flips --------------------------------------------------------------------------- */
+/* -- damage -------------------------------------------------------------------------------- */
 
 static unsigned bit_of(size_t at, unsigned nth)
 {
@@ -159,23 +168,132 @@ static bool is_chosen(size_t at)
 {
     if (at % run.parts != run.part) return false;
     size_t offset = run.seed % run.stride;
-    return at < FIRST_PAGE || at / run.parts % run.stride == offset;
+    size_t all_of = run.choice == FILE_DB ? FIRST_PAGE : WAL_HEADER;
+    return at < all_of || at / run.parts % run.stride == offset;
 }
 
-/* Goes on behind `progress`, which a child that died left. */
-static void flip_all(size_t first)
+static void flip_at(struct file *file, size_t at)
+{
+    for (unsigned nth = 0; is_chosen(at) && nth < run.bits; nth++) {
+        run.progress->how = bit_of(at, nth);
+        file->bytes[at] ^= (uint8_t)(1u << run.progress->how);
+        judge();
+        file->bytes[at] ^= (uint8_t)(1u << run.progress->how);
+    }
+}
+
+enum { WIPED, NOISE, HOWS_COUNT };
+
+static void spoil(uint8_t *bytes, size_t size, unsigned how)
+{
+    memset(bytes, 0, size);
+    uint8_t key[HASH_FINGERPRINT_KEY_SIZE] = {0};
+    for (size_t i = 0; how == NOISE && i < size; i++) {
+        uint64_t words[3] = {run.seed, run.progress->at, i};
+        bytes[i] = (uint8_t)hash_fingerprint(key, words, sizeof words);
+    }
+}
+
+/* A sector with an end of the last transaction but one and the beginning of the last: nothing tells
+ * that from the last one torn. */
+static bool is_of_one(size_t at)
+{
+    size_t last = run.base.wal_last_at;
+    return run.choice != FILE_WAL || at >= last || at + SECTOR <= last;
+}
+
+static void wipe_at(struct file *file, size_t at)
+{
+    uint8_t kept[SECTOR];
+    if (at % SECTOR || at / SECTOR % run.parts != run.part || !is_of_one(at)) return;
+    size_t size = file->size - at < SECTOR ? file->size - at : SECTOR;
+    memcpy(kept, file->bytes + at, size);
+    for (unsigned how = 0; how < HOWS_COUNT; how++) {
+        run.progress->how = how;
+        spoil(file->bytes + at, size, how);
+        judge();
+    }
+    memcpy(file->bytes + at, kept, size);
+}
+
+/* Goes on behind what a child that died left. */
+static void damage_all(size_t first)
 {
     struct file *file = &run.base.files[run.choice];
     for (size_t at = first; at < file->size; at++) {
-        if (!is_chosen(at)) continue;
-        for (unsigned nth = 0; nth < run.bits; nth++) {
-            run.progress->at = at;
-            run.progress->bit = bit_of(at, nth);
-            file->bytes[at] ^= (uint8_t)(1u << run.progress->bit);
-            judge();
-            file->bytes[at] ^= (uint8_t)(1u << run.progress->bit);
-        }
+        run.progress->at = at;
+        if (run.mode == WIPE_DB || run.mode == WIPE_WAL)
+            wipe_at(file, at);
+        else
+            flip_at(file, at);
     }
+}
+
+/* -- what a power cut leaves --------------------------------------------------------------- */
+
+static void judge_torn(void)
+{
+    uint64_t found = run.progress->found, refused = run.progress->refused;
+    judge();
+    if (run.progress->found > found) miss("verify takes a torn write", "for damage");
+    if (run.progress->refused > refused) miss("the server takes a torn write", "for damage");
+}
+
+static void tear_all(size_t first)
+{
+    struct file *file = &run.base.files[FILE_WAL];
+    size_t from = run.base.wal_last_at, size = file->size - from;
+    uint8_t *kept = malloc(size);
+    if (!kept) abort();
+    memcpy(kept, file->bytes + from, size);
+    for (size_t round = first; round < run.stride; round++) {
+        uint8_t key[HASH_FINGERPRINT_KEY_SIZE] = {0};
+        run.progress->at = from + round;
+        for (size_t at = 0; at < size; at += SECTOR) {
+            uint64_t words[3] = {run.seed, round, at};
+            uint64_t random = hash_fingerprint(key, words, sizeof words);
+            size_t len = size - at < SECTOR ? size - at : SECTOR;
+            if (random % 3 < HOWS_COUNT) spoil(file->bytes + from + at, len, random % 3);
+        }
+        judge_torn();
+        memcpy(file->bytes + from, kept, size);
+    }
+    free(kept);
+}
+
+/* -- what nobody can tell ------------------------------------------------------------------ */
+
+static void forge(const char *sql)
+{
+    char path[PATH_CAP];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof path, "%s/adtally.db", run.dir);
+    base_write(&run.base, run.dir);
+    if (db_open(&db, path, false) || db_exec(db, sql)) abort();
+    sqlite3_close(db);
+    base_take(&run.base, run.dir);
+    judge();
+}
+
+static void forge_all(void)
+{
+    forge("UPDATE poll SET question = 'Forged?', checksum = row_checksum('poll', poll_id,"
+          " 'Forged?', cta_url, updated_at_ms, withdrawn_at_ms) WHERE poll_id = 8");
+    forge("UPDATE feedback SET bid_id = 'bid-forged', checksum = row_checksum('feedback', seq,"
+          " recorded_at_ms, 'bid-forged', impression_seq, feedback_type, feedback_text)"
+          " WHERE seq = (SELECT max(seq) FROM feedback)");
+}
+
+/* -- together ------------------------------------------------------------------------------ */
+
+static void work(size_t first)
+{
+    if (run.mode == TORN)
+        tear_all(first);
+    else if (run.mode == FORGED)
+        forge_all();
+    else
+        damage_all(first);
     run.progress->is_done = true;
 }
 
@@ -195,7 +313,7 @@ static void run_children(void)
         pid_t child = fork();
         if (child == 0) {
             if (!getenv("FLIP_LOUD")) be_quiet();
-            flip_all(first);
+            work(first);
             _exit(0);
         }
         if (child < 0 || waitpid(child, &status, 0) < 0) abort();
@@ -207,30 +325,47 @@ static void run_children(void)
     }
 }
 
-static int choice_of(const char *name)
-{
-    return strcmp(name, "db") == 0 ? FILE_DB : strcmp(name, "wal") == 0 ? FILE_WAL : FILE_SECRETS;
-}
+static const struct {
+    const char *name;
+    int choice;
+} modes[MODES_COUNT] = {
+    [FLIP_DB] = {"db", FILE_DB},
+    [FLIP_WAL] = {"wal", FILE_WAL},
+    [FLIP_SECRETS] = {"secrets", FILE_SECRETS},
+    [WIPE_DB] = {"db-sectors", FILE_DB},
+    [WIPE_WAL] = {"wal-sectors", FILE_WAL},
+    [TORN] = {"torn", FILE_WAL},
+    [FORGED] = {"forged", FILE_DB},
+};
 
-int main(int argc, char **argv)
+static bool read_arguments(int argc, char **argv)
 {
-    if (argc != 6 && argc != 8) {
-        fprintf(stderr, "usage: flip DIR db|wal|secrets SEED STRIDE BITS [PART PARTS]\n");
-        return 2;
-    }
-    hash_start();
-    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* a start's large tables: fresh pages, not cleared ones */
+    if (argc != 6 && argc != 8) return false;
+    while (run.mode < MODES_COUNT && strcmp(modes[run.mode].name, argv[2]) != 0)
+        run.mode++;
+    if (run.mode == MODES_COUNT) return false;
     run.dir = argv[1];
-    run.choice = choice_of(argv[2]);
+    run.choice = modes[run.mode].choice;
     run.seed = strtoull(argv[3], NULL, 10);
     run.stride = strtoull(argv[4], NULL, 10);
     run.bits = (unsigned)strtoul(argv[5], NULL, 10);
     run.part = argc > 6 ? strtoull(argv[6], NULL, 10) : 0;
     run.parts = argc > 6 ? strtoull(argv[7], NULL, 10) : 1;
+    return run.stride && run.parts;
+}
+
+int main(int argc, char **argv)
+{
+    if (!read_arguments(argc, argv)) {
+        fprintf(stderr, "usage: flip DIR MODE SEED STRIDE BITS [PART PARTS]\n");
+        return 2;
+    }
+    hash_start();
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* a start's large tables: fresh pages, not cleared ones */
     run.ops = calloc(PROBES_MAX, sizeof *run.ops);
     run.progress =
         mmap(NULL, sizeof *run.progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (!run.ops || run.progress == MAP_FAILED || !run.stride || !run.parts) return 2;
+    if (!run.ops || run.progress == MAP_FAILED) return 2;
     base_make(&run.base, run.dir, run.choice == FILE_WAL, run.seed);
     run_children();
     const struct progress *p = run.progress;

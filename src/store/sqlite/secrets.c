@@ -2,10 +2,12 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "store/sqlite/checksum.h"
 #include "token/base64url.h"
 #include "json/json.h"
 #include "json/write.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,6 +39,20 @@ static void write_bytes(struct writer *out, struct span name, const void *bytes,
     writer_char(out, '"');
 }
 
+/* The last member, of all bytes before it: a changed character of a secret is mostly still a
+ * secret, only another one, and what was made with the right one would be refused as if it were
+ * forged. */
+static void write_checksum(struct writer *out)
+{
+    struct span text = writer_text(out);
+    uint64_t checksum = htole64(checksum_add(0, CHECKSUM_TEXT, text.ptr, text.len));
+    json_write_comma(out);
+    json_write_key(out, SPAN("checksum"));
+    writer_char(out, '"');
+    writer_hex(out, &checksum, sizeof checksum);
+    writer_lit(out, "\"}\n");
+}
+
 static void write_json(struct writer *out, const struct secrets *secrets)
 {
     writer_char(out, '{');
@@ -56,7 +72,8 @@ static void write_json(struct writer *out, const struct secrets *secrets)
         write_bytes(out, SPAN("key"), key->key.bytes, sizeof key->key.bytes);
         writer_char(out, '}');
     }
-    writer_lit(out, "]}\n");
+    writer_char(out, ']');
+    write_checksum(out);
 }
 
 static enum err write_all(int fd, struct span text)
@@ -151,6 +168,18 @@ static bool read_json(struct secrets *secrets, struct span text)
            read_token_keys(&doc, secrets);
 }
 
+/* Byte for byte, checksum included. */
+static bool is_as_written(const struct secrets *secrets, struct span text)
+{
+    char memory[FILE_MAX];
+    struct writer out;
+    writer_init(&out, memory, sizeof memory);
+    write_json(&out, secrets);
+    bool is_same = span_eq(writer_text(&out), text);
+    hash_wipe(memory, sizeof memory);
+    return is_same;
+}
+
 enum err secrets_read(struct secrets *secrets, int dir_fd)
 {
     char memory[FILE_MAX];
@@ -159,7 +188,8 @@ enum err secrets_read(struct secrets *secrets, int dir_fd)
     ssize_t len = read(fd, memory, sizeof memory);
     close(fd);
     if (len < 0) return ERR_IO;
-    bool ok = read_json(secrets, (struct span){memory, (size_t)len});
+    struct span text = {memory, (size_t)len};
+    bool ok = read_json(secrets, text) && is_as_written(secrets, text);
     hash_wipe(memory, sizeof memory);
     return ok ? ERR_OK : ERR_CORRUPT;
 }

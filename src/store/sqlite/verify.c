@@ -2,9 +2,12 @@
 #include "store/engine.h"
 #include "store/sqlite/db.h"
 #include "store/sqlite/schema.h"
+#include "store/sqlite/secrets.h"
 #include "store/sqlite/wal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { ROWS_NAMED_MAX = 20 };
 
@@ -197,6 +200,20 @@ static enum err check_wal(const char *path, struct writer *report, uint64_t *fin
     return ERR_OK;
 }
 
+static void check_secrets(const char *dir, struct writer *report, uint64_t *findings)
+{
+    struct secrets secrets;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum err err = fd >= 0 ? secrets_read(&secrets, fd) : ERR_NOT_FOUND;
+    hash_wipe(&secrets, sizeof secrets);
+    if (fd >= 0) close(fd);
+    if (!err) return;
+    ++*findings;
+    writer_lit(report, "secrets.json: ");
+    writer_put(report, span_of(err_text(err)));
+    writer_char(report, '\n');
+}
+
 enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings)
 {
     char path[512];
@@ -213,5 +230,6 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
     if (!err) err = check_promises(db, report, findings);
     if (!err) err = check_amounts(db, report, findings);
     sqlite3_close(db);
+    if (!err) check_secrets(dir, report, findings);
     return err;
 }

@@ -237,19 +237,21 @@ static bool is_in_database(struct scan *scan, uint32_t number, struct sums befor
            memcmp(page, scan->at.bytes + FRAME_HEADER_SIZE, PAGE_SIZE) == 0;
 }
 
-/* Frames from the second on that follow each other, up to the last commit; the latest frame of
- * each page is noted. */
+/* Notes the latest frame of each page in the first frames that follow each other, up to the last
+ * commit, which is returned; 0 when there is none. Their salts tell which WAL they are of. */
 static uint32_t note_latest(struct scan *scan)
 {
     uint32_t last_commit = 0;
+    bool is_begun = false;
     struct sums before = {0, 0};
-    if (!read_frame(scan, 1, before)) return 0;
-    memcpy(scan->salts, scan->at.salts, sizeof scan->salts);
-    for (uint32_t number = 2; number <= scan->frames; number++) {
+    for (uint32_t number = 1; number <= scan->frames; number++) {
+        if (!read_frame(scan, number, before)) break;
+        if (is_begun && !scan->at.follows) break;
+        is_begun = scan->at.follows;
+        if (is_begun) note_page(scan, scan->at.page, number);
+        if (is_begun && scan->at.commit) last_commit = number;
+        memcpy(scan->salts, scan->at.salts, sizeof scan->salts);
         before = scan->at.stored;
-        if (!read_frame(scan, number, before) || !scan->at.follows) break;
-        note_page(scan, scan->at.page, number);
-        if (scan->at.commit) last_commit = number;
     }
     return last_commit;
 }
