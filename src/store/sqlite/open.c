@@ -5,6 +5,7 @@
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
 #include "store/sqlite/sqlite.h"
+#include "store/sqlite/wal.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -95,10 +96,25 @@ static enum err say(char *problem, enum err err, const char *what, const char *d
     return err;
 }
 
+/* Before SQLite opens it, which would drop what stands behind the damage. */
+static enum err check_wal(const struct sqlite_store *store, char *problem)
+{
+    struct wal_damage damage;
+    enum err err = wal_check(store->dir.db_path, &damage);
+    if (err) return say(problem, err, "read adtally.db-wal", store->options.dir);
+    if (!damage.is_found) return ERR_OK;
+    snprintf(problem, STORE_PROBLEM_MAX,
+             "adtally.db-wal in %s is damaged in frame %u, and recorded events stand behind it: "
+             "restore a backup, or remove the file and with it all events that are in it",
+             store->options.dir, damage.frame);
+    return ERR_CORRUPT;
+}
+
 static enum err open_database(struct sqlite_store *store, char *problem)
 {
     const char *dir = store->options.dir;
     enum err err = say(problem, load_secrets(store), "read secrets.json", dir);
+    if (!err) err = check_wal(store, problem);
     if (!err) err = say(problem, sqlite_open_connection(store), "open adtally.db", dir);
     if (!err) err = say(problem, schema_apply(store->db), "use adtally.db", dir);
     if (!err) err = say(problem, note_windows(store), "write adtally.db", dir);

@@ -2,8 +2,12 @@
 #include "store/engine.h"
 #include "store/sqlite/db.h"
 #include "store/sqlite/schema.h"
+#include "store/sqlite/secrets.h"
+#include "store/sqlite/wal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { ROWS_NAMED_MAX = 20 };
 
@@ -180,13 +184,46 @@ static enum err check_promises(sqlite3 *db, struct writer *report, uint64_t *fin
     return ERR_OK;
 }
 
+/* A server that writes meanwhile can look like damage, but not in the same frame twice: what was
+ * read too early is there the next time, and a WAL that started over has another salt. */
+static enum err check_wal(const char *path, struct writer *report, uint64_t *findings)
+{
+    struct wal_damage first, again;
+    enum err err = wal_check(path, &first);
+    if (!err && first.is_found) {
+        err = wal_check(path, &again);
+        first.is_found = again.is_found && again.frame == first.frame && again.salt == first.salt;
+    }
+    if (err || !first.is_found) return err;
+    ++*findings;
+    writer_lit(report, "adtally.db-wal: events behind frame ");
+    writer_i64(report, first.frame);
+    writer_lit(report, ", which is damaged, would be lost at the next start\n");
+    return ERR_OK;
+}
+
+static void check_secrets(const char *dir, struct writer *report, uint64_t *findings)
+{
+    struct secrets secrets;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum err err = fd >= 0 ? secrets_read(&secrets, fd) : ERR_NOT_FOUND;
+    hash_wipe(&secrets, sizeof secrets);
+    if (fd >= 0) close(fd);
+    if (!err) return;
+    ++*findings;
+    writer_lit(report, "secrets.json: ");
+    writer_put(report, span_of(err_text(err)));
+    writer_char(report, '\n');
+}
+
 enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings)
 {
     char path[512];
     sqlite3 *db = NULL;
     *findings = 0;
     if ((size_t)snprintf(path, sizeof path, "%s/adtally.db", dir) >= sizeof path) return ERR_IO;
-    enum err err = db_open_readonly(&db, path);
+    enum err err = check_wal(path, report, findings);
+    if (!err) err = db_open_readonly(&db, path);
     if (!err) err = db_exec(db, "BEGIN"); /* one snapshot for all checks */
     if (!err) err = schema_check(db);
     if (!err) err = check_file(db, report, findings);
@@ -195,5 +232,6 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
     if (!err) err = check_promises(db, report, findings);
     if (!err) err = check_amounts(db, report, findings);
     sqlite3_close(db);
+    if (!err) check_secrets(dir, report, findings);
     return err;
 }
