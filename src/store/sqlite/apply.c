@@ -1,9 +1,8 @@
 #include "base/log.h"
 #include "store/sqlite/sqlite.h"
 
-/* Small checkpoints keep the worst batch short (design section 2); past the cap a reader pins the
- * WAL and the operator has to know. */
-enum { CHECKPOINT_PAGES = 2000, WAL_PAGES_ALARM = 262144, WAL_ALARM_EVERY = 1000 };
+/* Past this a reader pins the WAL and the operator has to know. */
+enum { WAL_PAGES_ALARM = 262144, WAL_ALARM_EVERY = 1000 };
 
 static void raise_floors(struct sqlite_store *store, int64_t now_ms)
 {
@@ -116,7 +115,8 @@ enum err sqlite_maintain(struct store *base)
 {
     struct sqlite_store *store = sqlite_of(base);
     if (store->wal_pages < store->wal_moved_pages) store->wal_moved_pages = 0; /* started over */
-    if (!store->db || store->wal_pages - store->wal_moved_pages < CHECKPOINT_PAGES) return ERR_OK;
+    if (!store->db) return ERR_OK;
+    if (store->wal_pages - store->wal_moved_pages < store->options.checkpoint_pages) return ERR_OK;
     int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
                                          &store->wal_pages, &store->wal_moved_pages);
     alarm_if_pinned(store, store->wal_pages);
