@@ -89,7 +89,7 @@ static void expect(struct expected *expected, int status, const char *body)
 
 static void expect_nothing(struct expected *expected)
 {
-    expected->retry_after_s = expected->holder = -1;
+    expected->retry_after_s = expected->holder = expected->or_holder = -1;
     expected->has_body = expected->has_location = expected->has_receipt = expected->is_new = false;
 }
 
@@ -250,10 +250,23 @@ static bool poll_is_live(const struct model *model, int poll)
     return poll >= 0 && model->polls[poll].exists && !model->polls[poll].withdrawn;
 }
 
+struct known_token_key *model_token_key(struct model *model, const struct ask *ask)
+{
+    return ask->ad < 0 ? NULL : &model->token_keys[model->ads[ask->ad].token_key];
+}
+
+/* An ad without poll has no tokens for one: what is sent then is blank. */
+static bool shows_token(const struct model *model, const struct ask *ask)
+{
+    if (ask->ad < 0) return false;
+    return model->ads[ask->ad].poll >= 0 ||
+           (ask->token != TOKEN_VOTE && ask->token != TOKEN_RESULTS);
+}
+
 static bool admit_poll(struct model *model, const struct ask *ask, struct expected *expected)
 {
     enum token_use use = ask->kind == ASK_VOTE ? TOKEN_VOTE : TOKEN_RESULTS;
-    if (ask->ad < 0)
+    if (!shows_token(model, ask))
         expect(expected, 400, POLL("missing_token", "No signed token was provided."));
     else if (!token_opens(model, ask, use) || token_expired(model, ask) ||
              !poll_is_live(model, model->ads[ask->ad].poll))
@@ -278,10 +291,12 @@ static void admit_mint(struct model *model, const struct ask *ask, struct expect
 
 static void expect_health(const struct model *model, struct expected *expected)
 {
-    if (model->degraded)
-        expect(expected, 503, "{\"status\":\"degraded\",\"ready\":false}");
-    else
+    if (!model->degraded) {
         expect(expected, 200, "{\"status\":\"ok\",\"ready\":true}");
+        return;
+    }
+    expect(expected, 503, "{\"status\":\"degraded\",\"ready\":false}");
+    expected->retry_after_s = 1;
 }
 
 bool model_admit(struct model *model, const struct ask *ask, struct expected *expected)
@@ -322,11 +337,9 @@ bool model_admit(struct model *model, const struct ask *ask, struct expected *ex
     }
 }
 
-void model_unavailable(struct model *model, const struct ask *ask, struct expected *expected)
+void model_unavailable(const struct ask *ask, struct expected *expected)
 {
     expect_nothing(expected);
-    if (ask->kind == ASK_ROTATE || ask->kind == ASK_RETIRE)
-        model->token_keys[ask->token_key].state = TOKEN_KEY_MAYBE;
     if (is_redirect(ask)) {
         expect(expected, 302, NULL);
         expected->has_location = true;
@@ -373,19 +386,25 @@ static int find_order(const struct model *model, const struct ask *ask)
     return -1;
 }
 
-static int find_collected(struct model *model, const struct ask *ask)
+static bool same_collect_key(const struct model *model, const struct event *event,
+                             const struct ask *ask)
 {
-    int partner = model->keys[ask->key].partner;
-    for (int i = model->events_count - 1; i >= 0 && ask->event_id; i--) {
+    bool same_partner = event->partner == model->keys[ask->key].partner;
+    return event->kind == EVENT_SERVER && ask->event_id && event->ask.event_id == ask->event_id &&
+           event->ask.tag == ask->tag && (same_partner || model->rules.forget_partner);
+}
+
+/* The first and the last one that the window still holds. */
+static void find_collected(struct model *model, const struct ask *ask, struct expected *expected)
+{
+    for (int i = 0; i < model->events_count; i++) {
         const struct event *event = &model->events[i];
-        if (event->kind != EVENT_SERVER || event->ask.tag != ask->tag ||
-            event->ask.event_id != ask->event_id ||
-            (event->partner != partner && !model->rules.forget_partner))
+        if (!same_collect_key(model, event, ask) ||
+            has_passed(model, ask->at_ms, event->ask.at_ms + model->rules.collect_window_ms))
             continue;
-        return has_passed(model, ask->at_ms, event->ask.at_ms + model->rules.collect_window_ms) ? -1
-                                                                                                : i;
+        if (expected->holder < 0) expected->holder = i;
+        expected->or_holder = i;
     }
-    return -1;
 }
 
 /* The latest event of this kind and ad. */
@@ -444,7 +463,7 @@ static void decide_collect(struct model *model, const struct ask *ask, struct ex
 {
     expect(expected, 204, "");
     expected->has_receipt = true;
-    expected->holder = find_collected(model, ask);
+    find_collected(model, ask, expected);
     if (expected->holder < 0) record(model, EVENT_SERVER, ask, -1, expected);
 }
 
@@ -755,6 +774,9 @@ static bool take_what_is_new(struct model *model, const struct ask *ask,
 {
     int holder = expected->holder;
     if (holder < 0) return true;
+    bool is_other =
+        expected->or_holder >= 0 && model->events[expected->or_holder].receipt == answer->receipt;
+    if (is_other) holder = expected->or_holder;
     if (expected->has_receipt) return take_receipt(model, holder, answer->receipt, why, size);
     if (is_redirect(ask)) return take_click(model, ask, holder, answer, why, size);
     if (ask->kind == ASK_AD_FEEDBACK) return take_feedback(model, holder, answer, why, size);

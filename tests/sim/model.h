@@ -97,8 +97,9 @@ struct expected {
     int retry_after_s;                        /* -1: no such header */
     bool has_body, has_location, has_receipt; /* whether the next ones are compared */
     char location[LOCATION_TEXT], body[BODY_TEXT];
-    int holder;  /* the event whose receipt or id the answer carries; -1: none */
-    bool is_new; /* and it is new with this answer */
+    int holder;    /* the event whose receipt or id the answer carries; -1: none */
+    int or_holder; /* or this one's: of a clock set back, two may lie within the window */
+    bool is_new;   /* and it is new with this answer */
 };
 
 /* Before the ledger: the key, the rate, the body, the token. True: the ask goes on to it. */
@@ -108,12 +109,15 @@ bool model_admit(struct model *model, const struct ask *ask, struct expected *ex
 void model_decide(struct model *model, const struct ask *ask, struct expected *expected);
 
 /* The answer of a store that could not write, or of a queue that is full. */
-void model_unavailable(struct model *model, const struct ask *ask, struct expected *expected);
+void model_unavailable(const struct ask *ask, struct expected *expected);
 
 /* Takes what only the answer can tell (ids, receipts). False: the answer is wrong, and `why` says
  * how. */
 bool model_check(struct model *model, const struct ask *ask, const struct expected *expected,
                  const struct answer *answer, char *why, size_t why_size);
+
+/* The key of the token that is shown; NULL: none is. */
+struct known_token_key *model_token_key(struct model *model, const struct ask *ask);
 
 /* A start forgets rates. */
 void model_restart(struct model *model);

@@ -152,6 +152,20 @@ static void name_token_key(const struct ask *ask)
     model->token_keys_count = ask->token_key + 1;
 }
 
+/* A key that may be retired is, once a token of it is refused. */
+static bool admit(const struct ask *ask, const struct slot *slot, struct expected *expected)
+{
+    struct known_token_key *key = model_token_key(&run.model, ask);
+    if (key && key->state == TOKEN_KEY_MAYBE && slot_is_answered(slot)) {
+        char why[WHY_MAX];
+        run.possible = run.model;
+        if (model_admit(&run.possible, ask, expected)) model_unavailable(ask, expected);
+        if (!model_check(&run.possible, ask, expected, slot_answer(slot), why, sizeof why))
+            key->state = TOKEN_KEY_RETIRED;
+    }
+    return model_admit(&run.model, ask, expected);
+}
+
 static void submit(struct ask *ask, size_t waiting)
 {
     struct expected expected;
@@ -160,14 +174,14 @@ static void submit(struct ask *ask, size_t waiting)
     name_token_key(ask);
     trace_ask(ask);
     struct slot *slot = send(ask);
-    bool goes_on = model_admit(&run.model, ask, &expected);
+    bool goes_on = admit(ask, slot, &expected);
     if (goes_on && waiting < run.options.queue_cap) {
         if (slot_is_answered(slot))
             fail("%s was answered without the ledger: %d", kind_names[ask->kind],
                  slot_answer(slot)->status);
         return;
     }
-    if (goes_on) model_unavailable(&run.model, ask, &expected);
+    if (goes_on) model_unavailable(ask, &expected);
     if (!slot_is_answered(slot)) {
         fail("%s went to the ledger, and should have been refused with %d", kind_names[ask->kind],
              expected.status);
@@ -191,6 +205,12 @@ static void submit_some(size_t count)
     }
 }
 
+/* Token keys are no part of the batch's transaction: what became of them is looked at. */
+static bool is_of_token_keys(const struct ask *ask)
+{
+    return ask->kind == ASK_ROTATE || ask->kind == ASK_RETIRE;
+}
+
 static bool is_unavailable(const struct ask *ask, const struct answer *answer)
 {
     bool is_redirect = ask->kind == ASK_REDIRECT || ask->kind == ASK_TRACK_CLICK;
@@ -202,10 +222,13 @@ static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
     struct expected expected;
     const struct ask *ask = slot_ask(slot);
     const struct answer *answer = slot_answer(slot);
-    bool in_secrets = ask->kind == ASK_ROTATE || ask->kind == ASK_RETIRE;
     trace_answer(ask, answer);
-    if (batch_failed || (in_secrets && disk_failed && is_unavailable(ask, answer)))
-        model_unavailable(&run.model, ask, &expected);
+    bool is_gone =
+        batch_failed || (is_of_token_keys(ask) && disk_failed && is_unavailable(ask, answer));
+    if (is_gone && is_of_token_keys(ask))
+        run.model.token_keys[ask->token_key].state = TOKEN_KEY_MAYBE;
+    if (is_gone)
+        model_unavailable(ask, &expected);
     else
         model_decide(&run.model, ask, &expected);
     check(ask, &expected, answer);
@@ -296,7 +319,8 @@ static void assume_pending(void)
     struct expected expected;
     run.possible = run.model;
     for (size_t i = 0; i < run.pending_count; i++)
-        model_decide(&run.possible, &run.pending[i], &expected);
+        if (!is_of_token_keys(&run.pending[i]))
+            model_decide(&run.possible, &run.pending[i], &expected);
 }
 
 static void report_difference(void)
@@ -381,8 +405,7 @@ static void die(void)
     sim_disk_cut_in(0);
     for (size_t i = 0; i < run.pending_count; i++) {
         const struct ask *ask = &run.pending[i];
-        if (ask->kind == ASK_ROTATE || ask->kind == ASK_RETIRE)
-            run.model.token_keys[ask->token_key].state = TOKEN_KEY_MAYBE;
+        if (is_of_token_keys(ask)) run.model.token_keys[ask->token_key].state = TOKEN_KEY_MAYBE;
     }
     server_drop();
     sim_disk_restart();
