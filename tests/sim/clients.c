@@ -384,7 +384,8 @@ static int minting_key(struct model *model, const char *token)
     for (int i = model->token_keys_count - 1; i >= model->minting; i--) {
         struct known_token_key *key = &model->token_keys[i];
         if (strcmp(key->kid, kid) != 0) continue;
-        if (key->state != TOKEN_KEY_MAYBE && i != model->minting) return -1;
+        if (i == model->minting) return i;
+        if (key->state != TOKEN_KEY_MAYBE) return -1;
         key->state = TOKEN_KEY_LIVE;
         return model->minting = i;
     }

@@ -27,6 +27,7 @@ enum {
     STEPS_SPREAD = 30,
     BATCH_MAX = 100,
     STARTS_MAX = 20,
+    PENDING_MAX = 32,
     WHY_MAX = 1200,
     BACK_MS_MAX = 30 * 1000, /* stamps may be out of order by this much */
 };
@@ -50,7 +51,10 @@ static struct {
     const struct arguments *arguments;
     struct server_options options;
     struct model model, possible;
-    struct ask pending[BATCH_MAX]; /* a batch that nobody was told about */
+    struct batch {
+        struct ask asks[BATCH_MAX];
+        size_t count;
+    } pending[PENDING_MAX]; /* since the last one that was recorded; of these one may stand */
     size_t pending_count;
     uint64_t hash;
     int64_t latest_ms; /* the wall clock never goes back behind this by more than BACK_MS_MAX */
@@ -97,11 +101,11 @@ static const char *const kind_names[ASK_KINDS] = {
 static void trace_ask(const struct ask *ask)
 {
     trace("%" PRId64 " %s flaw=%d key=%d client=%d ad=%d token=%d garbled=%d click=%d type=%d"
-          " idem=%d event=%d order=%d tag=%d session=%d says=%d/%d/%d poll=%d option=%d/%x",
+          " idem=%d event=%d order=%d tag=%d session=%d says=%d/%d/%d poll=%d option=%d/%x kid=%d",
           ask->at_ms, kind_names[ask->kind], ask->flaw, ask->key, ask->client, ask->ad, ask->token,
           ask->garbled, ask->click, ask->event_type, ask->idempotency_key, ask->event_id,
           ask->order_id, ask->tag, ask->session, ask->sentiment, ask->reasons, ask->comment,
-          ask->poll, ask->option, ask->options);
+          ask->poll, ask->option, ask->options, ask->token_key);
 }
 
 static void trace_answer(const struct ask *ask, const struct answer *answer)
@@ -232,16 +236,25 @@ static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
     else
         model_decide(&run.model, ask, &expected);
     check(ask, &expected, answer);
-    if (expected.is_new || (ask->kind >= ASK_KEY_CREATE && answer->status == 200))
+    if (expected.is_new || (ask->kind >= ASK_KEY_CREATE && answer->status == 200)) {
         run.model.degraded = false;
+        run.pending_count = 0;
+    }
 }
 
+/* A batch that failed or was cut off: its last write may have reached the disk all the same, until
+ * another one takes its place. So it may stand after the next start, and then as a whole. */
 static void remember_pending(struct slot *const waiting[], size_t count)
 {
-    run.pending_count = 0;
+    if (!count) return;
+    if (run.pending_count == PENDING_MAX) {
+        fail("too many batches in a row failed");
+        return;
+    }
+    struct batch *batch = &run.pending[run.pending_count++];
+    batch->count = count;
     for (size_t i = 0; i < count; i++)
-        if (!slot_is_answered(waiting[i])) run.pending[run.pending_count++] = *slot_ask(waiting[i]);
-    trace("  %zu were not answered", run.pending_count);
+        batch->asks[i] = *slot_ask(waiting[i]);
 }
 
 static void settle_all(struct slot *const waiting[], size_t count, bool batch_failed,
@@ -251,10 +264,20 @@ static void settle_all(struct slot *const waiting[], size_t count, bool batch_fa
     if (batch_failed) {
         total.failed_batches++;
         run.model.degraded = true;
+        remember_pending(waiting, count);
     }
     for (size_t i = 0; i < count && !run.failed; i++)
         settle(waiting[i], batch_failed, disk_failed);
     server_sweep();
+}
+
+/* Commands that nobody heard of again. */
+static void note_token_keys(struct slot *const waiting[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct ask *ask = slot_ask(waiting[i]);
+        if (is_of_token_keys(ask)) run.model.token_keys[ask->token_key].state = TOKEN_KEY_MAYBE;
+    }
 }
 
 /* False: the process has to die. */
@@ -277,7 +300,11 @@ static bool turn(void)
     }
     /* What left before the end counts. */
     if (was_answered) settle_all(waiting, count, batch_failed, true);
-    if (!was_answered) remember_pending(waiting, count);
+    if (!was_answered) {
+        trace("  nobody was answered");
+        remember_pending(waiting, count);
+        note_token_keys(waiting, count);
+    }
     return false;
 }
 
@@ -314,26 +341,35 @@ static void learn_first_token_key(void)
     run.model.token_keys_count = 1;
 }
 
-static void assume_pending(void)
+/* The world in which this batch stands after all. */
+static void assume(const struct batch *batch)
 {
     struct expected expected;
     run.possible = run.model;
-    for (size_t i = 0; i < run.pending_count; i++)
-        if (!is_of_token_keys(&run.pending[i]))
-            model_decide(&run.possible, &run.pending[i], &expected);
+    for (size_t i = 0; i < batch->count; i++)
+        if (!is_of_token_keys(&batch->asks[i]))
+            model_decide(&run.possible, &batch->asks[i], &expected);
 }
 
 static void report_difference(void)
 {
     char why[WHY_MAX / 2];
-    struct audit_difference none, all;
-    audit_differ(&run.possible, &all, why, sizeof why);
-    audit_differ(&run.model, &none, why, sizeof why);
-    fail("lost=%d doubled=%d phantom=%d changed=%d: %s",
-         all.lost < none.lost ? all.lost : none.lost, none.doubled, all.phantom, none.changed, why);
+    struct audit_difference difference;
+    audit_differ(&run.model, &difference, why, sizeof why);
+    fail("lost=%d doubled=%d phantom=%d changed=%d: %s", difference.lost, difference.doubled,
+         difference.phantom, difference.changed, why);
 }
 
-/* The rows are those that were acknowledged, and of a batch that was cut off all or none. */
+static bool stands(const struct batch *batch)
+{
+    assume(batch);
+    if (!audit_matches(&run.possible)) return false;
+    run.model = run.possible;
+    trace("  all %zu of a batch stand that failed", batch->count);
+    return true;
+}
+
+/* The rows are those that were acknowledged, and at most one of the batches that failed since. */
 static void audit(void)
 {
     char why[WHY_MAX / 2];
@@ -341,16 +377,13 @@ static void audit(void)
         fail("%s", why);
         return;
     }
-    assume_pending();
-    if (audit_matches(&run.model)) {
-        total.none_stood += run.pending_count > 0;
-    } else if (audit_matches(&run.possible)) {
-        run.model = run.possible;
-        total.all_stood++;
-        trace("  all %zu of the last batch stand", run.pending_count);
-    } else {
-        report_difference();
+    bool matches = audit_matches(&run.model);
+    total.none_stood += matches && run.pending_count;
+    for (size_t i = 0; i < run.pending_count && !matches; i++) {
+        matches = stands(&run.pending[i]);
+        total.all_stood += matches;
     }
+    if (!matches) report_difference();
     run.pending_count = 0;
 }
 
@@ -403,10 +436,6 @@ static void die(void)
     if (!sim_disk_is_down()) sim_disk_kill();
     sim_disk_fail(SIM_FAULT_EIO, 0, false);
     sim_disk_cut_in(0);
-    for (size_t i = 0; i < run.pending_count; i++) {
-        const struct ask *ask = &run.pending[i];
-        if (is_of_token_keys(ask)) run.model.token_keys[ask->token_key].state = TOKEN_KEY_MAYBE;
-    }
     server_drop();
     sim_disk_restart();
     clock_move(dice_in(3) ? dice_below(100000) : 0);
