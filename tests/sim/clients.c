@@ -27,6 +27,7 @@ static struct {
     int follow_left;
     char tokens[ADS_MAX][TOKEN_USES][TOKEN_TEXT];
     bool bursts, clock_goes_back;
+    bool minute_is_full; /* of the session of the burst that just ended */
 } clients;
 
 /* Usual requests are rare or frequent or absent in a seed: some mistakes show only when a thing
@@ -273,6 +274,7 @@ static void next_of_burst(struct ask *out)
     int left = clients.burst_left--;
     out->reasons = left;
     if (out->kind == ASK_AD_FEEDBACK && out->session == 6) out->session = 6 + left % 4;
+    clients.minute_is_full = out->kind == ASK_AD_FEEDBACK && left == 1;
 }
 
 static bool retry(struct ask *out)
@@ -286,8 +288,8 @@ static bool retry(struct ask *out)
 static bool follow(struct ask *out)
 {
     if (!clients.follow_left) return false;
-    clients.follow_left--;
     *out = clients.follow;
+    out->reasons += clients.follow_left--; /* what says something new is no retry */
     return true;
 }
 
@@ -470,9 +472,28 @@ static int64_t wait_for_key(const struct model *model, int64_t now_ms)
     return model->keys[key].expires_ms - now_ms - 1;
 }
 
+/* Until the first feedback of the full minute has aged, which another one is waiting for. */
+static int64_t wait_for_minute(const struct model *model, int64_t now_ms)
+{
+    int count = 0, i = model->events_count - 1;
+    clients.minute_is_full = false;
+    for (; i >= 0; i--) {
+        const struct event *event = &model->events[i];
+        if (event->kind == EVENT_AD_FEEDBACK && event->ask.session == clients.burst.session &&
+            ++count == model->rules.feedbacks_per_minute)
+            break;
+    }
+    if (i < 0) return 0;
+    clients.follow = follower_of(&model->events[i], i);
+    clients.follow_left = FOLLOWERS_MAX;
+    int64_t end_ms = model->events[i].ask.at_ms + model->rules.minute_ms;
+    return end_ms > now_ms ? end_ms - now_ms - 1 : 0;
+}
+
 int64_t clients_pause_ms(const struct model *model, int64_t now_ms)
 {
     if (clients.burst_left || clients.follow_left) return dice_below(3) ? dice_below(2) : 0;
+    if (clients.minute_is_full) return wait_for_minute(model, now_ms);
     switch (dice_below(40)) {
     case 0:
     case 1:

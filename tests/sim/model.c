@@ -33,7 +33,7 @@ bool rules_break(struct rules *rules, const char *name)
         which++;
     switch (which) {
     case 0:
-        rules->click_ttl_ms += 1;
+        rules->click_leeway_ms += 1;
         return true;
     case 1:
         rules->impression_ttl_ms -= 1;
@@ -442,8 +442,9 @@ static void decide_conversion(struct model *model, const struct ask *ask, struct
 {
     const struct key *key = &model->keys[ask->key];
     const struct event *click = ask->click >= 0 ? &model->events[ask->click] : NULL;
-    bool gone =
-        !click || has_passed(model, ask->at_ms - 1, click->ask.at_ms + model->rules.click_ttl_ms);
+    bool gone = !click || has_passed(model, ask->at_ms - 1,
+                                     click->ask.at_ms + model->rules.click_ttl_ms +
+                                         model->rules.click_leeway_ms);
     if (gone || (key->advertiser && !model->rules.forget_advertiser &&
                  key->advertiser != model->ads[click->ask.ad].advertiser)) {
         expect(expected, 404, DETAIL("Click not found"));

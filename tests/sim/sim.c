@@ -622,7 +622,6 @@ static void begin(uint64_t seed)
     run.pending_count = 0;
     roll_options();
     begin_model();
-    break_seam(run.arguments->broken);
     clients_begin(run.clock_goes_back);
 }
 
@@ -636,6 +635,7 @@ static bool run_seed(uint64_t seed)
     if (err) fail("it does not start: %s", problem);
     if (!run.failed) learn_first_token_key();
     if (!run.failed) set_up();
+    break_seam(run.arguments->broken);
     int steps = STEPS_MIN + (int)dice_below(STEPS_SPREAD);
     for (int i = 0; i < steps && !run.failed; i++)
         step();
