@@ -58,7 +58,8 @@ static struct {
     struct sim_map maps[MAPS_MAX];
     int fd_next;
     bool is_formatted, is_cut, is_killed;
-    uint64_t cut_in; /* 0: never */
+    uint64_t down_in; /* 0: never */
+    bool goes_by_cut;
     enum sim_fault fault;
     uint64_t fail_at, failed; /* 0: never */
     bool fails_for_ever, failed_last, failed_sync;
@@ -101,18 +102,29 @@ void sim_disk_free(void)
     tree_free(&disk.tree);
     memset(disk.files, 0, sizeof disk.files);
     disk.is_formatted = disk.is_cut = disk.is_killed = false;
-    disk.cut_in = disk.fail_at = disk.failed = disk.room = 0;
+    disk.down_in = disk.fail_at = disk.failed = disk.room = 0;
     disk.failed_sync = disk.failed_last = false;
     disk.ignored_syncs = 0;
     disk.stats = stats;
     unlock();
 }
 
-void sim_disk_cut_in(uint64_t changes)
+static void go_down_in(uint64_t changes, bool is_cut)
 {
     lock();
-    disk.cut_in = changes;
+    disk.down_in = changes;
+    disk.goes_by_cut = is_cut;
     unlock();
+}
+
+void sim_disk_cut_in(uint64_t changes)
+{
+    go_down_in(changes, true);
+}
+
+void sim_disk_kill_in(uint64_t changes)
+{
+    go_down_in(changes, false);
 }
 
 static bool is_down(void)
@@ -125,7 +137,7 @@ static void go_down(bool is_cut)
     if (is_down()) return;
     disk.is_cut = is_cut;
     disk.is_killed = !is_cut;
-    disk.cut_in = 0;
+    disk.down_in = 0;
     disk.stats.cuts += is_cut;
     disk.stats.kills += !is_cut;
 }
@@ -271,8 +283,8 @@ static struct fate begin(unsigned call)
     }
     if (!(call & CALL_CHANGES)) return (struct fate){0};
     disk.stats.changes++;
-    if (disk.cut_in == 0 || --disk.cut_in > 0) return (struct fate){0};
-    go_down(true);
+    if (disk.down_in == 0 || --disk.down_in > 0) return (struct fate){0};
+    go_down(disk.goes_by_cut);
     return (struct fate){.error = -EIO, .half_done = true};
 }
 

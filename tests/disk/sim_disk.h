@@ -35,7 +35,8 @@ void sim_disk_free(void);
 /* The power goes at the `changes`-th change from now: a write, truncation, creation, deletion,
  * rename or sync, which may still happen in part. 0: it stays. */
 void sim_disk_cut_in(uint64_t changes);
-void sim_disk_cut(void);  /* now */
+void sim_disk_kill_in(uint64_t changes); /* the same, and the process dies instead */
+void sim_disk_cut(void);                 /* now */
 void sim_disk_kill(void); /* now the process dies instead: nothing is lost, what was not synced
                              stays so */
 
@@ -79,4 +80,4 @@ struct sim_disk_stats {
 void sim_disk_stats(struct sim_disk_stats *out); /* since the program began */
 
 /* Memory that the disk itself needs does not count where a test makes allocations fail. */
-extern _Thread_local int sim_disk_own_memory;
+extern _Thread_local volatile int sim_disk_own_memory;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Thread_local int sim_disk_own_memory;
+_Thread_local volatile int sim_disk_own_memory;
 
 static uint64_t random_state;
 

@@ -48,7 +48,7 @@ struct batch_mark {
 static void take_back(struct sqlite_store *store, struct op *const ops[], size_t count,
                       const struct batch_mark *mark)
 {
-    if (!sqlite3_get_autocommit(store->db)) db_exec(store->db, "ROLLBACK");
+    if (store->db && !sqlite3_get_autocommit(store->db)) db_exec(store->db, "ROLLBACK");
     undo_all(store);
     window_take_back(store->sessions, mark->sessions);
     store->sequence_next = mark->sequence_next;
@@ -58,13 +58,26 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
     }
 }
 
+/* A COMMIT can fail when it is in the WAL already. The connection that made it knows better, but a
+ * new one takes it for committed, and the indexes know nothing of its rows: only a new start does. */
+static enum err check_nothing_came_back(struct sqlite_store *store)
+{
+    uint64_t next;
+    enum err err = rebuild_next_sequence(store, &next);
+    if (err || next == store->sequence_next) return err;
+    log_event(LOG_ERROR, "failed_batch_came_back", LOG_NUMBER("sequence_next", (int64_t)next));
+    return ERR_SYNC_FAILED;
+}
+
 /* A write error can leave a connection that refuses to go on; a new one starts from the file. */
 static enum err reopen(struct sqlite_store *store)
 {
     statements_finalize(store);
     sqlite3_close(store->db);
     store->db = NULL;
+    store->polls_changed = true; /* a put may have come back too */
     enum err err = sqlite_open_connection(store);
+    if (!err) err = check_nothing_came_back(store);
     if (!err) err = statements_prepare(store);
     if (!err || !store->db) return err;
     statements_finalize(store);

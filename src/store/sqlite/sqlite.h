@@ -214,3 +214,4 @@ enum err rebuild_conversion_keys(struct sqlite_store *store, uint64_t floor);
 
 /* rebuild.c: the indexes, the ages and the next sequence from the rows. */
 enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms);
+enum err rebuild_next_sequence(struct sqlite_store *store, uint64_t *next);
