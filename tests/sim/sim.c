@@ -223,6 +223,14 @@ static bool is_unavailable(const struct ask *ask, const struct answer *answer)
     return answer->status >= 500 || (is_redirect && !strstr(answer->location, "thrad_click_id"));
 }
 
+/* What became of a key that may be retired shows when it is retired again. */
+static void look_at_retired(const struct ask *ask, const struct answer *answer)
+{
+    struct known_token_key *key = &run.model.token_keys[ask->token_key];
+    if (ask->kind == ASK_RETIRE && key->state == TOKEN_KEY_MAYBE)
+        key->state = answer->status == 404 ? TOKEN_KEY_RETIRED : TOKEN_KEY_LIVE;
+}
+
 static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
 {
     struct expected expected;
@@ -233,10 +241,12 @@ static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
         batch_failed || (is_of_token_keys(ask) && disk_failed && is_unavailable(ask, answer));
     if (is_gone && is_of_token_keys(ask))
         run.model.token_keys[ask->token_key].state = TOKEN_KEY_MAYBE;
-    if (is_gone)
+    if (is_gone) {
         model_unavailable(ask, &expected);
-    else
+    } else {
+        look_at_retired(ask, answer);
         model_decide(&run.model, ask, &expected);
+    }
     check(ask, &expected, answer);
     if (expected.is_new || (ask->kind >= ASK_KEY_CREATE && answer->status == 200)) {
         run.model.degraded = false;
