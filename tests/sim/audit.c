@@ -25,7 +25,8 @@ static int rows_count;
 static struct facts facts;
 
 static const char events_sql[] =
-    "SELECT seq, click_id, 0, 'click at=' || recorded_at_ms || ' bid=' || bid_id || ' pub=' ||"
+    "SELECT seq, click_id, 0, 'click at=' || recorded_at_ms || ' bid=' ||"
+    " coalesce(bid_id, '-') || ' pub=' ||"
     " publisher_id || ' adv=' || coalesce(advertiser_id, '-') || ' route=' || route || ' end=' ||"
     " expires_at_ms FROM click"
     " UNION ALL SELECT seq, '', click_seq, 'conversion at=' || recorded_at_ms || ' partner=' ||"
@@ -108,11 +109,12 @@ static void write_click(char *line, const struct model *model, const struct even
 {
     char advertiser[24];
     const struct ad *ad = &model->ads[event->ask.ad];
-    snprintf(
-        line, LINE_MAX, "click at=%" PRId64 " bid=%s pub=publisher%d adv=%s route=%s end=%" PRId64,
-        event->ask.at_ms, ad->bid, ad->publisher, spell(advertiser, "advertiser", ad->advertiser),
-        event->ask.kind == ASK_REDIRECT ? "redirect" : "click",
-        event->ask.at_ms + model->rules.click_ttl_ms);
+    snprintf(line, LINE_MAX,
+             "click at=%" PRId64 " bid=%s pub=publisher%d adv=%s route=%s end=%" PRId64,
+             event->ask.at_ms, ad->click_has_no_bid ? "-" : ad->bid, ad->publisher,
+             spell(advertiser, "advertiser", ad->advertiser),
+             event->ask.kind == ASK_REDIRECT ? "redirect" : "click",
+             event->ask.at_ms + model->rules.click_ttl_ms);
 }
 
 static void write_conversion(char *line, const struct model *model, const struct event *event)

@@ -408,6 +408,24 @@ bool clients_learn_ad(struct model *model, const struct ask *ask, const char *bo
     return ad->token_key >= 0 && words_read_member(ad->bid, sizeof ad->bid, body, "\"bidId\":\"");
 }
 
+void clients_mint_elsewhere(struct model *model, int index)
+{
+    struct ad *ad = &model->ads[index];
+    struct server_ad facts = {.publisher = ad->publisher, .advertiser = ad->advertiser};
+    const struct rules *rules = &model->rules;
+    ad->exp_ms = ad->minted_ms + rules->impression_ttl_ms + 2 * rules->token_margin_ms;
+    ad->click_has_no_bid = true;
+    ad->poll = -1;
+    facts.end_ms = ad->exp_ms;
+    words_landing(facts.url, sizeof facts.url, index);
+    for (int use = 0; use < TOKEN_USES; use++) {
+        snprintf(facts.bid, sizeof facts.bid, "%s", use == TOKEN_CLICK ? "" : ad->bid);
+        clients.tokens[index][use][0] = '\0';
+        if (use < TOKEN_VOTE)
+            server_mint_elsewhere(clients.tokens[index][use], &facts, (enum token_use)use);
+    }
+}
+
 /* The first time after `now_ms` at which something that one of these events started ends. */
 static int64_t end_of(const struct model *model, const struct event *event)
 {
@@ -456,11 +474,16 @@ static int64_t wait_for_token(const struct model *model, int64_t now_ms)
     if (!model->ads_count) return 0;
     int ad = (int)dice_below((uint32_t)model->ads_count);
     enum ask_kind kind = kinds[dice_below(4)];
-    if (model->ads[ad].exp_ms <= now_ms + 1) return 0;
+    const struct rules *rules = &model->rules;
+    int64_t end_ms = model->ads[ad].exp_ms;
+    /* Tokens of others may end too late for now. */
+    int64_t begin_ms = end_ms - rules->impression_ttl_ms - rules->token_margin_ms;
+    if (begin_ms > now_ms + 1) end_ms = begin_ms;
+    if (end_ms <= now_ms + 1) return 0;
     clients.follow =
         (struct ask){.kind = kind, .key = KEY_NONE, .ad = ad, .token = token_of(kind), .option = 1};
     clients.follow_left = FOLLOWERS_MAX;
-    return model->ads[ad].exp_ms - now_ms - 1;
+    return end_ms - now_ms - 1;
 }
 
 static int64_t wait_for_key(const struct model *model, int64_t now_ms)

@@ -19,6 +19,10 @@ void clients_write(const struct model *model, const struct ask *ask, struct word
 /* An ad was minted: its tokens. False: the answer has none. */
 bool clients_learn_ad(struct model *model, const struct ask *ask, const char *body, int64_t end_ms);
 
+/* Another minter with the same key makes new tokens of this ad: a click token without a bid, and
+ * all of them ending later than minting here allows. */
+void clients_mint_elsewhere(struct model *model, int ad);
+
 /* How long until the next request, or until something expires, which the next requests are about.
  */
 int64_t clients_pause_ms(const struct model *model, int64_t now_ms);

@@ -19,7 +19,7 @@ void rules_init(struct rules *rules)
 static const char *const break_names[] = {
     "click-ttl",   "impression-ttl", "collect-window", "minute",      "per-minute",
     "per-bid",     "token-expiry",   "tenants",        "advertisers", "event-types",
-    "revocations", "order",          "votes",          "rates"};
+    "revocations", "order",          "votes",          "rates",       "token-margin"};
 
 const char *rules_break_name(int i)
 {
@@ -74,6 +74,9 @@ bool rules_break(struct rules *rules, const char *name)
     case 13:
         rules->rate_limit *= 2;
         rules->client_rate_limit *= 2;
+        return true;
+    case 14:
+        rules->token_margin_ms += 1;
         return true;
     default:
         return false;
@@ -438,26 +441,42 @@ static void record(struct model *model, enum event_kind kind, const struct ask *
     expected->is_new = true;
 }
 
+/* The click, if it lives and is of the key's advertiser. */
+static const struct event *find_click(struct model *model, const struct ask *ask)
+{
+    const struct rules *rules = &model->rules;
+    const struct key *key = &model->keys[ask->key];
+    if (ask->click < 0) return NULL;
+    const struct event *click = &model->events[ask->click];
+    int64_t last_ms = click->ask.at_ms + rules->click_ttl_ms + rules->click_leeway_ms;
+    if (has_passed(model, ask->at_ms, last_ms + 1)) return NULL;
+    bool is_theirs = !key->advertiser || rules->forget_advertiser ||
+                     key->advertiser == model->ads[click->ask.ad].advertiser;
+    return is_theirs ? click : NULL;
+}
+
+static int find_conversion(const struct model *model, const struct ask *ask)
+{
+    bool checks_order = ask->kind == ASK_CONVERSION_V1 || !ask->idempotency_key;
+    int holder = find_explicit(model, ask);
+    if (holder >= 0 || !(checks_order || model->rules.always_check_order)) return holder;
+    return find_order(model, ask);
+}
+
 static void decide_conversion(struct model *model, const struct ask *ask, struct expected *expected)
 {
-    const struct key *key = &model->keys[ask->key];
-    const struct event *click = ask->click >= 0 ? &model->events[ask->click] : NULL;
-    bool gone = !click || has_passed(model, ask->at_ms - 1,
-                                     click->ask.at_ms + model->rules.click_ttl_ms +
-                                         model->rules.click_leeway_ms);
-    if (gone || (key->advertiser && !model->rules.forget_advertiser &&
-                 key->advertiser != model->ads[click->ask.ad].advertiser)) {
+    const struct event *click = find_click(model, ask);
+    if (!click) {
         expect(expected, 404, DETAIL("Click not found"));
-        return;
+    } else if (model->ads[click->ask.ad].click_has_no_bid) {
+        expect(expected, 400, DETAIL("Click missing bid id"));
+    } else {
+        int holder = find_conversion(model, ask);
+        expect(expected, 200, holder < 0 ? "{\"status\":\"ok\"}" : "{\"status\":\"duplicate\"}");
+        expected->has_receipt = true;
+        expected->holder = holder;
+        if (holder < 0) record(model, EVENT_CONVERSION, ask, ask->click, expected);
     }
-    bool checks_order =
-        ask->kind == ASK_CONVERSION_V1 || !ask->idempotency_key || model->rules.always_check_order;
-    int holder = find_explicit(model, ask);
-    if (holder < 0 && checks_order) holder = find_order(model, ask);
-    expected->has_receipt = true;
-    expected->holder = holder;
-    expect(expected, 200, holder < 0 ? "{\"status\":\"ok\"}" : "{\"status\":\"duplicate\"}");
-    if (holder < 0) record(model, EVENT_CONVERSION, ask, ask->click, expected);
 }
 
 static void decide_collect(struct model *model, const struct ask *ask, struct expected *expected)
@@ -471,7 +490,8 @@ static void decide_collect(struct model *model, const struct ask *ask, struct ex
 static void decide_click(struct model *model, const struct ask *ask, struct expected *expected)
 {
     expect(expected, 302, NULL);
-    if (count_of_ad(model, EVENT_CLICK, ask->ad) < model->rules.per_bid_max) {
+    if (model->ads[ask->ad].click_has_no_bid ||
+        count_of_ad(model, EVENT_CLICK, ask->ad) < model->rules.per_bid_max) {
         record(model, EVENT_CLICK, ask, -1, expected);
         return;
     }
@@ -754,7 +774,9 @@ static bool take_click(struct model *model, const struct ask *ask, int holder,
     int64_t end_s = (ask->at_ms + model->rules.click_ttl_ms) / 1000;
     if (!words_read_click(id, answer->location))
         return wrong(why, size, "Location", "with a click id", answer->location);
-    words_clicked(wanted, sizeof wanted, ask, model->ads[ask->ad].bid, id, end_s, answer->location);
+    const struct ad *ad = &model->ads[ask->ad];
+    words_clicked(wanted, sizeof wanted, ask, ad->click_has_no_bid ? NULL : ad->bid, id, end_s,
+                  answer->location);
     if (strcmp(wanted, answer->location) != 0)
         return wrong(why, size, "Location", wanted, answer->location);
     return take_id(model, holder, id, why, size);

@@ -53,6 +53,7 @@ struct ad {
     int publisher, advertiser, poll;
     int64_t minted_ms, exp_ms;
     int token_key;
+    bool click_has_no_bid; /* minted elsewhere */
     char bid[UUID_TEXT];
 };
 

@@ -429,3 +429,36 @@ uint64_t server_sequence_of(uint64_t receipt)
                  (struct span){text, RECEIPT_LEN});
     return sequence;
 }
+
+static struct claims claims_of(const struct server_ad *ad, char texts[2][24])
+{
+    return (struct claims){
+        .bid = ad->bid[0] ? span_of(ad->bid) : SPAN_NONE,
+        .pub = spell(texts[0], "publisher", ad->publisher),
+        .adv = spell(texts[1], "advertiser", ad->advertiser),
+        .url = span_of(ad->url),
+        .pol = -1,
+        .exp_ms = ad->end_ms,
+    };
+}
+
+void server_mint_elsewhere(char token[TOKEN_TEXT], const struct server_ad *ad, enum token_use use)
+{
+    static const enum purpose purposes[TOKEN_USES] = {
+        [TOKEN_VIEW] = PURPOSE_VIEW, [TOKEN_CLICK] = PURPOSE_CLICK, [TOKEN_ACK] = PURPOSE_ACK};
+    static const uint8_t nonce[PASETO_NONCE_SIZE];
+    char texts[2][24], json_memory[TOKEN_TEXT], footer_memory[64];
+    struct token_key key;
+    struct writer json, footer, out;
+    struct claims claims = claims_of(ad, texts);
+    keyring_minting_key(ledger_keyring(server.ledger), &key);
+    writer_init(&json, json_memory, sizeof json_memory);
+    claims_write(&json, &claims, purposes[use]);
+    writer_init(&footer, footer_memory, sizeof footer_memory);
+    footer_write(&footer, (struct span){key.kid, sizeof key.kid});
+    writer_init(&out, token, TOKEN_TEXT - 1);
+    paseto_encrypt(&out, &key.key, nonce, writer_text(&json), writer_text(&footer),
+                   purpose_assertion(purposes[use]));
+    ASSERT(!out.overflow);
+    token[out.len] = '\0';
+}

@@ -54,3 +54,11 @@ void server_drop(void);
 uint32_t server_kids(char kids[][KID_TEXT], uint32_t max);
 bool server_kid_of_token(char kid[KID_TEXT], const char *token);
 uint64_t server_sequence_of(uint64_t receipt);
+
+/* A token as any PASETO library would make it with the newest exported key. */
+struct server_ad {
+    int publisher, advertiser;
+    int64_t end_ms;
+    char bid[UUID_TEXT], url[LOCATION_TEXT]; /* bid "": none */
+};
+void server_mint_elsewhere(char token[TOKEN_TEXT], const struct server_ad *ad, enum token_use use);

@@ -30,6 +30,7 @@ enum {
     STARTS_MAX = 20,
     PENDING_MAX = 32,
     CLASSES = 6, /* of statuses */
+    PAGE = 4096,
     WHY_MAX = 1200,
     BACK_MS_MAX = 30 * 1000, /* stamps may be out of order by this much */
 };
@@ -45,7 +46,7 @@ struct arguments {
 
 static struct {
     uint64_t requests, commands, class_count[CLASSES], events, turns;
-    uint64_t failed_calls, failed_batches, stops, expiries;
+    uint64_t failed_calls, failed_batches, full_disks, stops, expiries;
     uint64_t all_stood, none_stood;
 } total;
 
@@ -60,7 +61,7 @@ static struct {
     size_t pending_count;
     uint64_t hash;
     int64_t latest_ms; /* the wall clock never goes back behind this by more than BACK_MS_MAX */
-    bool clock_goes_back, failed;
+    bool clock_goes_back, disk_is_full, failed;
     char why[WHY_MAX];
 } run;
 
@@ -145,8 +146,11 @@ static struct slot *send(const struct ask *ask)
 static void learn_ad(const struct ask *ask, const struct answer *answer)
 {
     int64_t end_ms = ask->at_ms + ask->ttl_s * INT64_C(1000);
-    if (answer->status == 200 && !clients_learn_ad(&run.model, ask, answer->body, end_ms))
+    if (answer->status != 200) return;
+    if (!clients_learn_ad(&run.model, ask, answer->body, end_ms))
         fail("mint: the answer has no tokens of the minting key: %.400s", answer->body);
+    else if (dice_in(6))
+        clients_mint_elsewhere(&run.model, ask->ad);
 }
 
 /* A token key's name is known before it is asked for. */
@@ -301,7 +305,7 @@ static bool turn(void)
     uint64_t failed_before = sim_disk_failed();
     enum err err = server_turn(&batch_failed);
     uint64_t failed_calls = sim_disk_failed() - failed_before;
-    bool disk_failed = failed_calls > 0;
+    bool disk_failed = failed_calls > 0 || run.disk_is_full;
     total.failed_calls += failed_calls;
     total.turns++;
     trace("turn of %zu%s%s", count, batch_failed ? " failed" : "", err ? " fatally" : "");
@@ -443,12 +447,19 @@ static void start_and_look(void)
     audit();
 }
 
+static void calm_disk(void)
+{
+    sim_disk_fail(SIM_FAULT_EIO, 0, false);
+    sim_disk_cut_in(0);
+    sim_disk_set_room(0);
+    run.disk_is_full = false;
+}
+
 /* The end of a life that nobody planned. */
 static void die(void)
 {
     if (!sim_disk_is_down()) sim_disk_kill();
-    sim_disk_fail(SIM_FAULT_EIO, 0, false);
-    sim_disk_cut_in(0);
+    calm_disk();
     server_drop();
     sim_disk_restart();
     clock_move(dice_in(3) ? dice_below(100000) : 0);
@@ -572,8 +583,13 @@ static void roll_trouble(void)
         sim_disk_fail(faults[dice_below(4)], 1 + dice_below(40), dice_in(3));
         break;
     case 3:
+        sim_disk_set_room(PAGE * (20 + dice_below(150)));
+        run.disk_is_full = true;
+        total.full_disks++;
+        break;
     case 4:
-        sim_disk_fail(SIM_FAULT_EIO, 0, false);
+    case 5:
+        calm_disk();
         break;
     default:
         break;
@@ -602,16 +618,14 @@ static void step(void)
     }
     if (!turn() && !run.failed) die();
     if (!run.failed && dice_in(30)) {
-        sim_disk_fail(SIM_FAULT_EIO, 0, false);
-        sim_disk_cut_in(0);
+        calm_disk();
         stop_cleanly();
     }
 }
 
 static void finish(void)
 {
-    sim_disk_fail(SIM_FAULT_EIO, 0, false);
-    sim_disk_cut_in(0);
+    calm_disk();
     if (dice_in(2)) {
         kill_or_cut();
     } else {
@@ -631,7 +645,7 @@ static void begin(uint64_t seed)
     sim_disk_format(seed);
     clock_set(START_MS);
     run.latest_ms = START_MS;
-    run.failed = false;
+    run.failed = run.disk_is_full = false;
     run.pending_count = 0;
     roll_options();
     begin_model();
@@ -694,11 +708,11 @@ static void say(const struct arguments *arguments)
     for (int i = 2; i < CLASSES; i++)
         printf(" answers_%dxx=%" PRIu64, i, total.class_count[i]);
     printf(" events=%" PRIu64 " expiries=%" PRIu64 " power_cuts=%" PRIu64 " kills=%" PRIu64
-           " stops=%" PRIu64 " failed_calls=%" PRIu64 " failed_batches=%" PRIu64
-           " of_those_stood=%" PRIu64 " or_not=%" PRIu64 " hash=%016" PRIx64
-           " lost=0 doubled=0 phantom=0\n",
+           " stops=%" PRIu64 " failed_calls=%" PRIu64 " full_disks=%" PRIu64
+           " failed_batches=%" PRIu64 " of_those_stood=%" PRIu64 " or_not=%" PRIu64
+           " hash=%016" PRIx64 " lost=0 doubled=0 phantom=0\n",
            total.events, total.expiries, disk.cuts, disk.kills, total.stops, total.failed_calls,
-           total.failed_batches, total.all_stood, total.none_stood, run.hash);
+           total.full_disks, total.failed_batches, total.all_stood, total.none_stood, run.hash);
 }
 
 int main(int count, char *texts[])

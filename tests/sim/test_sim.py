@@ -19,7 +19,7 @@ NUMBER = re.compile(r"(\w+)=(\d+)\b")
 
 WRONG_MODELS = ("click-ttl", "impression-ttl", "collect-window", "minute", "per-minute", "per-bid",
                 "token-expiry", "tenants", "advertisers", "event-types", "revocations", "order",
-                "votes", "rates")
+                "votes", "rates", "token-margin")
 
 
 def start(*args):
@@ -60,7 +60,7 @@ def test_no_seed_finds_a_difference_from_the_model():
     assert [process.returncode for process in halves] == [0, 0], "\n".join(texts)
     done = figures("\n".join(texts))
     for what in ("answers_2xx", "answers_3xx", "answers_4xx", "answers_5xx", "events", "expiries",
-                 "power_cuts", "kills", "stops", "failed_calls", "failed_batches",
+                 "power_cuts", "kills", "stops", "failed_calls", "full_disks", "failed_batches",
                  "of_those_stood", "or_not"):
         assert done[what] >= seeds // 20, f"{what}: {done}"
     assert done["lost"] == done["doubled"] == done["phantom"] == 0

@@ -52,8 +52,9 @@ void words_clicked(char *out, size_t size, const struct ask *ask, const char *bi
     const char *signature = strstr(signed_like, "&thrad_sig=");
     words_landing(out, size, ask->ad);
     add(out, size, "&thrad_click_id=%s&thrad_exp=%" PRId64, id, end_s);
-    add(out, size, "&thrad_sig=%.*s&thrad_bid_id=%s", SIGNATURE_LEN,
-        signature ? signature + strlen("&thrad_sig=") : "", bid);
+    add(out, size, "&thrad_sig=%.*s", SIGNATURE_LEN,
+        signature ? signature + strlen("&thrad_sig=") : "");
+    if (bid) add(out, size, "&thrad_bid_id=%s", bid);
     if (ask->kind == ASK_TRACK_CLICK) add(out, size, "&click_id=%s", id);
 }
 
