@@ -149,7 +149,7 @@ static void write_line(char *line, const struct model *model, const struct event
 {
     char texts[2][24];
     const struct ask *ask = &event->ask;
-    const struct ad *ad = ask->ad >= 0 ? &model->ads[ask->ad] : NULL;
+    const struct ad *ad = &model->ads[ask->ad >= 0 ? ask->ad : 0]; /* most events are of one */
     switch (event->kind) {
     case EVENT_CLICK:
         write_click(line, model, event);

@@ -21,7 +21,7 @@ bool clients_learn_ad(struct model *model, const struct ask *ask, const char *bo
 
 /* Another minter with the same key makes new tokens of this ad: a click token without a bid, and
  * all of them ending later than minting here allows. */
-void clients_mint_elsewhere(struct model *model, int ad);
+void clients_mint_elsewhere(struct model *model, int index);
 
 /* How long until the next request, or until something expires, which the next requests are about.
  */

@@ -583,6 +583,7 @@ static void roll_trouble(void)
         sim_disk_fail(faults[dice_below(4)], 1 + dice_below(40), dice_in(3));
         break;
     case 3:
+        if (!dice_in(3)) break;
         sim_disk_set_room(PAGE * (20 + dice_below(150)));
         run.disk_is_full = true;
         total.full_disks++;

@@ -128,11 +128,12 @@ bool words_read_member(char *out, size_t size, const char *body, const char *bef
 #define BODY out->body, sizeof out->body
 #define TARGET out->target, sizeof out->target
 
+/* Both are empty at first. */
 static void add_conversion(struct words_request *out, const struct ask *ask, const char *click_id)
 {
-    snprintf(TARGET, "%s",
+    add(TARGET, "%s",
              ask->kind == ASK_CONVERSION_V1 ? "/v1/api/conversion" : "/api/conversion");
-    snprintf(BODY, "{\"click_id\":\"%s\",\"conversion_time\":\"2026-03-01T10:00:00Z\"", click_id);
+    add(BODY, "{\"click_id\":\"%s\",\"conversion_time\":\"2026-03-01T10:00:00Z\"", click_id);
     add(BODY, ",\"conversion_value\":%d.%02d", ask->value / 100, ask->value % 100);
     if (ask->flaw != FLAW_MISSING)
         add(BODY, ",\"currency\":%s", ask->flaw == FLAW_TYPE ? "5" : "\"USD\"");
@@ -145,8 +146,8 @@ static void add_conversion(struct words_request *out, const struct ask *ask, con
 
 static void add_collect(struct words_request *out, const struct ask *ask)
 {
-    snprintf(TARGET, "/v1/api/collect");
-    snprintf(BODY, "{\"timestamp\":1700000000");
+    add(TARGET, "/v1/api/collect");
+    add(BODY, "{\"timestamp\":1700000000");
     if (ask->flaw != FLAW_MISSING) add(BODY, ",\"event_name\":\"page_view\"");
     if (ask->flaw == FLAW_TYPE)
         add(BODY, ",\"tag_id\":7");
@@ -157,8 +158,8 @@ static void add_collect(struct words_request *out, const struct ask *ask)
 
 static void add_feedback(struct words_request *out, const struct ask *ask, const char *bid)
 {
-    snprintf(TARGET, "/api/v1/tracking/feedback");
-    snprintf(BODY, "{\"bid_id\":\"%s\"", bid);
+    add(TARGET, "/api/v1/tracking/feedback");
+    add(BODY, "{\"bid_id\":\"%s\"", bid);
     if (ask->flaw != FLAW_MISSING)
         add(BODY, ",\"feedback_type\":\"%s\"",
             ask->flaw == FLAW_TYPE ? "great"
@@ -169,8 +170,8 @@ static void add_feedback(struct words_request *out, const struct ask *ask, const
 
 static void add_ad_feedback(struct words_request *out, const struct ask *ask, const char *token)
 {
-    snprintf(TARGET, "/ad-feedback");
-    snprintf(BODY, "{\"sessionId\":\"session%d\",\"impUrl\":\"https://pub.example/i?x=1&p=%s\"",
+    add(TARGET, "/ad-feedback");
+    add(BODY, "{\"sessionId\":\"session%d\",\"impUrl\":\"https://pub.example/i?x=1&p=%s\"",
              ask->session, token);
     if (ask->flaw != FLAW_MISSING)
         add(BODY, ",\"sentiment\":\"%s\"",
@@ -184,9 +185,9 @@ static void add_ad_feedback(struct words_request *out, const struct ask *ask, co
 
 static void add_vote(struct words_request *out, const struct ask *ask, const char *token)
 {
-    snprintf(TARGET, "/api/v1/tracking/sponsored-polls/vote");
+    add(TARGET, "/api/v1/tracking/sponsored-polls/vote");
     if (ask->ad >= 0) add(TARGET, "?token=%s", token);
-    snprintf(BODY, "{\"unlisted\":1");
+    add(BODY, "{\"unlisted\":1");
     if (ask->option && ask->flaw != FLAW_MISSING)
         add(BODY, ask->flaw == FLAW_TYPE ? ",\"option_id\":%d" : ",\"option_id\":\"o%d\"",
             ask->option);
@@ -196,8 +197,8 @@ static void add_mint(struct words_request *out, const struct ask *ask, const cha
 {
     char landing[LOCATION_TEXT];
     words_landing(landing, sizeof landing, ask->ad);
-    snprintf(TARGET, "/v1/mint");
-    snprintf(BODY, "{\"ads\":[{\"campaign_id\":\"campaign\"");
+    add(TARGET, "/v1/mint");
+    add(BODY, "{\"ads\":[{\"campaign_id\":\"campaign\"");
     if (ask->flaw != FLAW_MISSING) add(BODY, ",\"publisher_id\":\"publisher%d\"", ask->publisher);
     if (ask->advertiser) add(BODY, ",\"advertiser_id\":\"advertiser%d\"", ask->advertiser);
     if (ask->poll >= 0) add(BODY, ",\"poll_id\":%d", ask->poll);
@@ -217,7 +218,7 @@ static void add_get(struct words_request *out, const struct ask *ask, const char
         [ASK_RESULTS] = "/api/v1/tracking/sponsored-polls/results?token=",
         [ASK_HEALTH] = "/health?",
     };
-    snprintf(TARGET, "%s%s", paths[ask->kind], ask->ad >= 0 ? token : "");
+    add(TARGET, "%s%s", paths[ask->kind], ask->ad >= 0 ? token : "");
 }
 
 static void add_body_or_target(struct words_request *out, const struct ask *ask,
