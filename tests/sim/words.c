@@ -32,6 +32,17 @@ const char *words_spell(char *out, size_t size, const char *name, int number, co
     return out;
 }
 
+static const char *const kind_names[ASK_KINDS] = {
+    "conversion_v1", "conversion_api", "collect",    "redirect",    "track_click", "view",
+    "ack",           "track_imp",      "feedback",   "ad_feedback", "vote",        "results",
+    "mint",          "health",         "key_create", "key_revoke",  "rotate",      "retire",
+    "poll_put",      "poll_withdraw"};
+
+const char *words_kind(enum ask_kind kind)
+{
+    return kind_names[kind];
+}
+
 static const char *const event_types[] = {NULL, "signup", "lead"};
 
 void words_secret(char *out, size_t size, int key)
@@ -131,8 +142,7 @@ bool words_read_member(char *out, size_t size, const char *body, const char *bef
 /* Both are empty at first. */
 static void add_conversion(struct words_request *out, const struct ask *ask, const char *click_id)
 {
-    add(TARGET, "%s",
-             ask->kind == ASK_CONVERSION_V1 ? "/v1/api/conversion" : "/api/conversion");
+    add(TARGET, "%s", ask->kind == ASK_CONVERSION_V1 ? "/v1/api/conversion" : "/api/conversion");
     add(BODY, "{\"click_id\":\"%s\",\"conversion_time\":\"2026-03-01T10:00:00Z\"", click_id);
     add(BODY, ",\"conversion_value\":%d.%02d", ask->value / 100, ask->value % 100);
     if (ask->flaw != FLAW_MISSING)
@@ -172,7 +182,7 @@ static void add_ad_feedback(struct words_request *out, const struct ask *ask, co
 {
     add(TARGET, "/ad-feedback");
     add(BODY, "{\"sessionId\":\"session%d\",\"impUrl\":\"https://pub.example/i?x=1&p=%s\"",
-             ask->session, token);
+        ask->session, token);
     if (ask->flaw != FLAW_MISSING)
         add(BODY, ",\"sentiment\":\"%s\"",
             ask->flaw == FLAW_TYPE ? "great"

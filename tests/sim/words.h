@@ -29,6 +29,8 @@ void words_copy(char *out, size_t size, const char *text);
 /* "e7", or `absent` for 0. */
 const char *words_spell(char *out, size_t size, const char *name, int number, const char *absent);
 
+const char *words_kind(enum ask_kind kind); /* for traces */
+
 void words_write(struct words_request *out, const struct ask *ask, const struct words_texts *texts);
 
 /* The secret of a key: what its holder sends. */
