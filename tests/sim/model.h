@@ -64,7 +64,7 @@ struct rules {
     int feedbacks_per_minute, per_bid_max;
     uint32_t rate_limit, client_rate_limit;
     bool forget_partner, forget_advertiser, forget_event_type, forget_revocation;
-    bool always_check_order, vote_per_poll;
+    bool always_check_order, vote_per_poll, double_rates;
 };
 
 enum { EVENTS_MAX = 1600, KEYS_MAX = 24, TOKEN_KEYS = 12, ADS_MAX = 64, CLIENTS_MAX = 4 };
@@ -90,7 +90,6 @@ struct model {
  */
 void rules_init(struct rules *rules);
 bool rules_break(struct rules *rules, const char *name);
-const char *rules_break_name(int i); /* NULL after the last */
 
 /* What the model expects, as far as it can know it. */
 struct expected {
