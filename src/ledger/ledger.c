@@ -9,7 +9,7 @@
 enum { PROBE_INTERVAL_MS = 1000, PORT_CAP = UINT32_MAX / 2 };
 
 struct ledger {
-    pthread_t thread;
+    pthread_t thread; /* unless it was only opened */
     struct queue submitted;
     struct store *store; /* the thread's */
     struct keyring *keyring;
@@ -106,11 +106,11 @@ static bool changes_copies(const struct op *op)
 }
 
 /* The order of these lines is what "acknowledged means durable" is made of. */
-static void run_batch(struct ledger *ledger, struct op *const ops[], size_t count)
+static enum err run_batch(struct ledger *ledger, struct op *const ops[], size_t count)
 {
     bool copies_changed = false, wrote = false;
     enum err err = store_apply(ledger->store, ops, count);
-    if (err == ERR_SYNC_FAILED) end_process();
+    if (err == ERR_SYNC_FAILED) return err;
     for (size_t i = 0; i < count; i++) {
         copies_changed |= changes_copies(ops[i]);
         wrote |= writes(ops[i]);
@@ -121,43 +121,51 @@ static void run_batch(struct ledger *ledger, struct op *const ops[], size_t coun
     note_batch(ledger, err, count, wrote);
     for (size_t i = 0; i < count; i++)
         answer(ops[i]);
-    if (store_maintain(ledger->store) == ERR_SYNC_FAILED) end_process();
+    return store_maintain(ledger->store);
 }
 
-static void probe_if_degraded(struct ledger *ledger)
+static enum err probe_if_degraded(struct ledger *ledger)
 {
     if (ledger->are_copies_stale) update_copies(ledger);
-    if (ledger_is_healthy(ledger)) return;
+    if (ledger_is_healthy(ledger)) return ERR_OK;
     enum err err = store_probe(ledger->store);
-    if (err == ERR_SYNC_FAILED) end_process();
     if (!err) note_batch(ledger, err, 0, true);
+    return err;
+}
+
+/* With the ops that were taken from the queue, NULL when none waited. Of what failed only a sync is
+ * the caller's concern: the rest was answered, and is tried again. */
+static enum err take_turn(struct ledger *ledger, struct op *op)
+{
+    struct op *ops[STORE_BATCH_MAX];
+    size_t count = 0;
+    for (; op; op = op->next)
+        ops[count++] = op;
+    enum err err = count ? run_batch(ledger, ops, count) : probe_if_degraded(ledger);
+    return err == ERR_SYNC_FAILED ? err : ERR_OK;
+}
+
+enum err ledger_turn(struct ledger *ledger)
+{
+    return take_turn(ledger, queue_pop_all(&ledger->submitted, STORE_BATCH_MAX));
 }
 
 static void *run(void *arg)
 {
     struct ledger *ledger = arg;
-    struct op *ops[STORE_BATCH_MAX];
     for (;;) {
         bool is_well = ledger_is_healthy(ledger) && !ledger->are_copies_stale;
         int64_t timeout_ms = is_well ? -1 : PROBE_INTERVAL_MS;
         struct op *op = queue_wait_all(&ledger->submitted, STORE_BATCH_MAX, timeout_ms);
-        size_t count = 0;
-        for (; op; op = op->next)
-            ops[count++] = op;
         log_tell_left_out(false);
-        if (count)
-            run_batch(ledger, ops, count);
-        else if (queue_is_closed(&ledger->submitted))
-            break;
-        else
-            probe_if_degraded(ledger);
+        if (!op && queue_is_closed(&ledger->submitted)) break;
+        if (take_turn(ledger, op) == ERR_SYNC_FAILED) end_process();
     }
     log_tell_left_out(true);
     return NULL;
 }
 
-enum err ledger_start(struct ledger **out, struct store *store,
-                      const struct ledger_options *options)
+enum err ledger_open(struct ledger **out, struct store *store, const struct ledger_options *options)
 {
     struct ledger *ledger = calloc(1, sizeof *ledger);
     enum err err = ERR_NO_MEMORY;
@@ -172,8 +180,6 @@ enum err ledger_start(struct ledger **out, struct store *store,
     if (!ledger->keyring || !ledger->pollbook) goto free_ledger;
     err = load_copies(ledger);
     if (err) goto free_ledger;
-    err = ERR_NO_MEMORY;
-    if (pthread_create(&ledger->thread, NULL, run, ledger) != 0) goto free_ledger;
     *out = ledger;
     return ERR_OK;
 
@@ -188,16 +194,35 @@ close_store:
     return err;
 }
 
-void ledger_stop(struct ledger *ledger)
+void ledger_close(struct ledger *ledger)
 {
-    queue_close(&ledger->submitted);
-    pthread_join(ledger->thread, NULL);
     store_close(ledger->store);
     pollbook_free(ledger->pollbook);
     keyring_free(ledger->keyring);
     pthread_mutex_destroy(&ledger->mutex);
     queue_fini(&ledger->submitted);
     free(ledger);
+}
+
+enum err ledger_start(struct ledger **out, struct store *store,
+                      const struct ledger_options *options)
+{
+    struct ledger *ledger;
+    enum err err = ledger_open(&ledger, store, options);
+    if (err) return err;
+    if (pthread_create(&ledger->thread, NULL, run, ledger) != 0) {
+        ledger_close(ledger);
+        return ERR_NO_MEMORY;
+    }
+    *out = ledger;
+    return ERR_OK;
+}
+
+void ledger_stop(struct ledger *ledger)
+{
+    queue_close(&ledger->submitted);
+    pthread_join(ledger->thread, NULL);
+    ledger_close(ledger);
 }
 
 struct keyring *ledger_keyring(struct ledger *ledger)

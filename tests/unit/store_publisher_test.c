@@ -286,6 +286,25 @@ static void failed_batch_with_a_vote_and_a_reordered_poll_is_taken_back(void **s
     assert_int_equal(votes_of(bench, 0), 1);
 }
 
+static void count_poll(const struct poll *poll, void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void poll_of_a_failed_batch_never_was(void **state)
+{
+    struct bench *bench = *state;
+    struct op put = poll_op(2), *ops[] = {&put};
+    struct op withdraw = {.kind = OP_POLL_WITHDRAW, .received_at_ms = now_ms, .poll = {.id = 123}};
+    int polls = 0;
+    limit_file_size(8192);
+    assert_int_not_equal(store_apply(bench->store, ops, 1), ERR_OK);
+    limit_file_size(RLIM_INFINITY);
+    assert_int_equal(apply_one(bench, &withdraw), OUTCOME_NOT_FOUND);
+    assert_int_equal(store_each_poll(bench->store, count_poll, &polls), ERR_OK);
+    assert_int_equal(polls, 0);
+}
+
 static void rows_of_a_wrong_clock_do_not_make_a_start_forget(void **state)
 {
     struct bench *bench = *state;
@@ -370,6 +389,7 @@ int main(void)
         STORE_CASE(failed_batch_leaves_no_trace),
         STORE_CASE(failed_batch_uses_up_no_minute),
         STORE_CASE(failed_batch_with_a_vote_and_a_reordered_poll_is_taken_back),
+        STORE_CASE(poll_of_a_failed_batch_never_was),
         STORE_CASE(rows_of_a_wrong_clock_do_not_make_a_start_forget),
         STORE_CASE(clock_that_was_ahead_does_not_hold_sessions_back),
     };

@@ -295,11 +295,9 @@ bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span o
     return true;
 }
 
-static enum err recount_votes(struct sqlite_store *store)
+static enum err count_votes(struct sqlite_store *store)
 {
     sqlite3_stmt *row = NULL;
-    for (struct live_poll *live = store->polls; live; live = live->next)
-        memset(live->votes, 0, sizeof live->votes);
     enum err err = db_prepare(store->db, &row, "SELECT poll_id, option_id, * FROM vote");
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
@@ -311,18 +309,22 @@ static enum err recount_votes(struct sqlite_store *store)
     return err;
 }
 
-/* A failed batch held a put or a withdrawal, which is rare: everything is read again. A poll that
- * the batch made has no row and counts as withdrawn. */
+static void forget_polls(struct sqlite_store *store)
+{
+    for (struct live_poll *live = store->polls, *next; live; live = next) {
+        next = live->next;
+        free(live);
+    }
+    store->polls = NULL;
+}
+
+/* A failed batch held a put or a withdrawal, which is rare: everything is read again. The snapshots
+ * stay, as always. */
 enum err polls_reload(struct sqlite_store *store)
 {
-    enum err err = ERR_OK;
-    for (struct live_poll *live = store->polls; live && !err; live = live->next) {
-        struct poll poll = live->snapshot->poll;
-        if (!poll.withdrawn_at_ms) poll.withdrawn_at_ms = 1;
-        err = show(store, &poll);
-    }
-    if (!err) err = polls_load(store);
-    if (!err) err = recount_votes(store);
+    forget_polls(store);
+    enum err err = polls_load(store);
+    if (!err) err = count_votes(store);
     store->polls_changed = err != ERR_OK; /* try again before the next batch */
     return err;
 }
@@ -336,10 +338,7 @@ enum err sqlite_each_poll(struct store *base, store_on_poll *on_poll, void *arg)
 
 void polls_free(struct sqlite_store *store)
 {
-    for (struct live_poll *live = store->polls, *next; live; live = next) {
-        next = live->next;
-        free(live);
-    }
+    forget_polls(store);
     for (struct poll_snapshot *at = store->poll_snapshots, *older; at; at = older) {
         older = at->older;
         free(at);
