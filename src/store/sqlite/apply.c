@@ -61,6 +61,14 @@ struct batch_mark {
     uint64_t sessions;
 };
 
+static void refuse_all(struct op *const ops[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ops[i]->outcome = OUTCOME_UNAVAILABLE;
+        ops[i]->sequence = 0;
+    }
+}
+
 /* Takes a failed batch back: rows, index entries, sequence, outcomes. */
 static void take_back(struct sqlite_store *store, struct op *const ops[], size_t count,
                       const struct batch_mark *mark)
@@ -70,10 +78,7 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
     window_take_back(store->sessions, mark->sessions);
     store->sequence_next = mark->sequence_next;
     store->totals = mark->totals;
-    for (size_t i = 0; i < count; i++) {
-        ops[i]->outcome = OUTCOME_UNAVAILABLE;
-        ops[i]->sequence = 0;
-    }
+    refuse_all(ops, count);
 }
 
 /* A COMMIT can fail when it is in the WAL already. The connection that made it knows better, but a
@@ -137,7 +142,9 @@ enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
         return err;
     }
     store->polls_changed = false; /* what was put stands */
-    return token_keys_apply(store, ops, count);
+    err = token_keys_apply(store, ops, count);
+    if (err) refuse_all(ops, count); /* they stand, but the process ends: nobody is told */
+    return err;
 }
 
 static void alarm_if_pinned(struct sqlite_store *store, int wal_pages)
