@@ -43,7 +43,9 @@ static void ask_something(void)
 /* Calls fail for a few batches: refusals, not complaints. A store that cannot sync has to end. */
 static void begin_trouble(void)
 {
-    sim_disk_fail((enum sim_fault)world_roll(SIM_FAULT_COUNT), 1 + world_roll(60), world_roll(2));
+    enum sim_fault fault = (enum sim_fault)world_roll(SIM_FAULT_COUNT);
+    uint64_t at = 1 + world_roll(60);
+    sim_disk_fail(fault, at, world_roll(2));
     bench.may_fail = true;
     totals.troubles++;
 }
