@@ -33,11 +33,10 @@ int oracle_add_any(struct oracle *oracle)
     return note_added(oracle);
 }
 
-bool oracle_is_crowded(const struct oracle *oracle, int event)
+bool oracle_is_token_change(const struct oracle *oracle, int event)
 {
     enum op_kind kind = oracle->events[event].kind;
-    return (kind == OP_TOKEN_KEY_ROTATE || kind == OP_TOKEN_KEY_RETIRE) &&
-           oracle->token_attempts_count >= ORACLE_ATTEMPTS_MAX / 8;
+    return kind == OP_TOKEN_KEY_ROTATE || kind == OP_TOKEN_KEY_RETIRE;
 }
 
 uint64_t oracle_next_sequence(const struct oracle *oracle)
