@@ -23,6 +23,7 @@ SANITIZED = any(name in program.BINARY for name in ("asan", "tsan"))
 READY_S = 30
 FLOOR_S = 0.2 if SANITIZED else 0.02  # below it, a p99 is the scheduler's rather than the server's
 TIMES = 3  # what an attack may do to the p99 of others
+OWN_THREADS = 3  # what runs beside a calm client: it, the server, what spins
 WINDOWS, WINDOW_S, TRIES = 3, 0.2, 5
 FRESH_EVERY = 8  # each so many-th request comes on a connection of its own
 KIB = 1024
@@ -32,30 +33,52 @@ MIB = 1024 * KIB
 # -- the attacker ---------------------------------------------------------------------------
 
 
-def encode(data):
-    return base64.b64encode(data).decode()
+def encode(value):
+    """Bytes as base64, also inside of lists and of options by name."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (list, tuple)):
+        return [encode(v) for v in value]
+    return {k: encode(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 class Attack:
     """attack.py at work; `seen` holds what it saw once it was stopped."""
 
     def __init__(self, port, kind, options):
-        self.seen = None
-        self.proc = subprocess.Popen([sys.executable, ATTACK, kind, str(port), json.dumps(options)],
+        self.seen, self.buffer, self.ended = None, b"", 0
+        self.proc = subprocess.Popen([sys.executable, ATTACK, kind, str(port)],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.proc.stdin.write(json.dumps(options).encode() + b"\n")
+        self.proc.stdin.flush()
 
     def await_ready(self):
         assert self._line(READY_S) == "ready\n", "the attack never got into place"
 
     def _line(self, within_s):
-        if not select.select([self.proc.stdout], [], [], within_s)[0]:
-            return ""
-        return self.proc.stdout.readline().decode()
+        """The next line, "" when none comes in time; lines may wait in the buffer already."""
+        end = time.monotonic() + within_s
+        while b"\n" not in self.buffer:
+            left = max(0, end - time.monotonic())
+            if not select.select([self.proc.stdout], [], [], left)[0]:
+                return ""
+            data = os.read(self.proc.stdout.fileno(), 65536)
+            assert data, "the attacker ended"
+            self.buffer += data
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line.decode() + "\n"
+
+    def closed(self):
+        """How many of its connections the server has ended so far, about."""
+        while line := self._line(0):
+            self.ended = int(line.split()[1])
+        return self.ended
 
     def stop(self):
         self.proc.stdin.close()
-        line = self._line(READY_S)
-        self.seen = json.loads(self._line(READY_S) if line == "ready\n" else line)
+        while not (line := self._line(READY_S)).startswith("{"):
+            assert line, "the attacker does not end"
+        self.seen = json.loads(line)
         self.kill()
         return self.seen
 
@@ -68,8 +91,7 @@ class Attack:
 @contextlib.contextmanager
 def attack(world, kind, *, wait=True, **options):
     """Bytes among the options are given to the attacker as they are."""
-    options = {k: encode(v) if isinstance(v, bytes) else v for k, v in options.items()}
-    it = Attack(world.port, kind, options)
+    it = Attack(world.port, kind, encode(options))
     try:
         if wait:
             it.await_ready()
@@ -198,28 +220,36 @@ class Healthy:
         self.conn = None
 
 
+def running():
+    """Threads that run or could, a median of some looks."""
+    def look():
+        time.sleep(0.01)
+        with open("/proc/stat", encoding="ascii") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith("procs_running"))
+
+    return statistics.median(look() for _ in range(7))
+
+
 class Calm:
     """What the p99 is while nobody attacks, and the promise that is made of it. An attacker's own
-    use of a core is no attack: something spins on one of them meanwhile."""
+    use of a core is no attack: something spins on one of them meanwhile. Where strangers keep the
+    cores busy, what a turn of the scheduler takes grows with them, and so does the floor."""
 
     def __init__(self, client):
         self.client = client
         client.one()
         with attack(client.world, "spin"):
             self.p99 = client.p99()
+            self.crowding = max(1.0, (running() - OWN_THREADS) / (os.cpu_count() or 1))
 
-    @property
-    def bound(self):
-        return max(TIMES * self.p99, FLOOR_S)
-
-    def holds(self):
+    def holds(self, floor_s=FLOOR_S):
         """The client is served as promised; a window that fails is repeated before it counts."""
-        seen = []
+        seen, bound = [], max(TIMES * self.p99, floor_s * self.crowding)
         for _ in range(TRIES):
             seen.append(self.client.p99())
-            if seen[-1] <= self.bound:
+            if seen[-1] <= bound:
                 return seen[-1]
-        raise AssertionError(f"p99 {min(seen) * 1000:.1f} ms, allowed {self.bound * 1000:.1f} ms, "
+        raise AssertionError(f"p99 {min(seen) * 1000:.1f} ms, allowed {bound * 1000:.1f} ms, "
                              f"without the attack {self.p99 * 1000:.1f} ms")
 
 

@@ -43,7 +43,7 @@ def test_more_connections_than_there_is_room_for(world_with, calm_of, head):
     world = world_with("--max-connections", "100", "--threads", "1")
     client = calm_of(world).client
     client.close()
-    kind = {"head": head, "tail": b"x"} if head else {}
+    kind = {"shapes": [(head, b"x")]} if head else {}
     with memory(world, 2 * MIB):
         with attack(world, "dribble" if head else "idle", count=150, wait=False, **kind) as crowd:
             time.sleep(1)
