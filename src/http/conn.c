@@ -10,7 +10,7 @@
 enum { MAGIC = 0x68747470 };
 /* So that clients that pipeline without end leave the others their turn: with a hundred of them, a
  * turn is still some milliseconds. */
-enum { MOVES_PER_TURN_MAX = 8 };
+enum { MOVES_PER_TURN_MAX = 4 };
 enum { TIMED_OUT = 408 };
 
 #define TO(state) (1u << HTTP_CONN_##state)

@@ -247,7 +247,8 @@ class Dribble(Crowd):
 
 class Flood(Crowd):
     """The same requests again and again, as fast as the sockets take them; with `reads` false the
-    answers stay unread. A run of "#" in a request becomes a number that no other has."""
+    answers stay unread. A run of "#" in a request becomes a number that no other has, and
+    "@@@@:@@@@" two groups of an address that no other has."""
 
     def __init__(self, *args, request="", depth=1, reads=True, **options):
         super().__init__(*args, **options)
@@ -259,9 +260,11 @@ class Flood(Crowd):
     def make(self):
         if not self.mark:
             return self.whole
-        width = len(self.mark)
-        return b"".join(self.request.replace(self.mark, b"%0*d" % (width, next(self.numbers)))
-                        for _ in range(self.depth))
+        return b"".join(self.numbered(next(self.numbers)) for _ in range(self.depth))
+
+    def numbered(self, number):
+        data = self.request.replace(self.mark, b"%0*d" % (len(self.mark), number))
+        return data.replace(b"@@@@:@@@@", b"%04d:%04d" % divmod(number % 10 ** 8, 10 ** 4))
 
     def on_open(self, peer):
         self.on_writable(peer)
