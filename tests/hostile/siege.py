@@ -155,14 +155,13 @@ class Refused(Exception):
 
 
 class Healthy:
-    """Collects one event after the other, most of them on one connection. Every one must be
-    recorded; with `patient`, a 503 is sent again after a moment, as its Retry-After asks."""
+    """Collects one event after the other, `pace_s` between them, most of them on one connection.
+    Every one must be recorded."""
 
-    def __init__(self, world, patient=False):
-        self.world, self.patient, self.conn = world, patient, None
-        self.count = self.refused = 0
+    def __init__(self, world, pace_s=0.0):
+        self.world, self.pace_s, self.conn = world, pace_s, None
+        self.count = 0
         self.ids = []
-        self.refused_at = 0.0
 
     def request(self):
         body = event(tag_id="healthy", event_id=unique("healthy"))
@@ -191,12 +190,6 @@ class Healthy:
         answer = self.exchange(data)
         took = time.monotonic() - start
         self.count += 1
-        if answer.status == 503 and self.patient:
-            assert answer.header("retry-after"), answer
-            self.refused, self.refused_at = self.refused + 1, time.monotonic()
-            self.ids.pop()
-            time.sleep(0.005)
-            return None
         if answer.status != 204:
             raise Refused(repr(answer))
         is_collected(answer)
@@ -206,8 +199,8 @@ class Healthy:
         """The p99 of so many seconds."""
         end, took = time.monotonic() + seconds, []
         while time.monotonic() < end or not took:
-            one = self.one()
-            took += [one] if one is not None else []
+            took.append(self.one())
+            time.sleep(self.pace_s)
         return sorted(took)[int(len(took) * 0.99)]
 
     def p99(self):
