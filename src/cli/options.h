@@ -22,7 +22,7 @@ struct options {
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t head_limit, target_limit, body_limit, mint_body_limit, headers_limit;
     int64_t max_connections, queue_limit;
-    bool client_address_full;
+    bool client_address_full, sandbox, log_failures;
     struct api_network trusted_proxies[API_PROXIES_MAX];
     size_t trusted_proxies_count;
 

@@ -76,6 +76,11 @@ const struct option options_table[OPTIONS_COUNT] = {
     {SPAN_INIT("queue_limit"), SPAN_INIT("65536"), .type = OPTION_COUNT, AT(queue_limit),
      RANGE(1, 10000000), .wants = "a number of 1 to 10000000",
      .help = "events that wait to be recorded; more are answered 503"},
+    {SPAN_INIT("log_failures"), SPAN_INIT("on"), .type = OPTION_SWITCH, AT(log_failures),
+     .wants = "on or off",
+     .help = "a line on standard error for each request that is answered with 400 or more"},
+    {SPAN_INIT("sandbox"), SPAN_INIT("on"), .type = OPTION_SWITCH, AT(sandbox), .wants = "on or off",
+     .help = "once started, give up every file but the data and every system call not needed"},
 };
 /* clang-format on */
 

@@ -11,7 +11,7 @@ enum { MAGIC = 0x68747470 };
 /* So that clients that pipeline without end leave the others their turn: with a hundred of them, a
  * turn is still some milliseconds. */
 enum { MOVES_PER_TURN_MAX = 4 };
-enum { TIMED_OUT = 408 };
+enum { TIMED_OUT = 408, FAILURE = 400 };
 
 #define TO(state) (1u << HTTP_CONN_##state)
 static const unsigned edges[HTTP_CONN_STATE_COUNT] = {
@@ -157,8 +157,18 @@ static void after_flush(struct http_conn *conn, enum http_flush flush)
     if (flush == HTTP_FLUSH_GONE) http_conn_close(conn);
 }
 
+static void tell_failure(struct http_conn *conn, const struct http_response *response)
+{
+    const struct http_options *options = &conn->server->options;
+    if (response->status < FAILURE || !options->handler->on_failure || options->hides_failures)
+        return;
+    conn->request.age_ms = ev_loop_now_ms(conn->server->loop) - conn->began_ms;
+    options->handler->on_failure(&conn->request, response, options->owner);
+}
+
 void http_conn_answer(struct http_conn *conn, const struct http_response *response)
 {
+    tell_failure(conn, response);
     if (response->close || conn->server->is_draining) {
         conn->is_closing = true;
         conn->client_closes = false;
@@ -173,6 +183,7 @@ void http_respond(struct http_request *request, const struct http_response *resp
     ASSERT(request == &conn->request && conn->state == HTTP_CONN_HANDLING);
     conn->server->stats.responses++;
     if (conn->is_broken) {
+        tell_failure(conn, response);
         conn->is_broken = false;
         give_large_back(conn);
         http_conn_set_state(conn, HTTP_CONN_CLOSED);
@@ -254,7 +265,8 @@ static void end_waiting(struct http_conn *conn)
     case HTTP_CONN_HEAD:
     case HTTP_CONN_BODY:
         stats->timeouts++;
-        http_conn_answer(conn, &(struct http_response){.status = TIMED_OUT, .close = true});
+        http_conn_answer(
+            conn, &(struct http_response){.status = TIMED_OUT, .close = true, .reason = "timeout"});
         break;
     case HTTP_CONN_WRITING:
         stats->timeouts++;

@@ -78,6 +78,7 @@ struct http_conn {
     char *out;                      /* HTTP_SCRATCH + HTTP_COPIED_BODY_MAX */
     struct span out_head, out_body; /* still to be written */
 
+    int64_t began_ms; /* the request's first byte was looked at */
     struct http_header *headers;
     struct arena arena;
     struct http_request request;

@@ -93,7 +93,7 @@ static bool make_room(struct http_server *server)
 static void on_accept_exhausted(struct http_server *server, int error)
 {
     if (!server->has_no_descriptors)
-        log_event(LOG_WARN, "accept_paused", LOG_NUMBER("errno", error));
+        log_event_bounded(LOG_WARN, "accept_paused", LOG_NUMBER("errno", error));
     server->has_no_descriptors = true;
     stop_accepting(server);
 }

@@ -5,12 +5,16 @@
 
 static const int64_t DAY_MS = 24 * 60 * 60 * 1000LL;
 
+/* Small checkpoints keep the worst batch short (design section 2). */
+enum { CHECKPOINT_PAGES = 2000 };
+
 void store_options_init(struct store_options *options)
 {
     *options = (struct store_options){
         .click_ttl_ms = 90 * DAY_MS,
         .impression_ttl_ms = 30 * DAY_MS,
         .collect_dedup_window_ms = 7 * DAY_MS,
+        .checkpoint_pages = CHECKPOINT_PAGES,
     };
 }
 

@@ -16,6 +16,7 @@ struct store_options {
     const char *dir; /* data directory */
     bool create;     /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
     int64_t click_ttl_ms, impression_ttl_ms, collect_dedup_window_ms;
+    int checkpoint_pages; /* store_maintain works once so many wait for it */
 };
 
 void store_options_init(struct store_options *options); /* the contract's defaults */

@@ -107,6 +107,7 @@ static const struct text_row text_rows[] = {
     {"full", SPAN_INIT("client_address"), SPAN_INIT("full"), true},
     {"neither", SPAN_INIT("client_address"), SPAN_INIT("Full"), false},
     {"no directory", SPAN_INIT("data"), SPAN_INIT(""), false},
+    {"a directory with a NUL", SPAN_INIT("data"), SPAN_INIT("d\0e"), false},
 };
 /* clang-format on */
 
