@@ -104,8 +104,8 @@ def test_heads_as_large_as_may_be(world, calm):
              [("X-Forwarded-For", "1.2.3.4, " * 1700)], [("Connection", "x, " * 5000)]]
     request = b"".join(world.get_bytes("/health", headers) for headers in bombs)
     request += world.get_bytes("/health?" + "a=%41&" * 1364)
-    with memory(world, 50 * 64 * KIB + MIB) as grown:
-        with attack(world, "flood", count=50, request=request) as flood:
+    with memory(world, 24 * 64 * KIB + MIB) as grown:
+        with attack(world, "flood", count=24, request=request) as flood:
             p99 = calm.holds()
     assert set(flood.seen["statuses"]) == {"200"}, flood.seen
     report("heads of 16 KiB", flood, calm, p99, grown)
