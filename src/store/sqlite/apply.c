@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/sqlite/sqlite.h"
 
@@ -5,35 +6,47 @@
  * WAL and the operator has to know. */
 enum { CHECKPOINT_PAGES = 2000, WAL_PAGES_ALARM = 262144, WAL_ALARM_EVERY = 1000 };
 
+/* Never lower: entries below may be gone already, and a click must not outlive its keys. */
+static void raise_floor(struct index *index, uint64_t floor)
+{
+    if (floor > index->floor) index->floor = floor;
+}
+
 static void raise_floors(struct sqlite_store *store, int64_t now_ms)
 {
     const struct store_options *options = &store->options;
     now_ms -= FLOOR_MARGIN_MS;
     uint64_t clicks = ages_floor(&store->ages, now_ms - options->click_ttl_ms);
-    store->clicks.floor = clicks;
-    store->conversion_keys.floor = clicks; /* a conversion is younger than its click */
+    raise_floor(&store->clicks, clicks);
+    raise_floor(&store->conversion_keys, clicks); /* a conversion is younger than its click */
     uint64_t impressions = ages_floor(&store->ages, now_ms - options->impression_ttl_ms);
-    store->clicks_of_bids.floor = impressions;
-    store->impressions.floor = impressions;
-    store->feedbacks.floor = impressions; /* younger than its impression */
-    store->ad_feedbacks.floor = impressions;
-    store->ad_feedbacks_of_bids.floor = impressions;
-    store->collect_keys.floor = ages_floor(&store->ages, now_ms - options->collect_dedup_window_ms);
+    raise_floor(&store->clicks_of_bids, impressions);
+    raise_floor(&store->impressions, impressions);
+    raise_floor(&store->feedbacks, impressions); /* younger than its impression */
+    raise_floor(&store->ad_feedbacks, impressions);
+    raise_floor(&store->ad_feedbacks_of_bids, impressions);
+    raise_floor(&store->collect_keys,
+                ages_floor(&store->ages, now_ms - options->collect_dedup_window_ms));
 }
 
-static enum err note_age(struct sqlite_store *store, int64_t now_ms)
+int64_t sqlite_forget_time_ms(const struct sqlite_store *store, const struct op *op)
 {
-    if (!ages_note(&store->ages, now_ms, store->sequence_next)) return ERR_OK;
+    return op->received_at_ms < store->ages.now_ms ? op->received_at_ms : store->ages.now_ms;
+}
+
+static enum err note_age(struct sqlite_store *store)
+{
+    if (!ages_note(&store->ages, store->sequence_next)) return ERR_OK;
     struct db_binder row = {store->statements[SQL_INSERT_AGE_MARK], 1};
     db_bind_i64(&row, (int64_t)store->sequence_next);
-    db_bind_i64(&row, now_ms);
+    db_bind_i64(&row, store->ages.now_ms);
     return db_run(row.statement);
 }
 
 static enum err run_batch(struct sqlite_store *store, struct op *const ops[], size_t count)
 {
     enum err err = db_run(store->statements[SQL_BEGIN]);
-    if (!err) err = note_age(store, ops[count - 1]->received_at_ms);
+    if (!err) err = note_age(store);
     for (size_t i = 0; i < count && !err; i++)
         err = record_op(store, ops[i]);
     if (!err) err = db_run(store->statements[SQL_COMMIT]);
@@ -94,9 +107,10 @@ enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
     struct sqlite_store *store = sqlite_of(base);
     struct batch_mark mark = {store->sequence_next, window_mark(store->sessions)};
     store->undo_count = 0;
+    ages_pass(&store->ages, clock_wall_ms(), clock_mono_ms());
     enum err err = recover_connection(store);
     if (!err) {
-        raise_floors(store, ops[count - 1]->received_at_ms);
+        raise_floors(store, sqlite_forget_time_ms(store, ops[count - 1]));
         err = run_batch(store, ops, count);
     }
     if (err) {

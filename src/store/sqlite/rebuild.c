@@ -32,7 +32,7 @@ static enum err load_ages(struct sqlite_store *store)
     int code = SQLITE_DONE;
     enum err err = db_prepare(store->db, &row, "SELECT time_ms, seq FROM age_mark ORDER BY seq");
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
-        ages_note(&store->ages, sqlite3_column_int64(row, 0),
+        ages_load(&store->ages, sqlite3_column_int64(row, 0),
                   (uint64_t)sqlite3_column_int64(row, 1));
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
@@ -130,9 +130,11 @@ static enum err remember_latest(struct sqlite_store *store, const struct ad_feed
     return ERR_OK;
 }
 
+/* The time of the newest ad-feedback of the last minute: the window's times do not go back. */
 static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
 {
-    const int64_t *now_ms = arg;
+    int64_t *newest_ms = arg;
+    int64_t now_ms = store->ages.now_ms;
     uint64_t sequence = row_sequence(row);
     int64_t recorded_at_ms = sqlite3_column_int64(row, 1);
     struct ad_feedback feedback = {
@@ -144,10 +146,10 @@ static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row
         err = count_of_bid(store, &store->ad_feedbacks_of_bids, SQL_AD_FEEDBACK_BID_BY_SEQ,
                            feedback.ad.bid_id, sequence);
     /* Rows of the future are of a clock that was wrong then: they say nothing of this minute. */
-    if (err || recorded_at_ms <= *now_ms - WINDOW_MS || recorded_at_ms > *now_ms) return err;
-    if (recorded_at_ms > store->sessions_now_ms) store->sessions_now_ms = recorded_at_ms;
+    if (err || recorded_at_ms <= now_ms - WINDOW_MS || recorded_at_ms > now_ms) return err;
+    if (recorded_at_ms > *newest_ms) *newest_ms = recorded_at_ms;
     uint64_t session = session_key(store, &feedback).word[0];
-    return window_note(store->sessions, session, store->sessions_now_ms) ? ERR_OK : ERR_NO_MEMORY;
+    return window_note(store->sessions, session, *newest_ms) ? ERR_OK : ERR_NO_MEMORY;
 }
 
 static enum err on_vote_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
@@ -164,10 +166,10 @@ struct source {
     on_row_fn *on_row;
 };
 
-static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
+static enum err scan_sources(struct sqlite_store *store)
 {
     const struct store_options *options = &store->options;
-    int64_t oldest_ms = now_ms - FLOOR_MARGIN_MS;
+    int64_t oldest_ms = store->ages.now_ms - FLOOR_MARGIN_MS, newest_session_ms = 0;
     uint64_t clicks = ages_floor(&store->ages, oldest_ms - options->click_ttl_ms);
     uint64_t events = ages_floor(&store->ages, oldest_ms - options->collect_dedup_window_ms);
     uint64_t impressions = ages_floor(&store->ages, oldest_ms - options->impression_ttl_ms);
@@ -190,17 +192,18 @@ static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
     };
     enum err err = rebuild_conversion_keys(store, clicks);
     for (size_t i = 0; i < sizeof sources / sizeof sources[0] && !err; i++)
-        err = scan(store, sources[i].sql, sources[i].floor, sources[i].on_row, &now_ms);
+        err = scan(store, sources[i].sql, sources[i].floor, sources[i].on_row, &newest_session_ms);
     return err;
 }
 
-enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms)
+enum err rebuild_indexes(struct sqlite_store *store)
 {
     int64_t started_ms = clock_mono_ms();
+    ages_begin(&store->ages, clock_wall_ms(), started_ms);
     enum err err = find_next_sequence(store);
     if (!err) err = load_ages(store);
     if (!err) err = polls_load(store);
-    if (!err) err = scan_sources(store, now_ms);
+    if (!err) err = scan_sources(store);
     store->rebuild_ms = clock_mono_ms() - started_ms;
     return err;
 }
