@@ -328,6 +328,21 @@ static void clock_that_was_ahead_drops_no_key_of_a_click(void **state)
     convert_with_keys(bench, click.id, OUTCOME_DUPLICATE);
 }
 
+static void clock_that_is_set_back_brings_no_click_to_life(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked click, later;
+    int64_t later_ms = now_ms + 100 * DAY_MS;
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    convert_with_keys(bench, click.id, OUTCOME_RECORDED);
+    struct op next_day = event_op(SPAN("t"), SPAN_NONE, now_ms + DAY_MS);
+    assert_int_equal(apply_one(bench, &next_day), OUTCOME_RECORDED);
+    record_click(bench, &later, later_ms, SPAN("later"), SPAN_NONE);
+    fill_conversion_keys(bench, later.id, later_ms); /* the keys of the first are gone */
+    store_clock_set(now_ms);
+    convert_with_keys(bench, click.id, OUTCOME_NOT_FOUND);
+}
+
 static void bid_has_at_most_100_recorded_clicks(void **state)
 {
     struct bench *bench = *state;
@@ -538,6 +553,7 @@ int main(void)
         STORE_CASE(collect_dedup_ends_with_its_window),
         STORE_CASE(clock_that_is_set_makes_nothing_forgotten),
         STORE_CASE(clock_that_was_ahead_drops_no_key_of_a_click),
+        STORE_CASE(clock_that_is_set_back_brings_no_click_to_life),
         STORE_CASE(bid_has_at_most_100_recorded_clicks),
         STORE_CASE(write_error_records_nothing_and_passes),
         STORE_CASE(sequence_goes_on_after_a_restart),
