@@ -177,7 +177,7 @@ def test_a_minute_of_a_session_is_one(world, clock, jump_s):
 def test_a_rate_limit_lets_through_again(clock):
     world = World(["--rate-limit", 20], environment=clock.environment)
     try:
-        for ahead_s in (0, *JUMPS.values(), 0):
+        for ahead_s in (400 * DAY, -400 * DAY):
             clock.set(ahead_s)
             answers = world.pipeline([world.post_bytes(COLLECT, event())] * 40)
             assert {a.status for a in answers} == {204, 429}

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "store/sqlite/sqlite.h"
 #include "store/store.h"
 #include "store_bench.h"
 
@@ -507,6 +508,26 @@ static void token_keys_rotate_and_retire(void **state)
     assert_memory_equal(after->receipt_key, before.receipt_key, sizeof before.receipt_key);
 }
 
+/* As after a COMMIT that failed when its frames were written: the file holds a row that the store
+ * does not know, and a new connection shows it. */
+static void new_connection_that_shows_more_ends_the_service(void **state)
+{
+    struct bench *bench = *state;
+    struct sqlite_store *store = (struct sqlite_store *)bench->store;
+    struct op first = event_op(SPAN("t"), SPAN("first"), now_ms);
+    struct op next = event_op(SPAN("t"), SPAN("next"), now_ms), *ops[] = {&next};
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    assert_int_equal(db_exec(store->db, "INSERT INTO vote SELECT seq + 1, recorded_at_ms, 1, 'o',"
+                                        " 'b', NULL, 'p', NULL, NULL, NULL, NULL, NULL, NULL,"
+                                        " NULL, NULL, NULL FROM server_event"),
+                     ERR_OK);
+    statements_finalize(store);
+    sqlite3_close(store->db);
+    store->db = NULL;
+    assert_int_equal(store_apply(bench->store, ops, 1), ERR_SYNC_FAILED);
+    assert_int_equal(next.outcome, OUTCOME_UNAVAILABLE);
+}
+
 static void token_keys_of_a_failed_batch_stay(void **state)
 {
     struct bench *bench = *state;
@@ -562,6 +583,7 @@ int main(void)
         STORE_CASE(damaged_database_is_refused),
         STORE_CASE(api_keys_are_unique_and_revoked_once),
         STORE_CASE(token_keys_rotate_and_retire),
+        STORE_CASE(new_connection_that_shows_more_ends_the_service),
         STORE_CASE(token_keys_of_a_failed_batch_stay),
         STORE_CASE(secrets_are_readable_by_their_owner_alone),
     };

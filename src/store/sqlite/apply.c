@@ -72,6 +72,15 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
     }
 }
 
+/* A COMMIT can fail when its frames are whole in the WAL already, and a new connection takes them
+ * as committed: events that were refused, and that no index knows. Only a start reads them. */
+static enum err check_nothing_more_stands(struct sqlite_store *store)
+{
+    uint64_t next;
+    enum err err = read_sequence_next(store, &next);
+    return !err && next > store->sequence_next ? ERR_SYNC_FAILED : err;
+}
+
 /* A write error can leave a connection that refuses to go on; a new one starts from the file. */
 static enum err reopen(struct sqlite_store *store)
 {
@@ -80,6 +89,7 @@ static enum err reopen(struct sqlite_store *store)
     store->db = NULL;
     enum err err = sqlite_open_connection(store);
     if (!err) err = statements_prepare(store);
+    if (!err) err = check_nothing_more_stands(store);
     if (!err || !store->db) return err;
     statements_finalize(store);
     sqlite3_close(store->db);
@@ -137,8 +147,13 @@ enum err sqlite_maintain(struct store *base)
     struct sqlite_store *store = sqlite_of(base);
     if (store->wal_pages < store->wal_moved_pages) store->wal_moved_pages = 0; /* started over */
     if (!store->db || store->wal_pages - store->wal_moved_pages < CHECKPOINT_PAGES) return ERR_OK;
-    int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-                                         &store->wal_pages, &store->wal_moved_pages);
+    int pages, moved_pages; /* -1 after an error */
+    int code =
+        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved_pages);
+    if (pages >= 0) {
+        store->wal_pages = pages;
+        store->wal_moved_pages = moved_pages;
+    }
     alarm_if_pinned(store, store->wal_pages);
     if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return ERR_OK;
     enum err err = db_last_err(store->db);

@@ -11,17 +11,16 @@ static const char *const tables[] = {"click",    "conversion",  "server_event", 
                                      "feedback", "ad_feedback", "vote"};
 enum { TABLES_COUNT = sizeof tables / sizeof tables[0] };
 
-static enum err find_next_sequence(struct sqlite_store *store)
+enum err read_sequence_next(struct sqlite_store *store, uint64_t *next)
 {
     enum err err = ERR_OK;
-    store->sequence_next = 1;
+    *next = 1;
     for (int i = 0; i < TABLES_COUNT && !err; i++) {
         char sql[64];
         int64_t last;
         snprintf(sql, sizeof sql, "SELECT coalesce(max(seq), 0) FROM %s", tables[i]);
         err = db_query_i64(store->db, sql, &last);
-        if (!err && (uint64_t)last >= store->sequence_next)
-            store->sequence_next = (uint64_t)last + 1;
+        if (!err && (uint64_t)last >= *next) *next = (uint64_t)last + 1;
     }
     return err;
 }
@@ -200,7 +199,7 @@ enum err rebuild_indexes(struct sqlite_store *store)
 {
     int64_t started_ms = clock_mono_ms();
     ages_begin(&store->ages, clock_wall_ms(), started_ms);
-    enum err err = find_next_sequence(store);
+    enum err err = read_sequence_next(store, &store->sequence_next);
     if (!err) err = load_ages(store);
     if (!err) err = polls_load(store);
     if (!err) err = scan_sources(store);

@@ -235,3 +235,6 @@ enum err rebuild_conversion_keys(struct sqlite_store *store, uint64_t floor);
 
 /* rebuild.c: the indexes, the ages and the next sequence from the rows. */
 enum err rebuild_indexes(struct sqlite_store *store);
+
+/* One more than the last sequence in the file. */
+enum err read_sequence_next(struct sqlite_store *store, uint64_t *next);
