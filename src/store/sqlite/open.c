@@ -124,7 +124,7 @@ static enum err open_database(struct sqlite_store *store, char *problem)
     if (!err) err = say(problem, note_windows(store), "write adtally.db", dir);
     if (!err) err = say(problem, make_durable(store), "recover adtally.db", dir);
     if (!err) err = say(problem, statements_prepare(store), "use adtally.db", dir);
-    if (!err) err = say(problem, rebuild_indexes(store, clock_wall_ms()), "read adtally.db", dir);
+    if (!err) err = say(problem, rebuild_indexes(store), "read adtally.db", dir);
     store->dir.is_new = false;
     return err;
 }
