@@ -177,11 +177,6 @@ void bench_ask(struct bench *bench, int event)
     plan_request(&bench->requests[bench->count++], bench->oracle.events, event, world_now_ms());
 }
 
-static bool is_token_op(const struct op *op)
-{
-    return op->kind == OP_TOKEN_KEY_ROTATE || op->kind == OP_TOKEN_KEY_RETIRE;
-}
-
 static bool has_votes(const struct op *op, const struct foretold *foretold)
 {
     if (!foretold->has_votes) return true;
@@ -190,11 +185,9 @@ static bool has_votes(const struct op *op, const struct foretold *foretold)
     return true;
 }
 
-static bool check_answer(const struct bench *bench, const struct op *op,
-                         const struct foretold *foretold)
+static bool check_answer(const struct op *op, const struct foretold *foretold)
 {
     if (foretold->outcome == OUTCOME_PENDING) return true;
-    if (bench->may_fail && is_token_op(op) && op->outcome == OUTCOME_UNAVAILABLE) return true;
     if (op->outcome == foretold->outcome && op->sequence == foretold->sequence &&
         has_votes(op, foretold))
         return true;
@@ -214,7 +207,7 @@ static bool check_refusal(const struct op *op)
 static void settle_failure(struct bench *bench, enum err err)
 {
     if (bench->weakness == WEAK_EARLY && bench->is_committing) {
-        oracle_acknowledged(&bench->oracle, true);
+        oracle_acknowledged(&bench->oracle);
         return;
     }
     oracle_given_up(&bench->oracle);
@@ -226,10 +219,10 @@ static void settle_failure(struct bench *bench, enum err err)
 
 static void settle_success(struct bench *bench)
 {
-    oracle_acknowledged(&bench->oracle, !bench->may_fail);
+    oracle_acknowledged(&bench->oracle);
     if (bench->may_fail) oracle_check_token_keys(&bench->oracle, store_secrets(bench->store));
     for (size_t i = 0; i < bench->count; i++)
-        check_answer(bench, &bench->requests[i].op, &bench->foretold[i]);
+        check_answer(&bench->requests[i].op, &bench->foretold[i]);
     bench->acknowledged += bench->count;
 }
 
@@ -237,7 +230,7 @@ enum err bench_apply(struct bench *bench)
 {
     struct op *ops[PLAN_BATCH_MAX];
     bench->is_committing = false;
-    oracle_begin(&bench->oracle);
+    oracle_begin(&bench->oracle, bench->may_fail);
     for (size_t i = 0; i < bench->count; i++) {
         ops[i] = &bench->requests[i].op;
         oracle_foretell(&bench->oracle, &bench->requests[i], &bench->foretold[i]);

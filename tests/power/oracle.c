@@ -33,6 +33,13 @@ int oracle_add_any(struct oracle *oracle)
     return note_added(oracle);
 }
 
+bool oracle_is_crowded(const struct oracle *oracle, int event)
+{
+    enum op_kind kind = oracle->events[event].kind;
+    return (kind == OP_TOKEN_KEY_ROTATE || kind == OP_TOKEN_KEY_RETIRE) &&
+           oracle->token_attempts_count >= ORACLE_ATTEMPTS_MAX / 8;
+}
+
 uint64_t oracle_next_sequence(const struct oracle *oracle)
 {
     return oracle->rows_count ? oracle->rows[oracle->rows_count - 1].sequence + 1 : 1;
@@ -263,6 +270,7 @@ static enum outcome retire(struct token_list *list, const struct token_key *key)
     if (at + 1 == list->count) return OUTCOME_CONFLICT;
     memmove(&list->keys[at], &list->keys[at + 1], (list->count - at - 1) * sizeof list->keys[0]);
     list->count--;
+    memset(&list->keys[list->count], 0, sizeof list->keys[0]);
     return OUTCOME_RECORDED;
 }
 
@@ -273,23 +281,48 @@ static enum outcome rotate(struct token_list *list, const struct token_key *key)
     return OUTCOME_RECORDED;
 }
 
-static void note_attempt(struct oracle *oracle)
+static bool is_same_tokens(const struct token_list *a, const struct token_list *b)
 {
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+static enum outcome change_tokens(struct token_list *list, const struct request *request)
+{
+    const struct token_key *key = &request->op.token_key;
+    return request->op.kind == OP_TOKEN_KEY_ROTATE ? rotate(list, key) : retire(list, key);
+}
+
+static void note_attempt(struct oracle *oracle, const struct token_list *list)
+{
+    for (size_t i = 0; i < oracle->token_attempts_count; i++)
+        if (is_same_tokens(&oracle->token_attempts[i], list)) return;
     if (oracle->token_attempts_count == ORACLE_ATTEMPTS_MAX) abort();
-    oracle->token_attempts[oracle->token_attempts_count++] = oracle->batch.tokens;
+    oracle->token_attempts[oracle->token_attempts_count++] = *list;
+}
+
+/* Where calls fail, this one may be refused and a later one of the batch not: any of them may be
+ * the first that counts. */
+static void note_attempts_by_themselves(struct oracle *oracle, const struct request *request)
+{
+    size_t count = oracle->token_attempts_count;
+    for (size_t i = 0; i <= count; i++) {
+        struct token_list list = i < count ? oracle->token_attempts[i] : oracle->tokens;
+        if (change_tokens(&list, request) == OUTCOME_RECORDED) note_attempt(oracle, &list);
+    }
 }
 
 static void foretell_token_key(struct oracle *oracle, const struct request *request,
                                struct foretold *out)
 {
-    const struct token_key *key = &request->op.token_key;
-    struct token_list *list = &oracle->batch.tokens;
-    out->outcome = request->op.kind == OP_TOKEN_KEY_ROTATE ? rotate(list, key) : retire(list, key);
-    if (out->outcome == OUTCOME_RECORDED) note_attempt(oracle);
+    if (oracle->batch.may_fail) note_attempts_by_themselves(oracle, request);
+    out->outcome = change_tokens(&oracle->batch.tokens, request);
+    if (out->outcome == OUTCOME_RECORDED) note_attempt(oracle, &oracle->batch.tokens);
+    if (oracle->batch.may_fail) out->outcome = OUTCOME_PENDING;
 }
 
-void oracle_begin(struct oracle *oracle)
+void oracle_begin(struct oracle *oracle, bool may_fail)
 {
+    oracle->batch.may_fail = may_fail;
     oracle->batch.rows_count = oracle->rows_count;
     oracle->batch.texts = oracle->texts;
     oracle->batch.tokens = oracle->tokens;
@@ -344,14 +377,12 @@ void oracle_foretell(struct oracle *oracle, const struct request *request, struc
 }
 
 /* What was written after a batch that failed lies over it: it can come back no more. */
-void oracle_acknowledged(struct oracle *oracle, bool token_keys_too)
+void oracle_acknowledged(struct oracle *oracle)
 {
     if (oracle->batch.writes) oracle->candidates_count = 0;
-    if (token_keys_too &&
-        memcmp(&oracle->tokens, &oracle->batch.tokens, sizeof oracle->tokens) != 0) {
-        oracle->tokens = oracle->batch.tokens;
-        oracle->token_attempts_count = 0;
-    }
+    if (oracle->batch.may_fail || is_same_tokens(&oracle->tokens, &oracle->batch.tokens)) return;
+    oracle->tokens = oracle->batch.tokens;
+    oracle->token_attempts_count = 0;
 }
 
 void oracle_given_up(struct oracle *oracle)

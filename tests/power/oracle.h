@@ -72,6 +72,7 @@ struct oracle {
         struct texts texts;
         struct token_list tokens;
         bool writes;
+        bool may_fail; /* calls are made to fail: token keys by themselves, the rest as a whole */
     } batch;
 };
 
@@ -81,10 +82,13 @@ void oracle_start(struct oracle *oracle);
 int oracle_add(struct oracle *oracle, enum op_kind kind);
 int oracle_add_any(struct oracle *oracle);
 
+/* One more change of token keys would leave too many possibilities. */
+bool oracle_is_crowded(const struct oracle *oracle, int event);
+
 /* A batch: begin, foretell each op in order, then it is acknowledged or not. */
-void oracle_begin(struct oracle *oracle);
+void oracle_begin(struct oracle *oracle, bool may_fail);
 void oracle_foretell(struct oracle *oracle, const struct request *request, struct foretold *out);
-void oracle_acknowledged(struct oracle *oracle, bool token_keys_too);
+void oracle_acknowledged(struct oracle *oracle);
 void oracle_given_up(struct oracle *oracle);
 
 /* What a new life shows. Each says what is wrong through complain() and returns false. */

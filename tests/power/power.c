@@ -12,11 +12,11 @@
  * keeps what was acknowledged. Each seed is a disk of its own; a seed that fails is printed, and
  * `--seeds 1 --seed S` repeats it. With --weaken, finding a loss is what success is. */
 
-enum { LIVES_MAX = 4, BATCHES_MAX = 14, STARTS_MAX = 200 };
+enum { LIVES_MAX = 6, BATCHES_MAX = 14, STARTS_MAX = 200 };
 
 static struct bench bench;
 static struct {
-    uint64_t seeds, batches, ops, acknowledged, starts, starts_cut;
+    uint64_t seeds, batches, ops, acknowledged, starts, starts_cut, troubles, troubles_struck;
     uint64_t failed_seeds, lost, doubled, phantom, other;
 } totals;
 
@@ -36,7 +36,30 @@ static void ask_something(void)
         /* A click is a new one each time: nobody asks for the same one twice. */
         if (oracle->events[event].kind == OP_CLICK) event = PLAN_NONE;
     }
-    bench_ask(&bench, event == PLAN_NONE ? oracle_add_any(oracle) : event);
+    if (event == PLAN_NONE) event = oracle_add_any(oracle);
+    if (!oracle_is_crowded(oracle, event)) bench_ask(&bench, event);
+}
+
+/* Calls fail for a few batches: refusals, not complaints. A store that cannot sync has to end. */
+static void begin_trouble(void)
+{
+    enum sim_fault fault = (enum sim_fault)world_roll(SIM_FAULT_COUNT);
+    uint64_t at = 1 + world_roll(60);
+    sim_disk_fail(fault, at, world_roll(2));
+    bench.may_fail = true;
+    totals.troubles++;
+}
+
+/* False: the process has to end. */
+static bool end_trouble(void)
+{
+    totals.troubles_struck += sim_disk_failed() != 0;
+    sim_disk_fail(SIM_FAULT_EIO, 0, false);
+    enum err err = bench.store ? store_probe(bench.store) : ERR_OK; /* as the ledger does */
+    bench.may_fail = false;
+    if (err && err != ERR_SYNC_FAILED && !sim_disk_is_down())
+        complain("no service when the cause is gone: %s", err_text(err));
+    return !err;
 }
 
 static bool run_batch(void)
@@ -45,11 +68,31 @@ static bool run_batch(void)
     world_wait((int64_t)world_roll(1500));
     for (int i = 0; i < count; i++)
         ask_something();
-    if (bench_apply(&bench)) return false;
-    enum err err = store_maintain(bench.store);
+    if (bench.count == 0) bench_ask(&bench, oracle_add(&bench.oracle, OP_CLICK));
+    enum err err = bench_apply(&bench);
+    if (err != ERR_SYNC_FAILED && !sim_disk_is_down()) err = store_maintain(bench.store);
     if (!err && world_roll(10) == 0) err = store_probe(bench.store);
-    if (err && !sim_disk_is_down()) complain("housekeeping failed: %s", err_text(err));
-    return !sim_disk_is_down();
+    if (err && !bench.may_fail && !sim_disk_is_down())
+        complain("housekeeping failed: %s", err_text(err));
+    return err != ERR_SYNC_FAILED && !sim_disk_is_down();
+}
+
+/* Until the power goes, the process has to end, or the batches are through. */
+static void run_batches(bool has_troubles)
+{
+    enum { TROUBLE_BATCHES_MAX = 5 };
+    int batches = 1 + (int)world_roll(BATCHES_MAX), trouble_left = 0;
+    bool goes_on = true;
+    while (goes_on && batches-- > 0 && !has_complaint()) {
+        if (has_troubles && !trouble_left && world_roll(3) == 0) {
+            trouble_left = 1 + (int)world_roll(TROUBLE_BATCHES_MAX);
+            begin_trouble();
+        }
+        goes_on = run_batch();
+        if (goes_on && trouble_left && --trouble_left == 0) goes_on = end_trouble();
+    }
+    if (bench.may_fail) end_trouble();
+    if (!goes_on) sim_disk_kill();
 }
 
 /* A start may be cut as well, several times over. */
@@ -82,15 +125,12 @@ static void end_life(void)
     }
 }
 
-static void live(void)
+static void live(enum weakness weakness)
 {
-    int batches = 1 + (int)world_roll(BATCHES_MAX);
     if (!start()) return;
     if (world_roll(4)) sim_disk_cut_in(roll_changes());
-    bool kills = world_roll(4) == 0;
-    if (kills) sim_disk_kill_in(roll_changes());
-    for (int i = 0; i < batches && run_batch() && !has_complaint(); i++)
-        continue;
+    if (world_roll(4) == 0) sim_disk_kill_in(roll_changes());
+    run_batches(weakness == WEAK_NOT && world_roll(3) == 0);
     sim_disk_cut_in(0);
     if (!sim_disk_is_down()) end_life();
     bench_close(&bench);
@@ -117,7 +157,7 @@ static void run_seed(uint64_t seed, enum weakness weakness)
     oracle_start(&bench.oracle);
     int lives = 2 + (int)world_roll(LIVES_MAX - 1);
     for (int i = 0; i < lives && !has_complaint(); i++)
-        live();
+        live(weakness);
     if (!has_complaint() && start()) {
         ask_again();
         bench_check(&bench);
@@ -149,7 +189,8 @@ static void print_summary(void)
     sim_disk_stats(&disk);
     printf("power: seeds=%llu cuts=%llu kills=%llu starts=%llu starts_cut=%llu batches=%llu"
            " ops=%llu acknowledged=%llu changes=%llu syncs=%llu unsynced_kept=%llu"
-           " unsynced_lost=%llu torn=%llu garbage_sectors=%llu failed_seeds=%llu lost=%llu"
+           " unsynced_lost=%llu torn=%llu garbage_sectors=%llu troubles=%llu failed_seeds=%llu "
+           "lost=%llu"
            " doubled=%llu phantom=%llu other=%llu\n",
            (unsigned long long)totals.seeds, (unsigned long long)disk.cuts,
            (unsigned long long)disk.kills, (unsigned long long)totals.starts,
@@ -158,9 +199,9 @@ static void print_summary(void)
            (unsigned long long)disk.changes, (unsigned long long)disk.syncs,
            (unsigned long long)disk.kept, (unsigned long long)disk.lost,
            (unsigned long long)disk.torn, (unsigned long long)disk.garbage,
-           (unsigned long long)totals.failed_seeds, (unsigned long long)totals.lost,
-           (unsigned long long)totals.doubled, (unsigned long long)totals.phantom,
-           (unsigned long long)totals.other);
+           (unsigned long long)totals.troubles_struck, (unsigned long long)totals.failed_seeds,
+           (unsigned long long)totals.lost, (unsigned long long)totals.doubled,
+           (unsigned long long)totals.phantom, (unsigned long long)totals.other);
 }
 
 static enum weakness weakness_of(const char *name)
@@ -186,6 +227,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--seed") == 0) first = strtoull(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--weaken") == 0) weakness = weakness_of(argv[i + 1]);
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (!hash_start()) return 1;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         forget_complaints();
