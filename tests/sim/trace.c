@@ -31,8 +31,8 @@ void fail(const char *format, ...)
     if (run.failed) return;
     va_start(rest, format);
     /* clang-tidy 14 knows va_start only in the first file of a run. */
-    vsnprintf(run.why, sizeof run.why, format,
-              rest); /* NOLINT(clang-analyzer-valist.Uninitialized) */
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
+    vsnprintf(run.why, sizeof run.why, format, rest);
     va_end(rest);
     run.failed = true;
     trace("FAILED %s", run.why);
