@@ -171,9 +171,10 @@ static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
     uint64_t events = ages_floor(&store->ages, oldest_ms - options->collect_dedup_window_ms);
     uint64_t impressions = ages_floor(&store->ages, oldest_ms - options->impression_ttl_ms);
     const struct source sources[] = {
+        /* Also those that are too old to earn conversions: they count for their bid. */
         {"SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL FROM click WHERE seq >= ?"
          " ORDER BY seq",
-         clicks, on_click_row},
+         clicks < impressions ? clicks : impressions, on_click_row},
         {"SELECT seq, partner_id, tag_id, event_id FROM server_event"
          " WHERE seq >= ? AND event_id IS NOT NULL ORDER BY seq",
          events, on_server_event_row},
