@@ -361,6 +361,27 @@ static void bid_has_at_most_100_recorded_clicks(void **state)
     }
 }
 
+/* The cap is a bid's, which may live longer than a click does. */
+static void start_counts_the_clicks_of_a_bid_that_outlived_them(void **state)
+{
+    enum { MINUTE_MS = 60 * 1000 };
+    struct bench *bench = *state;
+    bench->options.click_ttl_ms = bench->options.collect_dedup_window_ms = MINUTE_MS;
+    bench->options.impression_ttl_ms = 60 * MINUTE_MS;
+    reopen_store(bench);
+    for (int i = 0; i < 100; i++) {
+        struct op op = click_op(now_ms - 30 * MINUTE_MS + i, SPAN("bid"));
+        assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    }
+    struct op younger = click_op(now_ms - 20 * MINUTE_MS, SPAN("bid2"));
+    assert_int_equal(apply_one(bench, &younger), OUTCOME_RECORDED);
+    for (int round = 0; round < 2; round++) {
+        struct op over = click_op(now_ms, SPAN("bid"));
+        assert_int_equal(apply_one(bench, &over), OUTCOME_LIMITED);
+        reopen_store(bench);
+    }
+}
+
 static void write_error_records_nothing_and_passes(void **state)
 {
     struct bench *bench = *state;
@@ -599,6 +620,7 @@ int main(void)
         STORE_CASE(clock_that_was_ahead_drops_no_key_of_a_click),
         STORE_CASE(clock_that_is_set_back_brings_no_click_to_life),
         STORE_CASE(bid_has_at_most_100_recorded_clicks),
+        STORE_CASE(start_counts_the_clicks_of_a_bid_that_outlived_them),
         STORE_CASE(write_error_records_nothing_and_passes),
         STORE_CASE(sequence_goes_on_after_a_restart),
         STORE_CASE(second_opener_is_told_who_holds_it),

@@ -172,10 +172,12 @@ static enum err scan_sources(struct sqlite_store *store)
     struct age_mark impressions = ages_mark(&store->ages, oldest_ms - options->impression_ttl_ms);
     const struct age_mark none = {0};
     const struct source sources[] = {
+        /* Also those that are too old to earn conversions: they count for their bid. */
         {SPAN("click"),
          "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL, * FROM click WHERE seq >= ?"
          " ORDER BY seq",
-         4, TOTAL_CLICK, &clicks, on_click_row},
+         4, TOTAL_CLICK, clicks.sequence < impressions.sequence ? &clicks : &impressions,
+         on_click_row},
         {SPAN("server_event"),
          "SELECT seq, partner_id, tag_id, event_id, * FROM server_event"
          " WHERE seq >= ? ORDER BY seq",
