@@ -71,8 +71,6 @@ static const struct promise promises[] = {
      "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms, 100) OVER (PARTITION BY"
      " bid_id ORDER BY seq) AS gap_ms FROM ad_feedback) WHERE gap_ms <"
      " " SHORTEST("impression_ttl_ms_min")},
-    {"ad feedbacks under one id", "SELECT count(*) FROM (SELECT 1 FROM ad_feedback GROUP BY"
-                                  " feedback_id HAVING count(*) > 1)"},
     {"votes in a poll that is not there",
      "SELECT count(*) FROM vote WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
     {"polls without one to 20 options",
