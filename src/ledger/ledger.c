@@ -9,11 +9,12 @@
 enum { PROBE_INTERVAL_MS = 1000, PORT_CAP = UINT32_MAX / 2 };
 
 struct ledger {
-    pthread_t thread;
+    pthread_t thread; /* unless it was only opened */
     struct queue submitted;
     struct store *store; /* the thread's */
     struct keyring *keyring;
     struct pollbook *pollbook;
+    bool are_copies_stale; /* the thread's: keys and polls have to be loaded again */
     pthread_mutex_t mutex; /* of what follows */
     bool is_healthy;
     struct ledger_stats stats;
@@ -44,7 +45,8 @@ static _Noreturn void end_process(void)
     _exit(1);
 }
 
-/* A batch that only looked things up passes on a full disk too: health is what a write proves. */
+/* A disk that is full to the last page fails and recovers with every batch: bounded, too. A batch
+ * that only looked things up passes on a full disk too: health is what a write proves. */
 static void note_batch(struct ledger *ledger, enum err err, size_t count, bool wrote)
 {
     pthread_mutex_lock(&ledger->mutex);
@@ -56,9 +58,9 @@ static void note_batch(struct ledger *ledger, enum err err, size_t count, bool w
     store_stats(ledger->store, &ledger->stats.store);
     pthread_mutex_unlock(&ledger->mutex);
     if (was_healthy && err)
-        log_event(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
+        log_event_bounded(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
     if (!was_healthy && !err && wrote)
-        log_event(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
+        log_event_bounded(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
 }
 
 static void answer(struct op *op)
@@ -79,6 +81,20 @@ static enum err load_copies(struct ledger *ledger)
     return err ? err : pollbook_load(ledger->pollbook, ledger->store);
 }
 
+/* A load that fails, for want of memory or of the disk, is tried again before every batch and at
+ * every probe. A revocation does not wait for that: it is taken from the op itself. */
+static void update_copies(struct ledger *ledger)
+{
+    bool was_stale = ledger->are_copies_stale;
+    enum err err = load_copies(ledger);
+    ledger->are_copies_stale = err != ERR_OK;
+    if (err && !was_stale)
+        log_event(LOG_ERROR, "keys_and_polls_not_loaded",
+                  LOG_TEXT("reason", span_of(err_text(err))));
+    if (!err && was_stale)
+        log_event(LOG_INFO, "keys_and_polls_loaded", LOG_TEXT("reason", SPAN("the cause is gone")));
+}
+
 static bool writes(const struct op *op)
 {
     return op->kind != OP_POLL_RESULTS && op->outcome == OUTCOME_RECORDED;
@@ -90,53 +106,66 @@ static bool changes_copies(const struct op *op)
 }
 
 /* The order of these lines is what "acknowledged means durable" is made of. */
-static void run_batch(struct ledger *ledger, struct op *const ops[], size_t count)
+static enum err run_batch(struct ledger *ledger, struct op *const ops[], size_t count)
 {
     bool copies_changed = false, wrote = false;
     enum err err = store_apply(ledger->store, ops, count);
-    if (err == ERR_SYNC_FAILED) end_process();
+    if (err == ERR_SYNC_FAILED) return err;
     for (size_t i = 0; i < count; i++) {
         copies_changed |= changes_copies(ops[i]);
         wrote |= writes(ops[i]);
+        if (ops[i]->kind == OP_KEY_REVOKE && ops[i]->outcome == OUTCOME_RECORDED)
+            keyring_revoke(ledger->keyring, ops[i]->key_id, ops[i]->received_at_ms);
     }
-    if (copies_changed && load_copies(ledger))
-        log_event(LOG_ERROR, "keys_and_polls_not_loaded",
-                  LOG_TEXT("advice", SPAN("restart adtally")));
+    if (copies_changed || ledger->are_copies_stale) update_copies(ledger);
     note_batch(ledger, err, count, wrote);
     for (size_t i = 0; i < count; i++)
         answer(ops[i]);
-    if (store_maintain(ledger->store) == ERR_SYNC_FAILED) end_process();
+    return store_maintain(ledger->store);
 }
 
-static void probe_if_degraded(struct ledger *ledger)
+static enum err probe_if_degraded(struct ledger *ledger)
 {
-    if (ledger_is_healthy(ledger)) return;
+    if (ledger->are_copies_stale) update_copies(ledger);
+    if (ledger_is_healthy(ledger)) return ERR_OK;
     enum err err = store_probe(ledger->store);
-    if (err == ERR_SYNC_FAILED) end_process();
     if (!err) note_batch(ledger, err, 0, true);
+    return err;
+}
+
+/* With the ops that were taken from the queue, NULL when none waited. Of what failed only a sync is
+ * the caller's concern: the rest was answered, and is tried again. */
+static enum err take_turn(struct ledger *ledger, struct op *op)
+{
+    struct op *ops[STORE_BATCH_MAX];
+    size_t count = 0;
+    for (; op; op = op->next)
+        ops[count++] = op;
+    enum err err = count ? run_batch(ledger, ops, count) : probe_if_degraded(ledger);
+    return err == ERR_SYNC_FAILED ? err : ERR_OK;
+}
+
+enum err ledger_turn(struct ledger *ledger)
+{
+    return take_turn(ledger, queue_pop_all(&ledger->submitted, STORE_BATCH_MAX));
 }
 
 static void *run(void *arg)
 {
     struct ledger *ledger = arg;
-    struct op *ops[STORE_BATCH_MAX];
     for (;;) {
-        int64_t timeout_ms = ledger_is_healthy(ledger) ? -1 : PROBE_INTERVAL_MS;
+        bool is_well = ledger_is_healthy(ledger) && !ledger->are_copies_stale;
+        int64_t timeout_ms = is_well ? -1 : PROBE_INTERVAL_MS;
         struct op *op = queue_wait_all(&ledger->submitted, STORE_BATCH_MAX, timeout_ms);
-        size_t count = 0;
-        for (; op; op = op->next)
-            ops[count++] = op;
-        if (count)
-            run_batch(ledger, ops, count);
-        else if (queue_is_closed(&ledger->submitted))
-            return NULL;
-        else
-            probe_if_degraded(ledger);
+        log_tell_left_out(false);
+        if (!op && queue_is_closed(&ledger->submitted)) break;
+        if (take_turn(ledger, op) == ERR_SYNC_FAILED) end_process();
     }
+    log_tell_left_out(true);
+    return NULL;
 }
 
-enum err ledger_start(struct ledger **out, struct store *store,
-                      const struct ledger_options *options)
+enum err ledger_open(struct ledger **out, struct store *store, const struct ledger_options *options)
 {
     struct ledger *ledger = calloc(1, sizeof *ledger);
     enum err err = ERR_NO_MEMORY;
@@ -151,8 +180,6 @@ enum err ledger_start(struct ledger **out, struct store *store,
     if (!ledger->keyring || !ledger->pollbook) goto free_ledger;
     err = load_copies(ledger);
     if (err) goto free_ledger;
-    err = ERR_NO_MEMORY;
-    if (pthread_create(&ledger->thread, NULL, run, ledger) != 0) goto free_ledger;
     *out = ledger;
     return ERR_OK;
 
@@ -167,16 +194,35 @@ close_store:
     return err;
 }
 
-void ledger_stop(struct ledger *ledger)
+void ledger_close(struct ledger *ledger)
 {
-    queue_close(&ledger->submitted);
-    pthread_join(ledger->thread, NULL);
     store_close(ledger->store);
     pollbook_free(ledger->pollbook);
     keyring_free(ledger->keyring);
     pthread_mutex_destroy(&ledger->mutex);
     queue_fini(&ledger->submitted);
     free(ledger);
+}
+
+enum err ledger_start(struct ledger **out, struct store *store,
+                      const struct ledger_options *options)
+{
+    struct ledger *ledger;
+    enum err err = ledger_open(&ledger, store, options);
+    if (err) return err;
+    if (pthread_create(&ledger->thread, NULL, run, ledger) != 0) {
+        ledger_close(ledger);
+        return ERR_NO_MEMORY;
+    }
+    *out = ledger;
+    return ERR_OK;
+}
+
+void ledger_stop(struct ledger *ledger)
+{
+    queue_close(&ledger->submitted);
+    pthread_join(ledger->thread, NULL);
+    ledger_close(ledger);
 }
 
 struct keyring *ledger_keyring(struct ledger *ledger)

@@ -42,6 +42,15 @@ enum err ledger_start(struct ledger **out, struct store *store,
 /* Answers everything that was submitted, then ends the thread and closes the store. */
 void ledger_stop(struct ledger *ledger);
 
+/* The same without a thread, for who takes its turns: all that is submitted now becomes one batch
+ * and is answered; when nothing is, a store that refused writes is tried. ERR_SYNC_FAILED: nothing
+ * may be trusted or acknowledged any more, end the process as the thread does. ledger_close wants
+ * nothing left in the queue; ledger_call would wait for ever. */
+enum err ledger_open(struct ledger **out, struct store *store,
+                     const struct ledger_options *options);
+enum err ledger_turn(struct ledger *ledger);
+void ledger_close(struct ledger *ledger);
+
 struct keyring *ledger_keyring(struct ledger *ledger);
 struct pollbook *ledger_pollbook(struct ledger *ledger);
 
