@@ -238,8 +238,7 @@ static void foretell_poll_put(struct oracle *oracle, const struct event *asked,
 static void foretell_withdraw(struct oracle *oracle, const struct event *asked,
                               struct foretold *out)
 {
-    bool is_ghost = oracle->texts.polls[asked->poll].is_ghost;
-    out->outcome = is_ghost ? OUTCOME_PENDING : OUTCOME_NOT_FOUND;
+    out->outcome = OUTCOME_NOT_FOUND;
     if (!oracle->texts.polls[asked->poll].exists) return;
     oracle->texts.polls[asked->poll].is_withdrawn = true;
     out->outcome = OUTCOME_RECORDED;
@@ -401,9 +400,6 @@ void oracle_given_up(struct oracle *oracle)
            candidate->rows_count * sizeof candidate->rows[0]);
     candidate->texts = oracle->texts;
     oracle->candidates_count += oracle->batch.writes;
-    for (int i = 0; i < PLAN_POLLS; i++)
-        oracle->batch.texts.polls[i].is_ghost |=
-            oracle->texts.polls[i].exists && !oracle->batch.texts.polls[i].exists;
     oracle->rows_count = oracle->batch.rows_count;
     oracle->texts = oracle->batch.texts;
 }

@@ -30,7 +30,6 @@ struct row {
 struct texts {
     struct {
         bool exists, is_withdrawn;
-        bool is_ghost; /* of a batch that failed: counts as withdrawn until the next start */
         int options, text;
     } polls[PLAN_POLLS];
     struct {

@@ -32,7 +32,7 @@ def counts_of(done):
 
 @pytest.mark.skipif(SANITIZED, reason="too slow there: a part is below")
 def test_every_io_call_and_allocation_may_fail():
-    stride = torture.size(40, 1)
+    stride = torture.size(100, 1)
     done = run("--stride", stride)
     assert done.returncode == 0, done.stdout + done.stderr
     counts, last = counts_of(done)
