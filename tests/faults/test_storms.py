@@ -61,5 +61,5 @@ def test_faults_by_chance(stage):
         one_round(stage, endpoints, rng, number)
     assert stage.descriptors() <= stage.descriptors_max, "descriptors leak"
     count = stage.count
-    torture.say(f"faults by chance: {ROUNDS} rounds, {count.faults} faults, {count.refused} refused, "
-                f"{count.restarts} restarts; violations 0 (--seed {seed})")
+    torture.say(f"faults by chance: {ROUNDS} rounds, {count.faults} faults, {count.refused} "
+                f"refused, {count.restarts} restarts; violations 0 (--seed {seed})")
