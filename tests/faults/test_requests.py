@@ -60,7 +60,8 @@ def report(stage, violations):
     count = stage.count
     kinds = ", ".join(f"{n} {what}" for what, n in totals.items())
     torture.say(f"faults: {len(ENDPOINTS)} endpoints, {kinds}; {count.refused} refused, "
-                f"{count.unanswered} without answer, {count.restarts} restarts; violations {violations()}")
+                f"{count.unanswered} without answer, {count.restarts} restarts; "
+                f"violations {violations()}")
 
 
 GROUPS = {
