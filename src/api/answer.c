@@ -14,8 +14,11 @@ static struct span cors_lines(const struct api_request *request)
 static void respond(struct api_request *request, int status, struct span header_lines,
                     struct span body)
 {
-    struct http_response response = {
-        .status = status, .header_lines = header_lines, .body = body, .body_is_borrowed = true};
+    struct http_response response = {.status = status,
+                                     .header_lines = header_lines,
+                                     .body = body,
+                                     .body_is_borrowed = true,
+                                     .reason = request->reason};
     http_respond(request->http, &response);
 }
 
@@ -29,6 +32,12 @@ void answer_json(struct api_request *request, int status, struct span header_lin
     writer_put(&lines, cors_lines(request));
     writer_put(&lines, header_lines);
     respond(request, status, writer_text(&lines), body);
+}
+
+void answer_not_ready(struct api_request *request, const char *reason, struct span body)
+{
+    request->reason = reason;
+    answer_json(request, 503, SPAN("Retry-After: 1\r\n"), body);
 }
 
 void answer_empty(struct api_request *request, int status)
@@ -97,10 +106,16 @@ void answer_redirect(struct api_request *request, struct span location)
         respond(request, 302, writer_text(&lines), SPAN_NONE);
 }
 
-static struct span row_body(const struct api_request *request, enum reject reject)
+static void note_reject(struct api_request *request, enum reject reject)
+{
+    request->reason = reject_row(reject)->label;
+    metrics_count(&request->loop->api->metrics.refused[reject]);
+}
+
+static struct span row_body(struct api_request *request, enum reject reject)
 {
     enum dialect dialect = request->route ? request->route->dialect : DIALECT_DETAIL;
-    metrics_count(&request->loop->api->metrics.refused[reject]);
+    note_reject(request, reject);
     return reject_row(reject)->body[dialect];
 }
 
@@ -160,6 +175,6 @@ void answer_problems(struct api_request *request, int status, const struct probl
         answer_refusal(request, REJECT_TOO_LARGE);
         return;
     }
-    metrics_count(&request->loop->api->metrics.refused[REJECT_VALIDATION]);
+    note_reject(request, REJECT_VALIDATION);
     answer_json(request, status, SPAN(""), body);
 }

@@ -8,6 +8,9 @@
 void answer_json(struct api_request *request, int status, struct span header_lines,
                  struct span body);
 
+/* 503 of /health: `body` says why in its dialect, `reason` in the log's. */
+void answer_not_ready(struct api_request *request, const char *reason, struct span body);
+
 /* Neither body nor type. */
 void answer_empty(struct api_request *request, int status);
 

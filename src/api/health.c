@@ -8,8 +8,7 @@ void health_handle(struct api_request *request)
     if (ledger_is_healthy(request->loop->api->ledger))
         answer_json(request, 200, SPAN(""), SPAN("{\"status\":\"ok\",\"ready\":true}"));
     else
-        answer_json(request, 503, SPAN("Retry-After: 1\r\n"),
-                    SPAN("{\"status\":\"degraded\",\"ready\":false}"));
+        answer_not_ready(request, "degraded", SPAN("{\"status\":\"degraded\",\"ready\":false}"));
 }
 
 void root_handle(struct api_request *request)

@@ -39,7 +39,8 @@ struct api_request {
     struct http_request *http;
     struct api_loop *loop;
     const struct route *route;
-    const struct api_key *key; /* AUTH_PARTNER and AUTH_ADSERVER */
+    const struct api_key *key; /* the valid one, of routes that want one */
+    const char *reason;        /* why it is refused: reject_row's label */
     int64_t now_ms;            /* wall clock, once per request */
     char client_address[INET6_ADDRSTRLEN];
 };

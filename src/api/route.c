@@ -2,6 +2,7 @@
 
 #include "api/answer.h"
 #include "api/auth.h"
+#include "api/failure.h"
 #include "api/pages.h"
 #include "base/assert.h"
 #include "base/clock.h"
@@ -69,6 +70,7 @@ static struct api_request *begin(struct http_request *http, struct api_loop *loo
     request->loop = loop;
     request->route = route_find(http->path);
     request->key = NULL;
+    request->reason = NULL;
     request->now_ms = clock_wall_ms();
     return request;
 }
@@ -91,6 +93,7 @@ static bool admit(struct api_request *request)
 static size_t on_head(const struct http_request *http, void *owner)
 {
     const struct api_loop *loop = owner;
+    ((struct api_request *)http->user)->key = NULL; /* the last request's */
     const struct route *route = route_find(http->path);
     bool is_large = route && route->body_max > LIMIT_BODY && route_takes(route, http->method) &&
                     auth_key_is_valid(http, loop->api, route->auth);
@@ -109,8 +112,21 @@ static void on_request(struct http_request *http, void *owner)
     if (admit(request)) request->route->handle(request);
 }
 
-const struct http_handler route_handler = {
-    .on_head = on_head, .on_too_large = on_too_large, .on_request = on_request};
+static void on_failure(const struct http_request *http, const struct http_response *response,
+                       void *owner)
+{
+    const struct api_loop *loop = owner;
+    const struct api_key *key = http->path.ptr ? ((struct api_request *)http->user)->key : NULL;
+    failure_log(&(struct failure){.http = http,
+                                  .response = response,
+                                  .options = &loop->api->options,
+                                  .key_id = key ? key->id : SPAN_NONE});
+}
+
+const struct http_handler route_handler = {.on_head = on_head,
+                                           .on_too_large = on_too_large,
+                                           .on_request = on_request,
+                                           .on_failure = on_failure};
 
 void api_submit(struct api_request *request)
 {

@@ -1,4 +1,5 @@
 #include "api/answer.h"
+#include "api/failure.h"
 #include "api/pages.h"
 
 /* What is answered while the store is being opened. There is no key to check yet, and nothing of
@@ -21,8 +22,7 @@ static void answer_route(struct api_request *request)
     if (route->handle == root_handle)
         root_handle(request);
     else if (route->handle == health_handle)
-        answer_json(request, 503, SPAN("Retry-After: 1\r\n"),
-                    SPAN("{\"status\":\"starting\",\"ready\":false}"));
+        answer_not_ready(request, "starting", SPAN("{\"status\":\"starting\",\"ready\":false}"));
     else
         answer_refusal(request, knows_503(route) ? REJECT_UNAVAILABLE : REJECT_SERVER_ERROR);
 }
@@ -49,8 +49,14 @@ static size_t on_head(const struct http_request *http, void *owner)
     return LIMIT_BODY;
 }
 
+static void on_failure(const struct http_request *http, const struct http_response *response,
+                       void *owner)
+{
+    failure_log(&(struct failure){.http = http, .response = response});
+}
+
 static const struct http_handler handler = {
-    .on_head = on_head, .on_too_large = answer, .on_request = answer};
+    .on_head = on_head, .on_too_large = answer, .on_request = answer, .on_failure = on_failure};
 
 void api_starting_serve(struct http_options *options)
 {

@@ -11,8 +11,9 @@ const char *err_text(enum err err)
         [ERR_SYNC_FAILED] = "the disk refused to make data durable",
         [ERR_BUSY] = "in use",
         [ERR_NOT_FOUND] = "not found",
-        [ERR_FOREIGN] = "not made by adtally, or by a newer one",
+        [ERR_FOREIGN] = "not made by adtally, or by another version of it",
         [ERR_CORRUPT] = "content is damaged",
+        [ERR_CORRUPT_ROW] = "a row is damaged",
         [ERR_NO_MEMORY] = "out of memory",
         [ERR_DENIED] = "permission denied",
     };

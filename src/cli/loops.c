@@ -1,6 +1,8 @@
 #include "cli/loops.h"
 
 #include "base/assert.h"
+#include "base/log.h"
+#include "cli/sandbox.h"
 #include "ev/loop.h"
 
 #include <errno.h>
@@ -24,6 +26,7 @@ struct loop {
     struct http_server *starting, *serving;
     struct api_loop *api_loop;
     int fd; /* the listening socket, for the api's server; -1 when that has it */
+    bool is_sandboxed;
     bool is_draining;
 
     pthread_mutex_t mutex; /* of what follows */
@@ -83,10 +86,17 @@ static void end_when_idle(struct ev_hook *hook)
         ev_loop_stop(loop->ev);
 }
 
+static void on_tick(struct ev_hook *hook)
+{
+    log_tell_left_out(false);
+}
+
 static void *run(void *arg)
 {
     struct loop *loop = arg;
+    if (loop->is_sandboxed) (void)sandbox_no_files(); /* serve tells when there is none */
     ev_loop_run(loop->ev);
+    log_tell_left_out(true);
     return NULL;
 }
 
@@ -135,7 +145,7 @@ static enum err prepare(struct loop *loop, const struct http_options *http, int 
         return err;
     }
     err = start_server(loop, listener);
-    loop->hook = (struct ev_hook){.on_turn_end = end_when_idle};
+    loop->hook = (struct ev_hook){.on_turn_end = end_when_idle, .on_tick = on_tick};
     ev_hook_add(loop->ev, &loop->hook);
     return err;
 }
@@ -167,11 +177,12 @@ static enum err start_one(struct loop *loop, const struct http_options *http, in
 }
 
 enum err loops_start(struct loops **out, struct listeners *listeners,
-                     const struct http_options *http)
+                     const struct http_options *http, bool is_sandboxed)
 {
     struct loops *loops = calloc(1, sizeof *loops + listeners->count * sizeof loops->list[0]);
     enum err err = loops ? ERR_OK : ERR_NO_MEMORY;
     while (!err && loops->count < listeners->count) {
+        loops->list[loops->count].is_sandboxed = is_sandboxed;
         err = start_one(&loops->list[loops->count], http, &listeners->fds[loops->count]);
         if (!err) loops->count++;
     }

@@ -14,9 +14,10 @@
 
 struct loops;
 
-/* One loop per listener, whose sockets move to them. `http` is copied; its handler is not used. */
+/* One loop per listener, whose sockets move to them. `http` is copied; its handler is not used.
+ * `is_sandboxed`: their threads begin with sandbox_no_files. */
 enum err loops_start(struct loops **out, struct listeners *listeners,
-                     const struct http_options *http);
+                     const struct http_options *http, bool is_sandboxed);
 
 /* From here on requests are the api's. An error leaves some loops starting: end the process. */
 enum err loops_activate(struct loops *loops, struct api *api);

@@ -1,3 +1,4 @@
+#include "base/secret.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/say.h"
@@ -128,6 +129,7 @@ static int run_command(int argc, char **argv)
         say("the cryptographic library cannot be used on this machine");
         return EXIT_FAILED;
     }
+    secret_process();
     return command->run(&args);
 }
 

@@ -48,10 +48,18 @@ static bool set_client_address(struct options *options, struct span value)
     return options->client_address_full || span_eq(value, SPAN("masked"));
 }
 
+static bool set_switch(struct options *options, const struct option *option, struct span value)
+{
+    bool is_on = span_eq(value, SPAN("on"));
+    *(bool *)place_of(options, option) = is_on;
+    return is_on || span_eq(value, SPAN("off"));
+}
+
+/* A path: one with a NUL in it would name another file. */
 static bool set_text(struct options *options, const struct option *option, struct span value)
 {
     *(struct span *)place_of(options, option) = value;
-    return value.len > 0;
+    return value.len > 0 && !memchr(value.ptr, '\0', value.len);
 }
 
 static bool set_value(struct options *options, const struct option *option, struct span value)
@@ -74,6 +82,8 @@ static bool set_value(struct options *options, const struct option *option, stru
         return set_networks(options, value);
     case OPTION_CLIENT_ADDRESS:
         return set_client_address(options, value);
+    case OPTION_SWITCH:
+        return set_switch(options, option, value);
     }
     ASSERT(false);
     return false;

@@ -19,10 +19,10 @@ struct options {
     int64_t threads; /* 0: one per core */
     int64_t rate_limit, client_rate_limit;
     int64_t impression_ttl_ms, click_ttl_ms, collect_dedup_window_ms;
-    int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
+    int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t head_limit, target_limit, body_limit, mint_body_limit, headers_limit;
     int64_t max_connections, queue_limit;
-    bool client_address_full;
+    bool client_address_full, sandbox, log_failures;
     struct api_network trusted_proxies[API_PROXIES_MAX];
     size_t trusted_proxies_count;
 

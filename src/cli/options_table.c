@@ -54,6 +54,8 @@ const struct option options_table[OPTIONS_COUNT] = {
      .help = "how long its body may take after that"},
     {SPAN_INIT("idle_timeout"), SPAN_INIT("75s"), AT(idle_timeout_ms), TIMEOUT,
      .help = "how long a connection may wait for its next request"},
+    {SPAN_INIT("write_timeout"), SPAN_INIT("60s"), AT(write_timeout_ms), TIMEOUT,
+     .help = "how long a client may take to read an answer"},
     {SPAN_INIT("head_limit"), SPAN_INIT("16KiB"), .type = OPTION_SIZE, AT(head_limit),
      RANGE(1024, 64 * 1024), .wants = "a size of 1KiB to 64KiB",
      .help = "the largest head of a request"},
@@ -70,10 +72,15 @@ const struct option options_table[OPTIONS_COUNT] = {
      RANGE(8, 1024), .wants = "a number of 8 to 1024", .help = "the most header lines of a request"},
     {SPAN_INIT("max_connections"), SPAN_INIT("10000"), .type = OPTION_COUNT, AT(max_connections),
      RANGE(16, 1000000), .wants = "a number of 16 to 1000000",
-     .help = "open connections; more wait to be accepted"},
+     .help = "open connections; past that, who waits longest for its client makes room"},
     {SPAN_INIT("queue_limit"), SPAN_INIT("65536"), .type = OPTION_COUNT, AT(queue_limit),
      RANGE(1, 10000000), .wants = "a number of 1 to 10000000",
      .help = "events that wait to be recorded; more are answered 503"},
+    {SPAN_INIT("log_failures"), SPAN_INIT("on"), .type = OPTION_SWITCH, AT(log_failures),
+     .wants = "on or off",
+     .help = "a line on standard error for each request that is answered with 400 or more"},
+    {SPAN_INIT("sandbox"), SPAN_INIT("on"), .type = OPTION_SWITCH, AT(sandbox), .wants = "on or off",
+     .help = "once started, give up every file but the data and every system call not needed"},
 };
 /* clang-format on */
 

@@ -27,7 +27,9 @@ static enum err execute_here(const struct options *options, bool create, struct 
 {
     char host[VALUE_ADDRESS_TEXT_MAX];
     struct admin admin;
-    enum err err = wiring_open(options, create, &admin.ledger, &admin.api, problem);
+    struct store *store;
+    enum err err = wiring_open(options, create, &store, problem);
+    if (!err) err = wiring_start(options, store, &admin.ledger, &admin.api, problem);
     if (err) return err;
     value_address_write(host, &options->listen);
     admin.listen_host = span_of(host);

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/loops.h"
 #include "cli/options.h"
+#include "cli/sandbox.h"
 #include "cli/say.h"
 #include "cli/stop_signal.h"
 #include "cli/wiring.h"
@@ -22,6 +23,7 @@ struct server {
     struct options options;
     struct listeners listeners;
     struct loops *loops;
+    struct store *store; /* until the ledger has it */
     struct ledger *ledger;
     struct api *api;
     struct admin admin;
@@ -65,6 +67,8 @@ static struct http_options http_options_of(const struct options *options, size_t
     http.head_timeout_ms = options->head_timeout_ms;
     http.body_timeout_ms = options->body_timeout_ms;
     http.idle_timeout_ms = options->idle_timeout_ms;
+    http.hides_failures = !options->log_failures;
+    http.write_timeout_ms = options->write_timeout_ms;
     return http;
 }
 
@@ -74,7 +78,7 @@ static bool start_loops(struct server *server)
     size_t count = loops_count(&server->options);
     struct http_options http = http_options_of(&server->options, count);
     if (!listeners_open(&server->listeners, &server->options.listen, count)) return false;
-    enum err err = loops_start(&server->loops, &server->listeners, &http);
+    enum err err = loops_start(&server->loops, &server->listeners, &http, server->options.sandbox);
     listeners_close(&server->listeners);
     if (err) say("cannot start %zu threads: %s; lower --threads", count, err_text(err));
     return !err;
@@ -124,7 +128,7 @@ static enum err open_when_free(struct server *server, char problem[STORE_PROBLEM
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
     int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
     for (;;) {
-        enum err err = wiring_open(&server->options, true, &server->ledger, &server->api, problem);
+        enum err err = wiring_open(&server->options, true, &server->store, problem);
         if (err != ERR_BUSY || clock_mono_ms() >= deadline_ms ||
             admin_socket_is_served(server->options.data_path))
             return err;
@@ -132,10 +136,34 @@ static enum err open_when_free(struct server *server, char problem[STORE_PROBLEM
     }
 }
 
+static void warn_unless_taken(enum err err, struct span what)
+{
+    if (err) log_event(LOG_WARN, "sandbox_incomplete", LOG_TEXT("missing", what));
+}
+
+/* Between the two halves of opening: the store has its files, and no thread runs yet that would
+ * keep the right to others. */
+static void leave_other_files(const struct server *server)
+{
+    if (server->options.sandbox)
+        warn_unless_taken(sandbox_only_files_in(server->options.data_path), SPAN("Landlock"));
+}
+
+/* Before the first request that the api looks at. */
+static bool leave_other_calls(const struct server *server)
+{
+    if (server->options.sandbox) warn_unless_taken(sandbox_calls(), SPAN("seccomp"));
+    return true;
+}
+
 static bool open_store(struct server *server)
 {
     char problem[STORE_PROBLEM_MAX];
     enum err err = open_when_free(server, problem);
+    if (!err) {
+        leave_other_files(server);
+        err = wiring_start(&server->options, server->store, &server->ledger, &server->api, problem);
+    }
     if (err) say("%s", problem);
     return !err;
 }
@@ -145,7 +173,8 @@ static int run(struct server *server)
     if (!start_loops(server)) return EXIT_FAILED;
     bool ok = open_store(server);
     if (ok) stop_signal_defer();
-    ok = ok && start_admin(server) && activate(server) && say_ready(server);
+    ok = ok && start_admin(server) && leave_other_calls(server) && activate(server) &&
+         say_ready(server);
     if (ok) stop_signal_wait();
     stop(server);
     return ok ? EXIT_DONE : EXIT_FAILED;

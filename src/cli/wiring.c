@@ -41,15 +41,18 @@ static enum err start_ledger(const struct options *options, struct store *store,
     return ledger_start(ledger, store, &ledger_options);
 }
 
-enum err wiring_open(const struct options *options, bool create, struct ledger **ledger,
-                     struct api **api, char problem[STORE_PROBLEM_MAX])
+enum err wiring_open(const struct options *options, bool create, struct store **store,
+                     char problem[STORE_PROBLEM_MAX])
 {
-    struct store *store;
     struct store_options store_options = store_options_of(options, create);
+    return store_open(store, &store_options, problem);
+}
+
+enum err wiring_start(const struct options *options, struct store *store, struct ledger **ledger,
+                      struct api **api, char problem[STORE_PROBLEM_MAX])
+{
     struct api_options api_options = api_options_of(options);
-    enum err err = store_open(&store, &store_options, problem);
-    if (err) return err;
-    err = start_ledger(options, store, ledger);
+    enum err err = start_ledger(options, store, ledger);
     if (!err) {
         *api = api_new(&api_options, *ledger);
         if (*api) return ERR_OK;

@@ -9,5 +9,9 @@
 /* Store, ledger and api as the options say: what a server and a command that opens the data
  * directory itself have in common. On failure nothing is left open and `problem` is the sentence
  * for it, without a full stop. */
-enum err wiring_open(const struct options *options, bool create, struct ledger **ledger,
-                     struct api **api, char problem[STORE_PROBLEM_MAX]);
+enum err wiring_open(const struct options *options, bool create, struct store **store,
+                     char problem[STORE_PROBLEM_MAX]);
+
+/* The store is the ledger's from here on. */
+enum err wiring_start(const struct options *options, struct store *store, struct ledger **ledger,
+                      struct api **api, char problem[STORE_PROBLEM_MAX]);

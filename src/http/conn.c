@@ -10,7 +10,7 @@
 enum { MAGIC = 0x68747470 };
 /* So that one client that pipelines without end leaves the others their turn. */
 enum { MOVES_PER_TURN_MAX = 256 };
-enum { TIMED_OUT = 408 };
+enum { TIMED_OUT = 408, FAILURE = 400 };
 
 #define TO(state) (1u << HTTP_CONN_##state)
 static const unsigned edges[HTTP_CONN_STATE_COUNT] = {
@@ -66,6 +66,7 @@ static int64_t deadline_of(const struct http_conn *conn, enum http_conn_state st
 void http_conn_set_state(struct http_conn *conn, enum http_conn_state state)
 {
     ASSERT(edges[conn->state] & (1u << state));
+    http_waiting_remove(conn);
     conn->state = state;
     http_conn_set_deadline(conn, deadline_of(conn, state));
 }
@@ -99,6 +100,7 @@ static void resume_later(struct http_conn *conn)
 {
     if (conn->is_queued) return;
     conn->is_queued = true;
+    http_waiting_remove(conn); /* what it has is for us to look at */
     conn->next = conn->server->resumed;
     conn->server->resumed = conn;
     ev_loop_again(conn->server->loop);
@@ -113,7 +115,10 @@ void http_conn_settle(struct http_conn *conn)
     }
     bool has_input = conn->is_readable || conn->end > conn->parsed;
     bool can_move = conn->state == HTTP_CONN_IDLE || conn->state == HTTP_CONN_DRAINING;
-    if (can_move && has_input) resume_later(conn);
+    if (can_move && has_input)
+        resume_later(conn);
+    else
+        http_waiting_add(conn);
 }
 
 /* A close while the client may still be sending would reset the connection and take the answer with
@@ -150,8 +155,18 @@ static void after_flush(struct http_conn *conn, enum http_flush flush)
     if (flush == HTTP_FLUSH_GONE) http_conn_close(conn);
 }
 
+static void tell_failure(struct http_conn *conn, const struct http_response *response)
+{
+    const struct http_options *options = &conn->server->options;
+    if (response->status < FAILURE || !options->handler->on_failure || options->hides_failures)
+        return;
+    conn->request.age_ms = ev_loop_now_ms(conn->server->loop) - conn->began_ms;
+    options->handler->on_failure(&conn->request, response, options->owner);
+}
+
 void http_conn_answer(struct http_conn *conn, const struct http_response *response)
 {
+    tell_failure(conn, response);
     if (response->close || conn->server->is_draining) {
         conn->is_closing = true;
         conn->client_closes = false;
@@ -166,6 +181,7 @@ void http_respond(struct http_request *request, const struct http_response *resp
     ASSERT(request == &conn->request && conn->state == HTTP_CONN_HANDLING);
     conn->server->stats.responses++;
     if (conn->is_broken) {
+        tell_failure(conn, response);
         conn->is_broken = false;
         give_large_back(conn);
         http_conn_set_state(conn, HTTP_CONN_CLOSED);
@@ -240,14 +256,15 @@ static void on_ready(struct ev_watch *watch, unsigned ready)
     http_conn_settle(conn);
 }
 
-void http_conn_on_deadline(struct http_conn *conn)
+static void end_waiting(struct http_conn *conn)
 {
     struct http_stats *stats = &conn->server->stats;
     switch (conn->state) {
     case HTTP_CONN_HEAD:
     case HTTP_CONN_BODY:
         stats->timeouts++;
-        http_conn_answer(conn, &(struct http_response){.status = TIMED_OUT, .close = true});
+        http_conn_answer(
+            conn, &(struct http_response){.status = TIMED_OUT, .close = true, .reason = "timeout"});
         break;
     case HTTP_CONN_WRITING:
         stats->timeouts++;
@@ -256,6 +273,18 @@ void http_conn_on_deadline(struct http_conn *conn)
     default:
         http_conn_close(conn);
     }
+}
+
+void http_conn_on_deadline(struct http_conn *conn)
+{
+    end_waiting(conn);
+    http_conn_settle(conn);
+}
+
+void http_conn_yield(struct http_conn *conn)
+{
+    end_waiting(conn);
+    http_conn_close(conn);
     http_conn_settle(conn);
 }
 

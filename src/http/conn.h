@@ -13,7 +13,11 @@ enum {
     HTTP_KEEP_PER_CONN = 32 * 1024, /* an idle connection keeps no more memory than about that */
     HTTP_SCRATCH = HTTP_HEADER_LINES_MAX + 8 * 1024,
     HTTP_DRAIN_MS = 1000,
+    HTTP_YIELD_AFTER_MS = 1000, /* so long a client may keep a full server waiting */
 };
+
+/* Connections that wait for their client: between two requests, or within one. */
+enum http_ring { HTTP_RING_IDLE, HTTP_RING_BUSY, HTTP_RINGS };
 
 /* Edges besides those of http.h: every state but HANDLING goes to CLOSED when the peer is gone or a
  * deadline passes; HANDLING then waits for http_respond with `is_broken` set. HEAD and BODY go to
@@ -50,9 +54,11 @@ struct http_conn {
     bool is_broken;      /* gone while HANDLING */
     bool is_driven;      /* http_conn_drive is on the stack */
     bool is_queued;      /* among those to be resumed: the slot must stay */
+    bool is_waiting;     /* for its client, in waiting.c's order */
     bool has_received;
     bool is_closing;    /* close after the response */
     bool client_closes; /* and the client said it sends nothing more */
+    int64_t waits_since_ms;
 
     /* in                                                       in_cap
      *  | answered | head | body, decoded | not looked at |  free  |
@@ -72,9 +78,14 @@ struct http_conn {
     char *out;                      /* HTTP_SCRATCH + HTTP_COPIED_BODY_MAX */
     struct span out_head, out_body; /* still to be written */
 
+    int64_t began_ms; /* the request's first byte was looked at */
     struct http_header *headers;
     struct arena arena;
     struct http_request request;
+};
+
+struct http_link {
+    uint32_t prev, next; /* slots */
 };
 
 struct http_listener {
@@ -96,8 +107,9 @@ struct http_server {
     bool has_no_descriptors; /* accept failed for want of them, and it was logged */
 
     struct http_conn *conns;
-    int64_t *deadlines_ms; /* by slot, apart from the connections: the sweep reads only these */
-    uint32_t slots_used;   /* slots at and past it were never used */
+    int64_t *deadlines_ms;   /* by slot, apart from the connections: the sweep reads only these */
+    struct http_link *links; /* by slot, and one for each ring of waiting.c */
+    uint32_t slots_used;     /* slots at and past it were never used */
     struct http_conn *free_conns;
     struct http_conn *resumed; /* work left for the end of the turn */
 
@@ -122,6 +134,14 @@ void http_slab_trim(struct http_conn *conn); /* gives memory of an idle connecti
 struct http_large *http_slab_take_large(struct http_server *server);
 void http_slab_give_large(struct http_server *server, struct http_large *large, size_t body_len);
 
+/* waiting.c: connections that wait for their client, and not for us or the handler. */
+void http_waiting_init(struct http_server *server);
+void http_waiting_add(struct http_conn *conn); /* last, unless it waits already, or for no client */
+void http_waiting_remove(struct http_conn *conn);
+/* Who has waited longest, HTTP_YIELD_AFTER_MS at least; those between two requests first. NULL: no
+ * one. */
+struct http_conn *http_waiting_longest(const struct http_server *server);
+
 /* conn.c: the state machine. Whoever moves a connection from outside http_conn_drive ends with
  * http_conn_settle, after which the slot may be another connection's. */
 /* Takes fd; when that fails, fd is closed and the slot given back. */
@@ -129,6 +149,7 @@ enum err http_conn_start(struct http_conn *conn, int fd, const struct sockaddr_s
 void http_conn_set_deadline(struct http_conn *conn, int64_t deadline_ms);
 void http_conn_drive(struct http_conn *conn); /* as far as the peer allows, and settle */
 void http_conn_on_deadline(struct http_conn *conn);
+void http_conn_yield(struct http_conn *conn); /* like a deadline, and closed at once */
 void http_conn_close(struct http_conn *conn); /* at once, whatever its state; in HANDLING the slot
                                                  stays until the answer */
 void http_conn_settle(struct http_conn *conn);

@@ -47,6 +47,7 @@ struct http_request {
     struct span body;             /* empty when there is none */
     bool has_body;                /* Content-Length > 0, or chunked */
     struct sockaddr_storage peer; /* AF_UNSPEC on a Unix socket */
+    int64_t age_ms;               /* in on_failure: since its first byte was looked at */
     struct arena *arena; /* empty at the start of each request; past on_head it may be another one
                             (large_arena_size), what on_head allocated stays valid */
     void *user;          /* http_options.user_size bytes of the connection, zeroed when it was
@@ -68,6 +69,7 @@ struct http_response {
                               it is when body_is_borrowed */
     bool body_is_borrowed; /* it lives in the request's arena or is static */
     bool close;            /* close after this response */
+    const char *reason;    /* why it is 400 or more, for the log: static, lower case */
 };
 
 /* Answers the request being handled; exactly once per request. The request is gone afterwards.
@@ -82,19 +84,26 @@ void http_respond(struct http_request *request, const struct http_response *resp
  * past LIMIT_BODY also means: a request with a body takes one of large_count slots, however small
  * the body is, since its response may be large. on_request runs when the request is complete; it,
  * or anything later, responds.
+ * on_failure, which may be NULL, hears of every answer of 400 or more, this module's own included,
+ * once and before it is sent; what was not read to the end of its head has no path and no headers.
  * `owner` is http_options.owner. */
 struct http_handler {
     size_t (*on_head)(const struct http_request *request, void *owner);
     void (*on_too_large)(struct http_request *request, void *owner);
     void (*on_request)(struct http_request *request, void *owner);
+    void (*on_failure)(const struct http_request *request, const struct http_response *response,
+                       void *owner);
 };
 
 struct http_options {
     const struct http_handler *handler;
     void *owner;
+    bool hides_failures; /* on_failure is not called */
     size_t user_size;
     size_t arena_size;    /* per connection, reserved and touched only when used */
-    uint32_t conns_max;   /* open connections of this server; past that accepting pauses */
+    uint32_t conns_max;   /* open connections of this server; past that who has waited longest for
+                             its client, a second at least, is closed when another comes (between
+                             two requests first), and while nobody has, accepting pauses */
     uint32_t large_count; /* requests of routes with a limit past LIMIT_BODY (mint) at once, each
                              with large_arena_size; past that 503 with Retry-After: 1, and close */
     size_t large_arena_size;
@@ -133,6 +142,6 @@ struct http_stats {
     uint64_t conns_accepted, conns_open;
     uint64_t refused_framing; /* 400, 414, 417, 431 and 413 before on_request, by this module */
     uint64_t refused_large;   /* 503 for want of a large slot */
-    uint64_t timeouts;        /* of heads, bodies and answers */
+    uint64_t timeouts;        /* of heads, bodies and answers; cut short by who came, too */
 };
 void http_server_stats(const struct http_server *server, struct http_stats *out);

@@ -56,7 +56,8 @@ static bool fill_input(struct http_conn *conn)
 static void refuse(struct http_conn *conn, int status)
 {
     conn->server->stats.refused_framing++;
-    http_conn_answer(conn, &(struct http_response){.status = status, .close = true});
+    http_conn_answer(conn,
+                     &(struct http_response){.status = status, .close = true, .reason = "framing"});
 }
 
 static void handle_request(struct http_conn *conn)
@@ -73,6 +74,16 @@ static void handle_too_large(struct http_conn *conn)
     http_conn_handle(conn, conn->server->options.handler->on_too_large);
 }
 
+/* Nothing of the last request may pass for this one's, whose head may never be whole. */
+static void forget_request(struct http_conn *conn)
+{
+    struct http_request *request = &conn->request;
+    request->method = HTTP_OTHER;
+    request->target = request->path = request->query = request->host = SPAN_NONE;
+    request->headers_count = 0;
+    conn->began_ms = ev_loop_now_ms(conn->server->loop);
+}
+
 static void begin_head(struct http_conn *conn)
 {
     if (conn->start > HTTP_PIPELINE_MAX) {
@@ -82,7 +93,7 @@ static void begin_head(struct http_conn *conn)
     }
     conn->body = conn->parsed = conn->start;
     conn->body_len = 0;
-    conn->request.method = HTTP_OTHER;
+    forget_request(conn);
     arena_reset(&conn->arena);
     http_head_init(&conn->parser, &conn->server->limits, conn->headers);
     http_conn_set_state(conn, HTTP_CONN_HEAD);
@@ -111,6 +122,7 @@ static bool take_large(struct http_conn *conn)
         conn->server->stats.refused_large++;
         http_conn_answer(conn, &(struct http_response){.status = NO_ROOM,
                                                        .header_lines = SPAN("Retry-After: 1\r\n"),
+                                                       .reason = "no_room",
                                                        .close = true});
         return false;
     }

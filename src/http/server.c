@@ -74,11 +74,26 @@ static bool is_full(const struct http_server *server)
     return server->stats.conns_open == server->options.conns_max;
 }
 
+static bool has_room(const struct http_server *server)
+{
+    return !is_full(server) || http_waiting_longest(server);
+}
+
+/* Who keeps us waiting for a second gives its place to who comes: else a crowd that does nothing
+ * would keep everybody out for as long as it likes. */
+static bool make_room(struct http_server *server)
+{
+    if (!is_full(server)) return true;
+    struct http_conn *conn = http_waiting_longest(server);
+    if (conn) http_conn_yield(conn);
+    return !is_full(server);
+}
+
 /* No descriptor or memory for another connection: wait for the tick rather than spin. */
 static void on_accept_exhausted(struct http_server *server, int error)
 {
     if (!server->has_no_descriptors)
-        log_event(LOG_WARN, "accept_paused", LOG_NUMBER("errno", error));
+        log_event_bounded(LOG_WARN, "accept_paused", LOG_NUMBER("errno", error));
     server->has_no_descriptors = true;
     stop_accepting(server);
 }
@@ -111,6 +126,8 @@ static bool accept_one(struct http_server *server, int listener_fd)
 
 static void accept_some(struct http_server *server, int listener_fd, unsigned count)
 {
+    if (!make_room(server))
+        return; /* for one: whether there are more is for the next turn to see */
     while (count-- > 0 && !is_full(server))
         if (!accept_one(server, listener_fd)) break;
 }
@@ -120,7 +137,7 @@ static void on_listener_ready(struct ev_watch *watch, unsigned ready)
     struct http_listener *listener = (struct http_listener *)watch;
     struct http_server *server = listener->server;
     accept_some(server, watch->fd, ACCEPTS_PER_TURN_MAX);
-    if (is_full(server)) stop_accepting(server);
+    if (!has_room(server)) stop_accepting(server);
 }
 
 static void sweep_deadlines(struct http_server *server)
@@ -135,7 +152,7 @@ static void on_tick(struct ev_hook *hook)
     struct http_server *server = (struct http_server *)hook;
     http_date_update(server);
     sweep_deadlines(server);
-    if (!is_full(server)) start_accepting(server);
+    if (has_room(server)) start_accepting(server);
 }
 
 static void on_turn_end(struct ev_hook *hook)

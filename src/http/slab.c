@@ -64,6 +64,11 @@ static size_t large_arena_size(const struct http_options *options)
     return round_up(options->large_arena_size, PAGE);
 }
 
+static size_t links_size(const struct http_options *options)
+{
+    return ((size_t)options->conns_max + HTTP_RINGS) * sizeof(struct http_link);
+}
+
 static void lay_out_large(struct http_server *server)
 {
     const struct http_options *options = &server->options;
@@ -89,7 +94,10 @@ enum err http_slab_init(struct http_server *server)
     server->memory = reserve(server->memory_size);
     server->conns = reserve(options->conns_max * sizeof *server->conns);
     server->deadlines_ms = reserve(options->conns_max * sizeof *server->deadlines_ms);
-    if (!server->memory || !server->conns || !server->deadlines_ms) return ERR_NO_MEMORY;
+    server->links = reserve(links_size(options));
+    if (!server->memory || !server->conns || !server->deadlines_ms || !server->links)
+        return ERR_NO_MEMORY;
+    http_waiting_init(server);
     if (options->large_count == 0) return ERR_OK;
     server->large_memory = reserve(server->large_memory_size);
     server->larges = reserve(options->large_count * sizeof *server->larges);
@@ -104,6 +112,7 @@ void http_slab_fini(struct http_server *server)
     release(server->memory, server->memory_size);
     release(server->conns, options->conns_max * sizeof *server->conns);
     release(server->deadlines_ms, options->conns_max * sizeof *server->deadlines_ms);
+    release(server->links, links_size(options));
     release(server->large_memory, server->large_memory_size);
     release(server->larges, options->large_count * sizeof *server->larges);
 }

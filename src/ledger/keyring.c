@@ -1,6 +1,7 @@
 #include "ledger/keyring.h"
 
 #include "base/assert.h"
+#include "base/secret.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ struct keyring {
     pthread_rwlock_t lock;
     struct entry *buckets[BUCKETS];
     struct entry *first, **last; /* in the store's order */
-    struct secrets secrets; /* all but the token keys: filled in once, then read without the lock */
+    struct secrets *secrets;     /* in locked memory; all but the token keys is filled in once, then
+                                    read without the lock */
     bool is_loaded;
     bool out_of_memory; /* while loading */
 };
@@ -29,6 +31,11 @@ struct keyring *keyring_new(void)
 {
     struct keyring *keyring = calloc(1, sizeof *keyring);
     if (!keyring) return NULL;
+    keyring->secrets = secret_new(sizeof *keyring->secrets);
+    if (!keyring->secrets) {
+        free(keyring);
+        return NULL;
+    }
     keyring->last = &keyring->first;
     pthread_rwlock_init(&keyring->lock, NULL);
     return keyring;
@@ -42,7 +49,7 @@ void keyring_free(struct keyring *keyring)
         free(entry);
     }
     pthread_rwlock_destroy(&keyring->lock);
-    hash_wipe(keyring, sizeof *keyring);
+    secret_free(keyring->secrets, sizeof *keyring->secrets);
     free(keyring);
 }
 
@@ -105,15 +112,24 @@ static void take_key(const struct api_key *key, void *arg)
     keyring->last = &entry->next;
 }
 
+void keyring_revoke(struct keyring *keyring, struct span id, int64_t at_ms)
+{
+    pthread_rwlock_wrlock(&keyring->lock);
+    for (struct entry *entry = keyring->first; entry; entry = entry->next)
+        if (span_eq(entry->key.id, id) && !entry->key.revoked_at_ms)
+            entry->key.revoked_at_ms = at_ms;
+    pthread_rwlock_unlock(&keyring->lock);
+}
+
 static void take_secrets(struct keyring *keyring, const struct secrets *secrets)
 {
     if (!keyring->is_loaded) {
-        keyring->secrets = *secrets;
+        *keyring->secrets = *secrets;
         keyring->is_loaded = true;
         return;
     }
-    memcpy(keyring->secrets.token_keys, secrets->token_keys, sizeof secrets->token_keys);
-    keyring->secrets.token_keys_count = secrets->token_keys_count;
+    memcpy(keyring->secrets->token_keys, secrets->token_keys, sizeof secrets->token_keys);
+    keyring->secrets->token_keys_count = secrets->token_keys_count;
 }
 
 enum err keyring_load(struct keyring *keyring, struct store *store)
@@ -132,7 +148,7 @@ const struct api_key *keyring_find(struct keyring *keyring, struct span secret,
 {
     uint8_t hash[HASH_SIZE];
     if (secret.len == 0 || secret.len > APIKEY_SECRET_MAX) return NULL;
-    hash_secret(hash, keyring->secrets.pepper, secret);
+    hash_secret(hash, keyring->secrets->pepper, secret);
     pthread_rwlock_rdlock(&keyring->lock);
     struct entry *entry = find(keyring, hash);
     bool valid = entry && entry->key.cls == cls && !entry->key.revoked_at_ms &&
@@ -152,8 +168,8 @@ void keyring_each(struct keyring *keyring, store_on_key *on_key, void *arg)
 void keyring_minting_key(struct keyring *keyring, struct token_key *out)
 {
     pthread_rwlock_rdlock(&keyring->lock);
-    ASSERT(keyring->secrets.token_keys_count > 0);
-    *out = keyring->secrets.token_keys[keyring->secrets.token_keys_count - 1];
+    ASSERT(keyring->secrets->token_keys_count > 0);
+    *out = keyring->secrets->token_keys[keyring->secrets->token_keys_count - 1];
     pthread_rwlock_unlock(&keyring->lock);
 }
 
@@ -162,8 +178,8 @@ bool keyring_token_key(struct keyring *keyring, struct span kid, struct token_ke
     bool found = false;
     if (kid.len != TOKEN_KID_LEN) return false;
     pthread_rwlock_rdlock(&keyring->lock);
-    for (uint32_t i = 0; i < keyring->secrets.token_keys_count && !found; i++) {
-        const struct token_key *key = &keyring->secrets.token_keys[i];
+    for (uint32_t i = 0; i < keyring->secrets->token_keys_count && !found; i++) {
+        const struct token_key *key = &keyring->secrets->token_keys[i];
         found = memcmp(key->kid, kid.ptr, TOKEN_KID_LEN) == 0;
         if (found) *out = *key;
     }
@@ -174,24 +190,24 @@ bool keyring_token_key(struct keyring *keyring, struct span kid, struct token_ke
 uint32_t keyring_token_keys(struct keyring *keyring, struct token_key out[TOKEN_KEYS_MAX])
 {
     pthread_rwlock_rdlock(&keyring->lock);
-    uint32_t count = keyring->secrets.token_keys_count;
-    memcpy(out, keyring->secrets.token_keys, count * sizeof out[0]);
+    uint32_t count = keyring->secrets->token_keys_count;
+    memcpy(out, keyring->secrets->token_keys, count * sizeof out[0]);
     pthread_rwlock_unlock(&keyring->lock);
     return count;
 }
 
 const uint8_t *keyring_pepper(const struct keyring *keyring)
 {
-    return keyring->secrets.pepper;
+    return keyring->secrets->pepper;
 }
 
 const uint8_t *keyring_receipt_key(const struct keyring *keyring)
 {
-    return keyring->secrets.receipt_key;
+    return keyring->secrets->receipt_key;
 }
 
 struct span keyring_click_signing_key(const struct keyring *keyring)
 {
-    return (struct span){(const char *)keyring->secrets.click_signing_key,
-                         sizeof keyring->secrets.click_signing_key};
+    return (struct span){(const char *)keyring->secrets->click_signing_key,
+                         sizeof keyring->secrets->click_signing_key};
 }

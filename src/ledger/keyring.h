@@ -15,8 +15,12 @@ struct keyring;
 struct keyring *keyring_new(void);
 void keyring_free(struct keyring *keyring);
 
-/* The ledger's: takes what the store has now. */
+/* The ledger's: takes what the store has now. An error leaves what was there before, or part of the
+ * new: load again. */
 enum err keyring_load(struct keyring *keyring, struct store *store);
+
+/* The ledger's: a revocation that stands, which needs neither memory nor the store. */
+void keyring_revoke(struct keyring *keyring, struct span id, int64_t at_ms);
 
 /* The key whose secret this is, when it is of class `cls`, not revoked and not expired; NULL for
  * every other reason alike. Looked up by keyed hash: nothing compares secrets byte by byte. */

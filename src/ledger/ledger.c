@@ -14,6 +14,7 @@ struct ledger {
     struct store *store; /* the thread's */
     struct keyring *keyring;
     struct pollbook *pollbook;
+    bool are_copies_stale; /* the thread's: keys and polls have to be loaded again */
     pthread_mutex_t mutex; /* of what follows */
     bool is_healthy;
     struct ledger_stats stats;
@@ -44,7 +45,8 @@ static _Noreturn void end_process(void)
     _exit(1);
 }
 
-/* A batch that only looked things up passes on a full disk too: health is what a write proves. */
+/* A disk that is full to the last page fails and recovers with every batch: bounded, too. A batch
+ * that only looked things up passes on a full disk too: health is what a write proves. */
 static void note_batch(struct ledger *ledger, enum err err, size_t count, bool wrote)
 {
     pthread_mutex_lock(&ledger->mutex);
@@ -56,9 +58,9 @@ static void note_batch(struct ledger *ledger, enum err err, size_t count, bool w
     store_stats(ledger->store, &ledger->stats.store);
     pthread_mutex_unlock(&ledger->mutex);
     if (was_healthy && err)
-        log_event(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
+        log_event_bounded(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
     if (!was_healthy && !err && wrote)
-        log_event(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
+        log_event_bounded(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
 }
 
 static void answer(struct op *op)
@@ -77,6 +79,20 @@ static enum err load_copies(struct ledger *ledger)
 {
     enum err err = keyring_load(ledger->keyring, ledger->store);
     return err ? err : pollbook_load(ledger->pollbook, ledger->store);
+}
+
+/* A load that fails, for want of memory or of the disk, is tried again before every batch and at
+ * every probe. A revocation does not wait for that: it is taken from the op itself. */
+static void update_copies(struct ledger *ledger)
+{
+    bool was_stale = ledger->are_copies_stale;
+    enum err err = load_copies(ledger);
+    ledger->are_copies_stale = err != ERR_OK;
+    if (err && !was_stale)
+        log_event(LOG_ERROR, "keys_and_polls_not_loaded",
+                  LOG_TEXT("reason", span_of(err_text(err))));
+    if (!err && was_stale)
+        log_event(LOG_INFO, "keys_and_polls_loaded", LOG_TEXT("reason", SPAN("the cause is gone")));
 }
 
 static bool writes(const struct op *op)
@@ -98,10 +114,10 @@ static enum err run_batch(struct ledger *ledger, struct op *const ops[], size_t 
     for (size_t i = 0; i < count; i++) {
         copies_changed |= changes_copies(ops[i]);
         wrote |= writes(ops[i]);
+        if (ops[i]->kind == OP_KEY_REVOKE && ops[i]->outcome == OUTCOME_RECORDED)
+            keyring_revoke(ledger->keyring, ops[i]->key_id, ops[i]->received_at_ms);
     }
-    if (copies_changed && load_copies(ledger))
-        log_event(LOG_ERROR, "keys_and_polls_not_loaded",
-                  LOG_TEXT("advice", SPAN("restart adtally")));
+    if (copies_changed || ledger->are_copies_stale) update_copies(ledger);
     note_batch(ledger, err, count, wrote);
     for (size_t i = 0; i < count; i++)
         answer(ops[i]);
@@ -110,6 +126,7 @@ static enum err run_batch(struct ledger *ledger, struct op *const ops[], size_t 
 
 static enum err probe_if_degraded(struct ledger *ledger)
 {
+    if (ledger->are_copies_stale) update_copies(ledger);
     if (ledger_is_healthy(ledger)) return ERR_OK;
     enum err err = store_probe(ledger->store);
     if (!err) note_batch(ledger, err, 0, true);
@@ -137,11 +154,15 @@ static void *run(void *arg)
 {
     struct ledger *ledger = arg;
     for (;;) {
-        int64_t timeout_ms = ledger_is_healthy(ledger) ? -1 : PROBE_INTERVAL_MS;
+        bool is_well = ledger_is_healthy(ledger) && !ledger->are_copies_stale;
+        int64_t timeout_ms = is_well ? -1 : PROBE_INTERVAL_MS;
         struct op *op = queue_wait_all(&ledger->submitted, STORE_BATCH_MAX, timeout_ms);
-        if (!op && queue_is_closed(&ledger->submitted)) return NULL;
+        log_tell_left_out(false);
+        if (!op && queue_is_closed(&ledger->submitted)) break;
         if (take_turn(ledger, op) == ERR_SYNC_FAILED) end_process();
     }
+    log_tell_left_out(true);
+    return NULL;
 }
 
 enum err ledger_open(struct ledger **out, struct store *store, const struct ledger_options *options)

@@ -1,5 +1,7 @@
 #include "ledger/pollbook.h"
 
+#include "base/assert.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -9,7 +11,6 @@ struct pollbook {
     pthread_rwlock_t lock;
     const struct poll **polls; /* the store's, by id */
     size_t count, cap;
-    bool out_of_memory; /* while loading */
 };
 
 struct pollbook *pollbook_new(void)
@@ -27,10 +28,17 @@ void pollbook_free(struct pollbook *pollbook)
     free(pollbook);
 }
 
-static bool make_room(struct pollbook *pollbook)
+static void count_poll(const struct poll *poll, void *arg)
 {
-    if (pollbook->count < pollbook->cap) return true;
-    size_t cap = pollbook->cap ? 2 * pollbook->cap : 16;
+    ++*(size_t *)arg;
+}
+
+static bool make_room(struct pollbook *pollbook, size_t count)
+{
+    size_t cap = pollbook->cap ? pollbook->cap : 16;
+    while (cap < count)
+        cap *= 2;
+    if (cap == pollbook->cap) return true;
     const struct poll **polls = realloc(pollbook->polls, cap * POINTER_SIZE);
     if (!polls) return false;
     pollbook->polls = polls;
@@ -41,10 +49,8 @@ static bool make_room(struct pollbook *pollbook)
 static void take_poll(const struct poll *poll, void *arg)
 {
     struct pollbook *pollbook = arg;
-    if (make_room(pollbook))
-        pollbook->polls[pollbook->count++] = poll;
-    else
-        pollbook->out_of_memory = true;
+    ASSERT(pollbook->count < pollbook->cap);
+    pollbook->polls[pollbook->count++] = poll;
 }
 
 static int by_id(const void *a, const void *b)
@@ -54,14 +60,16 @@ static int by_id(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+/* Room first: without memory the old polls stay, rather than some of the new. */
 enum err pollbook_load(struct pollbook *pollbook, struct store *store)
 {
+    size_t count = 0;
     pthread_rwlock_wrlock(&pollbook->lock);
-    pollbook->count = 0;
-    pollbook->out_of_memory = false;
-    enum err err = store_each_poll(store, take_poll, pollbook);
-    if (pollbook->count) qsort(pollbook->polls, pollbook->count, POINTER_SIZE, by_id);
-    if (!err && pollbook->out_of_memory) err = ERR_NO_MEMORY;
+    enum err err = store_each_poll(store, count_poll, &count);
+    if (!err && !make_room(pollbook, count)) err = ERR_NO_MEMORY;
+    if (!err) pollbook->count = 0;
+    if (!err) err = store_each_poll(store, take_poll, pollbook);
+    if (!err && count) qsort(pollbook->polls, count, POINTER_SIZE, by_id);
     pthread_rwlock_unlock(&pollbook->lock);
     return err;
 }

@@ -208,6 +208,20 @@ def test_a_reader_of_the_database_does_not_keep_a_start_from_succeeding():
     world.close()
 
 
+def test_a_reader_with_write_permission_leaves_the_wal_where_it_is():
+    """Whoever closes a database last deletes its WAL: the server's lock has to say it is not."""
+    world = World()
+    click = world.click()
+    reader = sqlite3.connect(world.data / "adtally.db")
+    assert reader.execute("SELECT count(*) FROM click").fetchone() == (1,)
+    reader.close()
+    is_recorded(world.convert(click, idem="after-the-reader"))
+    world.server.kill()
+    world.server.start()
+    is_duplicate(world.convert(click, idem="after-the-reader"))
+    world.close()
+
+
 def test_what_the_server_makes_is_for_its_owner_alone(tmp_path):
     tmp_path.chmod(0o755)
     world = World(data=tmp_path)

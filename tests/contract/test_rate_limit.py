@@ -1,10 +1,14 @@
 """Contract section 2: rate limits, and whose address counts."""
 
+import socket
+import subprocess
 import time
 
 import pytest
 
 from support import server as program
+from support import tokens
+from support.http import build
 from support.world import (API, COLLECT, COLLECT_ALIAS, LANDING, MINT, V1, conversion, event,
                            is_collected, is_recorded, is_refused, table, unique)
 
@@ -144,6 +148,55 @@ def test_x_forwarded_for_of_a_stranger_is_ignored(world, forwarded):
     is_masked(stored_address(world, forwarded), "127.0.0.0")
 
 
+@table("name", {n: n for n in ("Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP")})
+def test_no_other_header_names_the_client(world_with, name):
+    world = world_with("--trusted-proxies", "127.0.0.0/8")
+    headers = [(name, "for=203.0.113.77" if name == "Forwarded" else "203.0.113.77")]
+    assert world.follow(world.mint()["url"], headers).status == 302
+    is_masked(world.last("click")["client_address"], "127.0.0.0")
+
+
+def test_a_stranger_cannot_forge_its_way_around_the_rate(world_with):
+    """A new address in every request: the peer is not trusted, so they are all one client's."""
+    world = world_with("--client-rate-limit", RATE, "--trusted-proxies", "192.0.2.1")
+    target = world.target(world.mint()["url"])
+    answers, took = burst(world, 60,
+                          lambda i: world.get_bytes(target, from_client(f"203.0.113.{i}")))
+    passed = [a for a in answers if a.status == 302]
+    assert len(passed) <= 2 * RATE + RATE * took + 1
+    assert {a.status for a in answers} == {302, 429}
+
+
+def test_behind_a_proxy_that_is_trusted_they_are_many(world_with):
+    """The same requests: what held them back above was the trust alone."""
+    world = limited_world(world_with)
+    target = world.target(world.mint()["url"])
+    answers, _ = burst(world, 60, lambda i: world.get_bytes(target, from_client(f"192.0.2.{i}")))
+    assert {a.status for a in answers} == {302}
+
+
+@table("trusted, network", {"a trusted one": ("::1", "203.0.113.0"), "a stranger": ("::2", "::")})
+def test_a_peer_may_come_over_ipv6(data_dir, trusted, network):
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    server = program.Server(data_dir)
+    command = [program.BINARY, "serve", "--data", data_dir, "--trusted-proxies", trusted,
+               "--client-address", "masked", "--listen", f"[::1]:{server.port}"]
+    server.proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=server.stderr_file)
+    try:
+        server.await_ready()
+        with socket.create_connection(("::1", server.port)) as conn:
+            conn.sendall(build("GET", f"/ack?p={tokens.forge(data_dir, 'ack')}",
+                               [("Host", "x"), ("X-Forwarded-For", "203.0.113.77")]))
+            assert conn.recv(4096).startswith(b"HTTP/1.1 200 ")
+        rows = program.query(data_dir, "SELECT client_address FROM impression")
+        assert [row["client_address"] for row in rows] == [network]
+        server.stop()
+    finally:
+        server.kill()
+
+
 @table("forwarded, network", {
     "one address": (["203.0.113.77"], "203.0.113.0"),
     "the last of a list": (["198.51.100.9, 203.0.113.77"], "203.0.113.0"),
@@ -153,6 +206,14 @@ def test_x_forwarded_for_of_a_stranger_is_ignored(world, forwarded):
     "two headers": (["198.51.100.9", "203.0.113.77"], "203.0.113.0"),
     "no header": ([], "127.0.0.0"),
     "IPv6": (["2001:db8:1:2:3::4"], "2001:db8:1::"),
+    "IPv6 with a port": (["[2001:db8:1:2:3::4]:443"], "2001:db8:1::"),
+    "a port": (["203.0.113.77:4711"], "203.0.113.0"),
+    "garbage": (["<script>"], "127.0.0.0"),
+    "garbage before the last": (["unknown, 203.0.113.77"], "203.0.113.0"),
+    "garbage behind it": (["203.0.113.77, unknown"], "127.0.0.0"),
+    "no header but blanks": (["", " , "], "127.0.0.0"),
+    "not ASCII": ([b"\xff\xfe"], "127.0.0.0"),
+    "as many hops as a head takes": (["10.0.0.1, " * 1400 + "203.0.113.77"], "203.0.113.0"),
 })
 def test_behind_a_trusted_proxy_the_last_untrusted_hop_counts(world_with, forwarded, network):
     world = world_with("--trusted-proxies", "127.0.0.0/8")

@@ -1,31 +1,36 @@
-/* libFuzzer: json_parse against jansson, on whole inputs and with too few tokens.
- *
- * clang -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *     -Isrc -Itests/unit tests/fuzz/json_fuzz.c tests/unit/json_{compare,oracle}.c \
- *     src/json/{json,keys,string,utf8,write}.c src/base/{arena,assert,span,writer}.c -ljansson */
-
 #include "json/json.h"
+
+#include "fuzz.h"
+#include "json_compare.h"
 #include "json/write.h"
 
-#include "json_compare.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { INPUT_MAX = 16 * 1024 };
+/* json_parse against jansson, on whole inputs and with too few tokens.
+ *
+ * Input: the text. */
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+enum { INPUT_MAX = 16 * 1024 };
 
 static struct json_token tokens[INPUT_MAX / 2 + 1];
 static _Alignas(16) char arena_memory[INPUT_MAX];
 static char written[6 * INPUT_MAX + 2];
 
-static void require(bool condition, const char *what)
+/* Every call of json_parse comes here (the linker's --wrap), json_compare's too. */
+enum json_error __real_json_parse(struct json_doc *doc, struct span text, struct json_token *into,
+                                  uint32_t cap, uint64_t seed);
+enum json_error __wrap_json_parse(struct json_doc *doc, struct span text, struct json_token *into,
+                                  uint32_t cap, uint64_t seed);
+
+enum json_error __wrap_json_parse(struct json_doc *doc, struct span text, struct json_token *into,
+                                  uint32_t cap, uint64_t seed)
 {
-    if (condition) return;
-    fprintf(stderr, "%s\n", what);
-    abort();
+    enum json_error error = __real_json_parse(doc, text, into, cap, seed);
+    bool is_scalar = error == JSON_OK && into[0].type <= JSON_STRING;
+    if (is_scalar && into[0].len > 1 && lies("value")) into[0].len--;
+    if (lies("verdict")) return error == JSON_OK ? JSON_SYNTAX : JSON_OK;
+    if (lies("cap") && error == JSON_TOO_LARGE) return JSON_OK;
+    return error;
 }
 
 /* With fewer tokens the verdict may only turn into JSON_TOO_LARGE. */
@@ -34,6 +39,7 @@ static void check_small_cap(struct span text, bool accepted, uint32_t cap)
     struct json_doc doc;
     enum json_error error = json_parse(&doc, text, tokens, cap, 1);
     if (accepted) require(error == JSON_OK || error == JSON_TOO_LARGE, "cap changes the verdict");
+    if (error == JSON_OK) require(doc.count <= cap, "more tokens than there was room for");
     if (!accepted) require(error != JSON_OK, "cap makes it pass");
 }
 
@@ -50,14 +56,15 @@ static void check_round_trip(struct span text)
     require(json_parse(&doc, writer_text(&out), &token, 1, 1) == JSON_OK, "written, not read");
     struct json_unescaper from = json_unescape(&doc, 0);
     for (size_t i = 0; i < text.len; i++)
-        require(json_next_byte(&from) == (unsigned char)text.ptr[i], "read otherwise");
+        require((json_next_byte(&from) ^ lies("written")) == (unsigned char)text.ptr[i],
+                "read otherwise");
     require(json_next_byte(&from) < 0, "read longer");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     if (size > INPUT_MAX) return 0;
-    struct span text = {(const char *)bytes, size};
+    struct span text = own_copy((struct span){(const char *)bytes, size});
     struct arena arena;
     arena_init(&arena, arena_memory, sizeof arena_memory);
     bool accepted;
@@ -65,5 +72,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     require(!difference, difference);
     check_small_cap(text, accepted, size > 0 ? bytes[0] / 4 : 0);
     check_round_trip(text);
+    own_free(text);
     return 0;
 }

@@ -54,6 +54,14 @@ static enum op_kind roll_kind(void)
     return kinds[world_roll(sizeof kinds / sizeof kinds[0])];
 }
 
+static struct uuid new_id(void)
+{
+    uint8_t random[10];
+    for (size_t i = 0; i < sizeof random; i++)
+        random[i] = (uint8_t)world_roll(256);
+    return uuid_make_v7(world_now_ms(), random);
+}
+
 void plan_event_of(struct event *event, enum op_kind kind, int number, const int *clicks,
                    int clicks_count)
 {
@@ -77,10 +85,7 @@ void plan_event_of(struct event *event, enum op_kind kind, int number, const int
     if (kind == OP_KEY_CREATE || kind == OP_KEY_REVOKE) event->key = (int)world_roll(PLAN_KEYS);
     if (kind == OP_TOKEN_KEY_ROTATE || kind == OP_TOKEN_KEY_RETIRE)
         event->key = (int)world_roll(PLAN_TOKENS);
-    uint8_t random[10];
-    for (size_t i = 0; i < sizeof random; i++)
-        random[i] = (uint8_t)world_roll(256);
-    event->id = uuid_make_v7(world_now_ms(), random);
+    event->id = new_id();
 }
 
 void plan_event(struct event *event, int number, const int *clicks, int clicks_count)
@@ -174,7 +179,7 @@ static void ask_ad_feedback(struct request *request, const struct event *event, 
     static const struct span moods[] = {SPAN_INIT("thumbs_up"), SPAN_INIT("thumbs_down"),
                                         SPAN_INIT("thumbs_up")};
     request->op.ad_feedback = (struct ad_feedback){
-        .id = event->id,
+        .id = new_id(), /* each request has its own, a retry too */
         .ad = ad_of(request, event),
         .api_key_id = SPAN("key"),
         .sent_session_id = name(request, NAME_SESSION, "session", event->session),

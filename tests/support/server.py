@@ -96,8 +96,9 @@ def query(data, sql, *args):
 class Server:
     """One `adtally serve`. It may be stopped or killed and started again on the same data."""
 
-    def __init__(self, data, flags=(), port=None):
+    def __init__(self, data, flags=(), port=None, environment=None):
         self.data = pathlib.Path(data)
+        self.environment = {**os.environ, **(environment or {})}
         self.flags = [str(f) for f in flags]
         self.port = port or free_port()
         self.proc = None
@@ -116,11 +117,14 @@ class Server:
         self.launch()
         return self.await_ready()
 
+    def command(self):
+        return [BINARY, "serve", "--data", str(self.data), "--listen", self.host, *self.flags]
+
     def launch(self):
         """Starts the process, which is not ready yet."""
-        command = [BINARY, "serve", "--data", str(self.data), "--listen", self.host, *self.flags]
-        self.proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=self.stderr_file)
+        self.proc = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=self.stderr_file,
+                                     env=self.environment)
 
     def await_ready(self):
         line, end = b"", time.monotonic() + START_S

@@ -1,5 +1,6 @@
 """Sizes, seeds and reports of the torture suites: ./dev torture SUITE [--long] [--seed S]."""
 
+import contextlib
 import os
 
 
@@ -19,3 +20,13 @@ def say(text):
     if path := os.environ.get("ADTALLY_REPORT"):
         with open(path, "a", encoding="utf-8") as report:
             report.write(text + "\n")
+
+
+@contextlib.contextmanager
+def repeatable(suite, seed):
+    """A failure in here says how to have it again."""
+    try:
+        yield
+    except BaseException:
+        say(f"{suite}: FAILED; repeat it with ./dev torture {suite} --seed {seed}")
+        raise

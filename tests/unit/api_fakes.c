@@ -16,6 +16,11 @@ const struct api_key fake_partner = {.id = SPAN_INIT("p00000000001"),
 const struct api_key fake_adserver = {
     .id = SPAN_INIT("a00000000001"), .cls = APIKEY_ADSERVER, .label = SPAN_INIT("ads")};
 
+const struct api_key fake_publisher = {.id = SPAN_INIT("u00000000001"),
+                                       .cls = APIKEY_PUBLISHER,
+                                       .label = SPAN_INIT("app"),
+                                       .publisher_id = SPAN_INIT("pub")};
+
 static const struct token_key token_key = {.kid = {'k', 'i', 'd', '0', '0', '0', '0', '1'}};
 static const uint8_t receipt_key[RECEIPT_KEY_SIZE];
 
@@ -93,7 +98,9 @@ void ev_wake_ring(struct ev_wake *wake) {}
 const struct api_key *keyring_find(struct keyring *keyring, struct span secret,
                                    enum apikey_class cls, int64_t now_ms)
 {
-    const struct api_key *key = cls == APIKEY_PARTNER ? &fake_partner : &fake_adserver;
+    const struct api_key *key = cls == APIKEY_PARTNER     ? &fake_partner
+                                : cls == APIKEY_PUBLISHER ? &fake_publisher
+                                                          : &fake_adserver;
     return span_eq(secret, key->label) ? key : NULL;
 }
 
@@ -174,12 +181,19 @@ void fake_header(const char *name, const char *value)
 
 void fake_run(const char *body)
 {
-    fake.request.body = body ? span_of(body) : SPAN("");
-    fake.request.has_body = body && *body;
+    fake_run_text(body ? span_of(body) : SPAN(""));
+}
+
+void fake_run_text(struct span body)
+{
+    fake.request.body = body;
+    fake.request.has_body = body.len > 0;
     route_handler.on_request(&fake.request, &fake.loop);
     if (!fake.submitted) return;
     assert_int_equal(fake.answers_count, 0);
     fake.submitted->outcome = fake.outcome;
     fake.submitted->sequence = 42;
+    if (fake.op.kind == OP_VOTE || fake.op.kind == OP_POLL_RESULTS)
+        fake.submitted->vote.results = (struct poll_results){&fake.poll, {1, 2}};
     fake.user.route->on_answer(&fake.user);
 }

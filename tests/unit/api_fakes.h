@@ -32,6 +32,7 @@ extern struct fake fake;
 void fake_reset(enum http_method method, const char *target);
 void fake_header(const char *name, const char *value);
 void fake_run(const char *body); /* NULL: none */
+void fake_run_text(struct span body);
 
-/* With `secret` as the partner's or the ad server's key. */
-extern const struct api_key fake_partner, fake_adserver;
+/* Each with its label as its secret. */
+extern const struct api_key fake_partner, fake_adserver, fake_publisher;

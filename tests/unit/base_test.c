@@ -1,10 +1,17 @@
 #include "unit.h"
 
 #include "base/arena.h"
+#include "base/log.h"
+#include "base/secret.h"
 #include "base/span.h"
 #include "base/writer.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void writer_keeps_whole_pieces_only(void **state)
 {
@@ -68,6 +75,83 @@ static void span_to_u64_has_no_silent_overflow(void **state)
     assert_true(value == UINT64_MAX);
 }
 
+static void secret_is_zeroed_and_writable(void **state)
+{
+    (void)state;
+    char *memory = secret_new(5000);
+    assert_non_null(memory);
+    for (size_t i = 0; i < 5000; i++)
+        assert_int_equal(memory[i], 0);
+    memset(memory, 7, 5000);
+    secret_free(memory, 5000);
+    secret_free(NULL, 5000);
+}
+
+/* What a process of its own ends with that reads one byte at `offset` from a page's secret. */
+static int status_of_reading(ptrdiff_t offset)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        volatile char *memory = secret_new((size_t)sysconf(_SC_PAGESIZE));
+        signal(SIGSEGV, SIG_DFL); /* cmocka would go on in here */
+        (void)memory[offset];
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void secret_has_a_fence_on_either_side(void **state)
+{
+    (void)state;
+    long page = sysconf(_SC_PAGESIZE);
+    assert_int_equal(status_of_reading(0), 0);
+    assert_int_equal(status_of_reading(page - 1), 0);
+    assert_int_not_equal(status_of_reading(page), 0);
+    assert_int_not_equal(status_of_reading(-1), 0);
+}
+
+/* Lines that this writes to standard error. */
+static size_t lines_written(void (*write_lines)(void))
+{
+    char text[64 * 1024];
+    int ends[2], error = dup(STDERR_FILENO);
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    fflush(stderr);
+    dup2(ends[1], STDERR_FILENO);
+    write_lines();
+    dup2(error, STDERR_FILENO);
+    ssize_t len = read(ends[0], text, sizeof text);
+    close(error);
+    close(ends[0]);
+    close(ends[1]);
+    size_t count = 0;
+    for (ssize_t i = 0; i < len; i++)
+        count += text[i] == '\n';
+    return count;
+}
+
+static void write_flood(void)
+{
+    for (int i = 0; i < 100000; i++)
+        log_event_bounded(LOG_INFO, "flood", LOG_NUMBER("i", i));
+}
+
+static void tell_left_out(void)
+{
+    log_tell_left_out(true);
+}
+
+static void log_bounds_a_flood_and_tells(void **state)
+{
+    (void)state;
+    size_t written = lines_written(write_flood);
+    assert_in_range(written, LOG_BURST, LOG_BURST + 60 * LOG_PER_S); /* a slow machine's minute */
+    assert_int_equal(lines_written(tell_left_out), 1);
+    assert_int_equal(lines_written(tell_left_out), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -75,6 +159,9 @@ int main(void)
         cmocka_unit_test(writer_writes_extreme_numbers),
         cmocka_unit_test(arena_refuses_what_does_not_fit),
         cmocka_unit_test(span_split_yields_every_part),
+        cmocka_unit_test(secret_is_zeroed_and_writable),
+        cmocka_unit_test(secret_has_a_fence_on_either_side),
+        cmocka_unit_test(log_bounds_a_flood_and_tells),
         cmocka_unit_test(span_to_u64_has_no_silent_overflow),
     };
     return UNIT_RUN(tests);

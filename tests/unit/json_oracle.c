@@ -68,6 +68,12 @@ bool json_oracle_string_is(const struct json_oracle *value, const char *text, si
     return json_string_length(string) == len && memcmp(json_string_value(string), text, len) == 0;
 }
 
+const char *json_oracle_text(const struct json_oracle *value, size_t *len)
+{
+    *len = json_string_length(to_jansson(value));
+    return json_string_value(to_jansson(value));
+}
+
 size_t json_oracle_count(const struct json_oracle *value)
 {
     return json_is_array(to_jansson(value)) ? json_array_size(to_jansson(value))

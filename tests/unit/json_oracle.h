@@ -33,6 +33,7 @@ enum json_oracle_type json_oracle_type(const struct json_oracle *value);
 long long json_oracle_integer(const struct json_oracle *value);
 double json_oracle_real(const struct json_oracle *value);
 bool json_oracle_string_is(const struct json_oracle *value, const char *text, size_t len);
+const char *json_oracle_text(const struct json_oracle *value, size_t *len); /* NULL: no string */
 size_t json_oracle_count(const struct json_oracle *value); /* of an array or object; else 0 */
 struct json_oracle *json_oracle_element(const struct json_oracle *array, size_t index);
 struct json_oracle *json_oracle_member(const struct json_oracle *object, const char *key,

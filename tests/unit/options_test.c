@@ -107,6 +107,7 @@ static const struct text_row text_rows[] = {
     {"full", SPAN_INIT("client_address"), SPAN_INIT("full"), true},
     {"neither", SPAN_INIT("client_address"), SPAN_INIT("Full"), false},
     {"no directory", SPAN_INIT("data"), SPAN_INIT(""), false},
+    {"a directory with a NUL", SPAN_INIT("data"), SPAN_INIT("d\0e"), false},
 };
 /* clang-format on */
 
@@ -255,6 +256,7 @@ static void every_row_has_a_name_and_a_default_that_is_accepted(void **state)
     assert_int_equal(options.impression_ttl_ms, 30 * DAY);
     assert_int_equal(options.collect_dedup_window_ms, 7 * DAY);
     assert_int_equal(options.idle_timeout_ms, 75 * S);
+    assert_int_equal(options.write_timeout_ms, 60 * S);
     assert_int_equal(options.body_limit, 64 * 1024);
     assert_int_equal(options.threads, 0);
     assert_null(options.public_url.ptr);

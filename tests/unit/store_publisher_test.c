@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "store/sqlite/window.h"
 #include "store/store.h"
 #include "store_bench.h"
 
@@ -248,6 +249,26 @@ static void failed_batch_leaves_no_trace(void **state)
     assert_int_equal(count_findings(bench), 0);
 }
 
+/* Thirty of a session in a batch that fails are none of its thirty in the minute. */
+static void failed_batch_uses_up_no_minute(void **state)
+{
+    struct bench *bench = *state;
+    enum { OPS = WINDOW_EVENTS_MAX };
+    struct op ops[OPS], *batch[OPS];
+    char bids[OPS][8];
+    for (int i = 0; i < OPS; i++) {
+        snprintf(bids[i], sizeof bids[i], "w%d", i);
+        ops[i] = ad_feedback_op(span_of(bids[i]), SPAN("s"), SPAN("thumbs_up"), now_ms);
+        batch[i] = &ops[i];
+    }
+    limit_file_size(8192);
+    assert_int_not_equal(store_apply(bench->store, batch, OPS), ERR_OK);
+    limit_file_size(RLIM_INFINITY);
+    assert_int_equal(store_apply(bench->store, batch, OPS), ERR_OK);
+    for (int i = 0; i < OPS; i++)
+        assert_int_equal(ops[i].outcome, OUTCOME_RECORDED);
+}
+
 /* The undo of the batch meets a poll whose options have moved. */
 static void failed_batch_with_a_vote_and_a_reordered_poll_is_taken_back(void **state)
 {
@@ -366,6 +387,7 @@ int main(void)
         STORE_CASE(option_with_votes_cannot_be_removed),
         STORE_CASE(withdrawn_poll_takes_no_votes_and_comes_back_with_a_put),
         STORE_CASE(failed_batch_leaves_no_trace),
+        STORE_CASE(failed_batch_uses_up_no_minute),
         STORE_CASE(failed_batch_with_a_vote_and_a_reordered_poll_is_taken_back),
         STORE_CASE(poll_of_a_failed_batch_never_was),
         STORE_CASE(rows_of_a_wrong_clock_do_not_make_a_start_forget),

@@ -441,6 +441,31 @@ static void secrets_are_readable_by_their_owner_alone(void **state)
     assert_int_equal(file.st_mode & 0777, 0400);
 }
 
+/* Such a database is what a failed copy leaves, and its WAL what can still be saved. */
+static void verifying_an_empty_database_leaves_its_wal(void **state)
+{
+    struct bench *bench = *state;
+    char path[128], memory[4096];
+    struct writer report;
+    uint64_t findings;
+    struct stat file;
+    store_close(bench->store);
+    bench->store = NULL;
+    writer_init(&report, memory, sizeof memory);
+    for (off_t size = 0; size <= 1; size++) {
+        snprintf(path, sizeof path, "%s/adtally.db", bench->dir);
+        assert_int_equal(truncate(path, size), 0);
+        snprintf(path, sizeof path, "%s/adtally.db-wal", bench->dir);
+        FILE *wal = fopen(path, "w");
+        assert_non_null(wal);
+        fputs("events", wal);
+        fclose(wal);
+        assert_int_equal(store_verify(bench->dir, &report, &findings), ERR_FOREIGN);
+        assert_int_equal(stat(path, &file), 0);
+        assert_int_equal(file.st_size, sizeof "events" - 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +487,7 @@ int main(void)
         STORE_CASE(api_keys_are_unique_and_revoked_once),
         STORE_CASE(token_keys_rotate_and_retire),
         STORE_CASE(secrets_are_readable_by_their_owner_alone),
+        STORE_CASE(verifying_an_empty_database_leaves_its_wal),
     };
     hash_start();
     now_ms = clock_wall_ms();

@@ -1,6 +1,8 @@
 #include "base/log.h"
 #include "store/sqlite/sqlite.h"
 
+#include <string.h>
+
 /* Past this a reader pins the WAL and the operator has to know. */
 enum { WAL_PAGES_ALARM = 262144, WAL_ALARM_EVERY = 1000 };
 
@@ -22,25 +24,40 @@ static void raise_floors(struct sqlite_store *store, int64_t now_ms)
 
 static enum err note_age(struct sqlite_store *store, int64_t now_ms)
 {
-    if (!ages_note(&store->ages, now_ms, store->sequence_next)) return ERR_OK;
-    struct db_binder row = {store->statements[SQL_INSERT_AGE_MARK], 1};
+    struct age_mark mark = {now_ms, store->sequence_next, store->totals};
+    if (!ages_note(&store->ages, &mark)) return ERR_OK;
+    struct db_binder row = db_row(store->statements[SQL_INSERT_AGE_MARK], SPAN("age_mark"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
     db_bind_i64(&row, now_ms);
-    return db_run(row.statement);
+    totals_bind(&row, &store->totals, TOTAL_EVENTS_COUNT);
+    return db_insert(&row);
+}
+
+/* An op that needs a row which cannot be trusted is refused alone: it has read, but not written. */
+static enum err record_or_refuse(struct sqlite_store *store, struct op *op)
+{
+    enum err err = record_op(store, op);
+    if (!err && op->outcome == OUTCOME_RECORDED) totals_note_recorded(&store->totals, op->kind);
+    if (err != ERR_CORRUPT_ROW) return err;
+    op->outcome = OUTCOME_UNAVAILABLE;
+    return ERR_OK;
 }
 
 static enum err run_batch(struct sqlite_store *store, struct op *const ops[], size_t count)
 {
+    struct totals before = store->totals;
     enum err err = db_run(store->statements[SQL_BEGIN]);
     if (!err) err = note_age(store, ops[count - 1]->received_at_ms);
     for (size_t i = 0; i < count && !err; i++)
-        err = record_op(store, ops[i]);
+        err = record_or_refuse(store, ops[i]);
+    if (!err && memcmp(&before, &store->totals, sizeof before) != 0) err = totals_write(store);
     if (!err) err = db_run(store->statements[SQL_COMMIT]);
     return err;
 }
 
 struct batch_mark {
     uint64_t sequence_next;
+    struct totals totals;
     uint64_t sessions;
 };
 
@@ -52,6 +69,7 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
     undo_all(store);
     window_take_back(store->sessions, mark->sessions);
     store->sequence_next = mark->sequence_next;
+    store->totals = mark->totals;
     for (size_t i = 0; i < count; i++) {
         ops[i]->outcome = OUTCOME_UNAVAILABLE;
         ops[i]->sequence = 0;
@@ -59,13 +77,15 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
 }
 
 /* A COMMIT can fail when it is in the WAL already. The connection that made it knows better, but a
- * new one takes it for committed, and the indexes know nothing of its rows: only a new start does. */
+ * new one takes it for committed, and the indexes know nothing of its rows: only a new start does.
+ */
 static enum err check_nothing_came_back(struct sqlite_store *store)
 {
-    uint64_t next;
-    enum err err = rebuild_next_sequence(store, &next);
-    if (err || next == store->sequence_next) return err;
-    log_event(LOG_ERROR, "failed_batch_came_back", LOG_NUMBER("sequence_next", (int64_t)next));
+    bool same;
+    enum err err = totals_are_same(store, &same);
+    if (err || same) return err;
+    log_event(LOG_ERROR, "failed_batch_came_back",
+              LOG_NUMBER("sequence_next", (int64_t)store->sequence_next));
     return ERR_SYNC_FAILED;
 }
 
@@ -94,24 +114,30 @@ static enum err recover_connection(struct sqlite_store *store)
     return err;
 }
 
+static void log_failure(const struct sqlite_store *store, enum err err, size_t count)
+{
+    log_event(LOG_ERROR, "batch_failed", LOG_TEXT("reason", span_of(err_text(err))),
+              LOG_TEXT("detail", span_of(store->db ? sqlite3_errmsg(store->db) : "closed")),
+              LOG_NUMBER("ops", (int64_t)count));
+}
+
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
 {
     struct sqlite_store *store = sqlite_of(base);
-    struct batch_mark mark = {store->sequence_next, window_mark(store->sessions)};
+    struct batch_mark mark = {store->sequence_next, store->totals, window_mark(store->sessions)};
     store->undo_count = 0;
     enum err err = recover_connection(store);
     if (!err) {
         raise_floors(store, ops[count - 1]->received_at_ms);
         err = run_batch(store, ops, count);
     }
-    if (!err) store->polls_changed = false; /* what was put stands */
     if (err) {
+        log_failure(store, err, count); /* first: taking back makes SQLite forget what went wrong */
         take_back(store, ops, count, &mark);
-        log_event(LOG_ERROR, "batch_failed", LOG_TEXT("reason", span_of(err_text(err))),
-                  LOG_TEXT("detail", span_of(store->db ? sqlite3_errmsg(store->db) : "closed")),
-                  LOG_NUMBER("ops", (int64_t)count));
+        return err;
     }
-    return err;
+    store->polls_changed = false; /* what was put stands */
+    return token_keys_apply(store, ops, count);
 }
 
 static void alarm_if_pinned(struct sqlite_store *store, int wal_pages)

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 
 #include <stddef.h>
+#include <sys/stat.h>
 
 enum { BUSY_TIMEOUT_MS = 2000 };
 
@@ -48,6 +49,35 @@ enum err db_last_err(sqlite3 *db)
     return db_err(sqlite3_extended_errcode(db));
 }
 
+static uint64_t add_value(uint64_t checksum, sqlite3_value *value)
+{
+    enum checksum_type type = CHECKSUM_OTHER;
+    switch (sqlite3_value_type(value)) {
+    case SQLITE_NULL:
+        return checksum_add(checksum, CHECKSUM_NULL, NULL, 0);
+    case SQLITE_INTEGER:
+        return checksum_add_i64(checksum, sqlite3_value_int64(value));
+    case SQLITE_TEXT:
+        type = CHECKSUM_TEXT;
+        break;
+    case SQLITE_BLOB:
+        type = CHECKSUM_BLOB;
+        break;
+    default:
+        break;
+    }
+    const void *bytes = sqlite3_value_blob(value);
+    return checksum_add(checksum, type, bytes, (size_t)sqlite3_value_bytes(value));
+}
+
+static void on_row_checksum(sqlite3_context *call, int count, sqlite3_value **values)
+{
+    uint64_t checksum = 0; /* the table's name is a part like the others */
+    for (int i = 0; i < count; i++)
+        checksum = add_value(checksum, values[i]);
+    sqlite3_result_int64(call, (int64_t)checksum);
+}
+
 static enum err open_with(sqlite3 **out, const char *path, int flags)
 {
     *out = NULL;
@@ -60,7 +90,15 @@ static enum err open_with(sqlite3 **out, const char *path, int flags)
         return err;
     }
     sqlite3_busy_timeout(*out, BUSY_TIMEOUT_MS);
-    return ERR_OK;
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, NULL);
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    code = sqlite3_create_function_v2(*out, "row_checksum", -1,
+                                      SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
+                                      on_row_checksum, NULL, NULL, NULL);
+    return code == SQLITE_OK ? ERR_OK : db_last_err(*out);
 }
 
 enum err db_open(sqlite3 **out, const char *path, bool create)
@@ -68,12 +106,24 @@ enum err db_open(sqlite3 **out, const char *path, bool create)
     return open_with(out, path, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0));
 }
 
+/* To SQLite a file of one byte is empty as well. */
+static bool is_empty(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 && file.st_size <= 1;
+}
+
+/* SQLite deletes the WAL of an empty database, also for who only reads: it may be all that is left.
+ */
 enum err db_open_readonly(sqlite3 **out, const char *path)
 {
+    *out = NULL;
+    if (is_empty(path)) return ERR_FOREIGN;
     enum err err = open_with(out, path, SQLITE_OPEN_READONLY);
     if (err) return err;
     sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return db_exec(*out, "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = 1");
+    return db_exec(*out, "PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;"
+                         "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = 1");
 }
 
 enum err db_exec(sqlite3 *db, const char *sql)
@@ -116,12 +166,15 @@ void db_bind_text(struct db_binder *binder, struct span text)
                         : sqlite3_bind_null(binder->statement, binder->next);
     ASSERT(code == SQLITE_OK);
     binder->next++;
+    binder->checksum = checksum_add(binder->checksum, text.ptr ? CHECKSUM_TEXT : CHECKSUM_NULL,
+                                    text.ptr, text.len);
 }
 
 void db_bind_i64(struct db_binder *binder, int64_t value)
 {
     int code = sqlite3_bind_int64(binder->statement, binder->next++, value);
     ASSERT(code == SQLITE_OK);
+    binder->checksum = checksum_add_i64(binder->checksum, value);
 }
 
 void db_bind_time(struct db_binder *binder, int64_t ms)
@@ -137,6 +190,23 @@ void db_bind_blob(struct db_binder *binder, const void *bytes, size_t size)
     int code =
         sqlite3_bind_blob(binder->statement, binder->next++, bytes, (int)size, SQLITE_STATIC);
     ASSERT(code == SQLITE_OK);
+    binder->checksum = checksum_add(binder->checksum, CHECKSUM_BLOB, bytes, size);
+}
+
+struct db_binder db_row(sqlite3_stmt *statement, struct span table)
+{
+    return (struct db_binder){statement, 1, checksum_start(table)};
+}
+
+void db_bind_checksum(struct db_binder *row)
+{
+    db_bind_i64(row, (int64_t)row->checksum);
+}
+
+enum err db_insert(struct db_binder *row)
+{
+    db_bind_checksum(row);
+    return db_run(row->statement);
 }
 
 /* As a blob, which is the same bytes: as text, SQLite would copy each value to end it with a NUL.
@@ -146,4 +216,36 @@ struct span db_column_text(sqlite3_stmt *statement, int column)
     const char *bytes = sqlite3_column_blob(statement, column);
     if (bytes) return (struct span){bytes, (size_t)sqlite3_column_bytes(statement, column)};
     return sqlite3_column_type(statement, column) == SQLITE_NULL ? SPAN_NONE : SPAN("");
+}
+
+static uint64_t add_column(uint64_t checksum, sqlite3_stmt *row, int column)
+{
+    enum checksum_type type = CHECKSUM_OTHER;
+    switch (sqlite3_column_type(row, column)) {
+    case SQLITE_NULL:
+        type = CHECKSUM_NULL;
+        break;
+    case SQLITE_INTEGER:
+        return checksum_add_i64(checksum, sqlite3_column_int64(row, column));
+    case SQLITE_TEXT:
+        type = CHECKSUM_TEXT;
+        break;
+    case SQLITE_BLOB:
+        type = CHECKSUM_BLOB;
+        break;
+    default:
+        break;
+    }
+    struct span bytes = db_column_text(row, column);
+    return checksum_add(checksum, type, bytes.ptr, bytes.len);
+}
+
+bool db_is_whole(sqlite3_stmt *row, int first, struct span table)
+{
+    int last = sqlite3_column_count(row) - 1;
+    uint64_t checksum = checksum_start(table);
+    for (int column = first; column < last; column++)
+        checksum = add_column(checksum, row, column);
+    return sqlite3_column_type(row, last) == SQLITE_INTEGER &&
+           (uint64_t)sqlite3_column_int64(row, last) == checksum;
 }

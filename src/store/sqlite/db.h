@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "store/sqlite/checksum.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -17,6 +18,8 @@
 
 enum err db_open(sqlite3 **out, const char *path, bool create);
 enum err db_open_readonly(sqlite3 **out, const char *path);
+
+/* Every connection has the SQL function row_checksum(table, column, ...): what UPDATEs use. */
 
 /* What SQLite's (extended) result code means to us. */
 enum err db_err(int code);
@@ -34,12 +37,23 @@ enum err db_query_i64(sqlite3 *db, const char *sql, int64_t *out);
 /* Parameters in order. Text is borrowed until the statement is reset. */
 struct db_binder {
     sqlite3_stmt *statement;
-    int next; /* 1-based */
+    int next;          /* 1-based */
+    uint64_t checksum; /* of what was bound so far */
 };
 void db_bind_text(struct db_binder *binder, struct span text); /* absent: NULL */
 void db_bind_i64(struct db_binder *binder, int64_t value);
 void db_bind_time(struct db_binder *binder, int64_t ms); /* 0: NULL */
 void db_bind_blob(struct db_binder *binder, const void *bytes, size_t size);
 
+/* A new row: db_row, then every column in the table's order, then the checksum, which db_insert
+ * binds and runs the statement. */
+struct db_binder db_row(sqlite3_stmt *statement, struct span table);
+void db_bind_checksum(struct db_binder *row);
+enum err db_insert(struct db_binder *row);
+
 /* Valid until the statement moves on; NULL is absent. */
 struct span db_column_text(sqlite3_stmt *statement, int column);
+
+/* Whether all columns of a row of `table`, which stand from column `first` of the result on, fit
+ * their checksum, which is the last. */
+bool db_is_whole(sqlite3_stmt *row, int first, struct span table);

@@ -73,20 +73,12 @@ struct index_key collect_key(const struct sqlite_store *store, const struct serv
     return fingerprint(store, &key);
 }
 
-enum err dedup_read_row(sqlite3_stmt *statement, uint64_t sequence)
-{
-    sqlite3_bind_int64(statement, 1, (int64_t)sequence);
-    int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) return ERR_OK;
-    return code == SQLITE_DONE ? ERR_CORRUPT : db_last_err(sqlite3_db_handle(statement));
-}
-
 enum err dedup_read_conversion(struct sqlite_store *store, uint64_t sequence,
                                struct conversion *out, char text[CONVERSION_KEYS_TEXT_MAX])
 {
     sqlite3_stmt *row = store->statements[SQL_CONVERSION_KEYS_BY_SEQ];
     struct arena arena = {.base = text, .cap = CONVERSION_KEYS_TEXT_MAX};
-    enum err err = dedup_read_row(row, sequence);
+    enum err err = statements_read_row(store, SQL_CONVERSION_KEYS_BY_SEQ, sequence);
     if (!err)
         *out = (struct conversion){
             .sender.partner_id = arena_copy(&arena, db_column_text(row, 0)),
@@ -125,7 +117,8 @@ enum err dedup_find_conversion(struct sqlite_store *store, const struct conversi
     struct index_cursor cursor;
     uint64_t value = index_first(&store->conversion_keys, &key, &cursor);
     for (; value && !*sequence; value = index_next(&store->conversion_keys, &key, &cursor)) {
-        enum err err = dedup_read_row(row, INDEX_SEQUENCE(value));
+        enum err err =
+            statements_read_row(store, SQL_CONVERSION_KEYS_BY_SEQ, INDEX_SEQUENCE(value));
         if (!err && conversion_row_has_key(row, conversion, layer))
             *sequence = INDEX_SEQUENCE(value);
         sqlite3_reset(row);
@@ -154,7 +147,8 @@ enum err dedup_find_server_event(struct sqlite_store *store, const struct server
     struct index_cursor cursor;
     uint64_t value = index_first(&store->collect_keys, &key, &cursor);
     for (; value && !*sequence; value = index_next(&store->collect_keys, &key, &cursor)) {
-        enum err err = dedup_read_row(row, INDEX_SEQUENCE(value));
+        enum err err =
+            statements_read_row(store, SQL_SERVER_EVENT_KEYS_BY_SEQ, INDEX_SEQUENCE(value));
         if (!err && event_row_has_key(row, event, oldest_ms)) *sequence = INDEX_SEQUENCE(value);
         sqlite3_reset(row);
         if (err) return err;
@@ -171,7 +165,7 @@ static enum err find_bid_entry(struct sqlite_store *store, const struct index *i
     struct index_cursor cursor;
     *value = index_first(index, &key, &cursor);
     for (; *value; *value = index_next(index, &key, &cursor)) {
-        enum err err = dedup_read_row(row, INDEX_SEQUENCE(*value));
+        enum err err = statements_read_row(store, statement, INDEX_SEQUENCE(*value));
         bool is_same = !err && span_eq(db_column_text(row, 0), bid_id);
         sqlite3_reset(row);
         if (err || is_same) return err;
@@ -240,7 +234,7 @@ enum err dedup_find_latest(struct sqlite_store *store, const struct ad_feedback 
     struct index_cursor cursor;
     *value = index_first(&store->ad_feedbacks, &key, &cursor);
     for (; *value; *value = index_next(&store->ad_feedbacks, &key, &cursor)) {
-        enum err err = dedup_read_row(row, INDEX_SEQUENCE(*value));
+        enum err err = statements_read_row(store, SQL_AD_FEEDBACK_BY_SEQ, INDEX_SEQUENCE(*value));
         bool is_same = !err && is_same_session(row, feedback);
         sqlite3_reset(row);
         if (err || is_same) return err;

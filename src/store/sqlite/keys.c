@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "base/secret.h"
 #include "store/sqlite/secrets.h"
 #include "store/sqlite/sqlite.h"
 
@@ -7,7 +8,7 @@
 static enum err create_key(struct sqlite_store *store, struct op *op)
 {
     const struct api_key *key = &op->key;
-    struct db_binder row = {store->statements[SQL_INSERT_KEY], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_KEY], SPAN("api_key"));
     db_bind_text(&row, key->id);
     db_bind_text(&row, apikey_class_name(key->cls));
     db_bind_text(&row, key->label);
@@ -19,15 +20,17 @@ static enum err create_key(struct sqlite_store *store, struct op *op)
     db_bind_i64(&row, key->created_at_ms);
     db_bind_time(&row, key->expires_at_ms);
     db_bind_time(&row, key->revoked_at_ms);
+    db_bind_checksum(&row);
     int code = sqlite3_step(row.statement);
     sqlite3_reset(row.statement);
     op->outcome = code == SQLITE_DONE ? OUTCOME_RECORDED : OUTCOME_CONFLICT;
+    store->totals.rows[TOTAL_API_KEY] += code == SQLITE_DONE;
     return code == SQLITE_DONE || (code & 0xff) == SQLITE_CONSTRAINT ? ERR_OK : db_err(code);
 }
 
 static enum err revoke_key(struct sqlite_store *store, struct op *op)
 {
-    struct db_binder row = {store->statements[SQL_REVOKE_KEY], 1};
+    struct db_binder row = {store->statements[SQL_REVOKE_KEY], 1, 0};
     db_bind_i64(&row, op->received_at_ms);
     db_bind_text(&row, op->key_id);
     enum err err = db_run(row.statement);
@@ -42,35 +45,42 @@ static enum err replace_secrets(struct sqlite_store *store, struct op *op,
     enum err err = secrets_write(secrets, store->dir.fd);
     if (err == ERR_SYNC_FAILED) return err;
     op->outcome = err ? OUTCOME_UNAVAILABLE : OUTCOME_RECORDED;
-    if (!err) store->secrets = *secrets;
+    if (!err) *store->secrets = *secrets;
     return ERR_OK;
 }
 
-static enum err rotate_token_key(struct sqlite_store *store, struct op *op)
+static enum err add_token_key(struct sqlite_store *store, struct op *op, struct secrets *changed)
 {
-    struct secrets secrets = store->secrets;
     op->outcome = OUTCOME_LIMITED;
-    if (secrets.token_keys_count == TOKEN_KEYS_MAX) return ERR_OK;
-    secrets.token_keys[secrets.token_keys_count++] = op->token_key;
-    enum err err = replace_secrets(store, op, &secrets);
-    hash_wipe(&secrets, sizeof secrets);
-    return err;
+    if (changed->token_keys_count == TOKEN_KEYS_MAX) return ERR_OK;
+    changed->token_keys[changed->token_keys_count++] = op->token_key;
+    return replace_secrets(store, op, changed);
 }
 
-static enum err retire_token_key(struct sqlite_store *store, struct op *op)
+static enum err remove_token_key(struct sqlite_store *store, struct op *op, struct secrets *changed)
 {
-    struct secrets secrets = store->secrets;
     uint32_t at = 0;
-    while (at < secrets.token_keys_count &&
-           memcmp(secrets.token_keys[at].kid, op->token_key.kid, TOKEN_KID_LEN) != 0)
+    while (at < changed->token_keys_count &&
+           memcmp(changed->token_keys[at].kid, op->token_key.kid, TOKEN_KID_LEN) != 0)
         at++;
-    op->outcome = at == secrets.token_keys_count ? OUTCOME_NOT_FOUND : OUTCOME_CONFLICT;
-    if (at + 1 >= secrets.token_keys_count) return ERR_OK; /* unknown, or the one that mints */
-    memmove(&secrets.token_keys[at], &secrets.token_keys[at + 1],
-            (secrets.token_keys_count - at - 1) * sizeof secrets.token_keys[0]);
-    secrets.token_keys_count--;
-    enum err err = replace_secrets(store, op, &secrets);
-    hash_wipe(&secrets, sizeof secrets);
+    op->outcome = at == changed->token_keys_count ? OUTCOME_NOT_FOUND : OUTCOME_CONFLICT;
+    if (at + 1 >= changed->token_keys_count) return ERR_OK; /* unknown, or the one that mints */
+    memmove(&changed->token_keys[at], &changed->token_keys[at + 1],
+            (changed->token_keys_count - at - 1) * sizeof changed->token_keys[0]);
+    changed->token_keys_count--;
+    return replace_secrets(store, op, changed);
+}
+
+static enum err change_token_keys(struct sqlite_store *store, struct op *op,
+                                  enum err (*change)(struct sqlite_store *store, struct op *op,
+                                                     struct secrets *changed))
+{
+    struct secrets *changed = secret_new(sizeof *changed);
+    op->outcome = OUTCOME_UNAVAILABLE;
+    if (!changed) return ERR_OK;
+    *changed = *store->secrets;
+    enum err err = change(store, op, changed);
+    secret_free(changed, sizeof *changed);
     return err;
 }
 
@@ -81,12 +91,22 @@ enum err keys_apply(struct sqlite_store *store, struct op *op)
         return create_key(store, op);
     case OP_KEY_REVOKE:
         return revoke_key(store, op);
-    case OP_TOKEN_KEY_ROTATE:
-        return rotate_token_key(store, op);
     default:
-        ASSERT(op->kind == OP_TOKEN_KEY_RETIRE);
-        return retire_token_key(store, op);
+        ASSERT(op->kind == OP_TOKEN_KEY_ROTATE || op->kind == OP_TOKEN_KEY_RETIRE);
+        return ERR_OK; /* token_keys_apply */
     }
+}
+
+enum err token_keys_apply(struct sqlite_store *store, struct op *const ops[], size_t count)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < count && !err; i++) {
+        if (ops[i]->kind == OP_TOKEN_KEY_ROTATE)
+            err = change_token_keys(store, ops[i], add_token_key);
+        if (ops[i]->kind == OP_TOKEN_KEY_RETIRE)
+            err = change_token_keys(store, ops[i], remove_token_key);
+    }
+    return err;
 }
 
 static bool read_key(sqlite3_stmt *row, struct api_key *key)
@@ -114,16 +134,16 @@ enum err sqlite_each_key(struct store *base, store_on_key *on_key, void *arg)
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row, "SELECT * FROM api_key ORDER BY created_at_ms, id");
     if (err) return err;
-    int code;
-    while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+    int64_t keys = 0;
+    int code = SQLITE_DONE;
+    for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; keys++) {
         struct api_key key;
-        if (!read_key(row, &key)) {
-            sqlite3_finalize(row);
-            return ERR_CORRUPT;
-        }
-        on_key(&key, arg);
+        if (db_is_whole(row, 0, SPAN("api_key")) && read_key(row, &key))
+            on_key(&key, arg);
+        else
+            err = report_corrupt_row(SPAN("api_key"), 0);
     }
-    err = code == SQLITE_DONE ? ERR_OK : db_last_err(store->db);
+    if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
-    return err;
+    return err ? err : totals_expect(store, TOTAL_API_KEY, keys);
 }

@@ -1,12 +1,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/secret.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
 #include "store/sqlite/sqlite.h"
+#include "store/sqlite/wal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,23 +28,26 @@ enum err sqlite_open_connection(struct sqlite_store *store)
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     err = db_exec(store->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                              "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -65536;"
-                             "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
+                             "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = 1;"
+                             "PRAGMA mmap_size = 0");
     sqlite3_wal_hook(store->db, on_wal_commit, store);
     return err;
+}
+
+/* Through SQLite's own handle: closing another one of the same file would drop the process's lock
+ * on it (POSIX), and then whoever reads the file with write permission deletes the WAL at the end.
+ */
+static bool sync_file(const struct sqlite_store *store, int which)
+{
+    sqlite3_file *file = NULL;
+    int code = sqlite3_file_control(store->db, "main", which, &file);
+    if (code != SQLITE_OK || !file || !file->pMethods) return false;
+    return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
 }
 
 /* Every start moves the whole WAL into the database and syncs it. After a kill -9 between write and
  * fsync, SQLite takes such frames from the page cache as committed without a sync of its own, and a
  * retry would be told "duplicate" of an event that is not on disk yet. */
-static bool sync_file(const struct sqlite_store *store, const char *name)
-{
-    int fd = openat(store->dir.fd, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT;
-    bool synced = fsync(fd) == 0;
-    close(fd);
-    return synced;
-}
-
 static enum err make_durable(struct sqlite_store *store)
 {
     int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -54,29 +57,37 @@ static enum err make_durable(struct sqlite_store *store)
     if (is_read)
         log_event(LOG_WARN, "wal_is_read",
                   LOG_TEXT("advice", SPAN("end the oldest reader of adtally.db")));
-    bool synced = sync_file(store, "adtally.db") && sync_file(store, "adtally.db-wal") &&
-                  fsync(store->dir.fd) == 0;
+    bool synced = sync_file(store, SQLITE_FCNTL_FILE_POINTER) &&
+                  sync_file(store, SQLITE_FCNTL_JOURNAL_POINTER) && fsync(store->dir.fd) == 0;
     return synced ? ERR_OK : ERR_SYNC_FAILED;
 }
 
 static enum err load_secrets(struct sqlite_store *store)
 {
-    enum err err = secrets_read(&store->secrets, store->dir.fd);
+    enum err err = secrets_read(store->secrets, store->dir.fd);
     if (err != ERR_NOT_FOUND || !store->dir.is_new) return err;
-    secrets_generate(&store->secrets, clock_wall_ms());
-    return secrets_write(&store->secrets, store->dir.fd);
+    secrets_generate(store->secrets, clock_wall_ms());
+    return secrets_write(store->secrets, store->dir.fd);
 }
 
-/* The shortest window ever in force: what `adtally verify` may hold the rows against. */
-static enum err note_window(struct sqlite_store *store)
+/* The shortest ever in force: what `adtally verify` may hold the rows against. */
+static enum err note_shortest(struct sqlite_store *store, const char *name, int64_t ms)
 {
-    char sql[160];
+    char sql[320];
     snprintf(sql, sizeof sql,
-             "UPDATE meta SET value = %lld WHERE name = 'collect_dedup_window_ms_min'"
-             " AND value > %lld",
-             (long long)store->options.collect_dedup_window_ms,
-             (long long)store->options.collect_dedup_window_ms);
+             "UPDATE meta SET value = w, checksum = row_checksum('meta', name, w)"
+             " FROM (SELECT %lld AS w) WHERE name = '%s' AND value > w"
+             " AND checksum = row_checksum('meta', name, value)",
+             (long long)ms, name);
     return db_exec(store->db, sql);
+}
+
+static enum err note_windows(struct sqlite_store *store)
+{
+    enum err err =
+        note_shortest(store, "collect_dedup_window_ms_min", store->options.collect_dedup_window_ms);
+    if (err) return err;
+    return note_shortest(store, "impression_ttl_ms_min", store->options.impression_ttl_ms);
 }
 
 static enum err say(char *problem, enum err err, const char *what, const char *dir)
@@ -85,13 +96,28 @@ static enum err say(char *problem, enum err err, const char *what, const char *d
     return err;
 }
 
+/* Before SQLite opens it, which would drop what stands behind the damage. */
+static enum err check_wal(const struct sqlite_store *store, char *problem)
+{
+    struct wal_damage damage;
+    enum err err = wal_check(store->dir.db_path, &damage);
+    if (err) return say(problem, err, "read adtally.db-wal", store->options.dir);
+    if (!damage.is_found) return ERR_OK;
+    snprintf(problem, STORE_PROBLEM_MAX,
+             "adtally.db-wal in %s is damaged in frame %u, and recorded events stand behind it: "
+             "restore a backup, or remove the file and with it all events that are in it",
+             store->options.dir, damage.frame);
+    return ERR_CORRUPT;
+}
+
 static enum err open_database(struct sqlite_store *store, char *problem)
 {
     const char *dir = store->options.dir;
     enum err err = say(problem, load_secrets(store), "read secrets.json", dir);
+    if (!err) err = check_wal(store, problem);
     if (!err) err = say(problem, sqlite_open_connection(store), "open adtally.db", dir);
     if (!err) err = say(problem, schema_apply(store->db), "use adtally.db", dir);
-    if (!err) err = say(problem, note_window(store), "write adtally.db", dir);
+    if (!err) err = say(problem, note_windows(store), "write adtally.db", dir);
     if (!err) err = say(problem, make_durable(store), "recover adtally.db", dir);
     if (!err) err = say(problem, statements_prepare(store), "use adtally.db", dir);
     if (!err) err = say(problem, rebuild_indexes(store, clock_wall_ms()), "read adtally.db", dir);
@@ -130,13 +156,13 @@ static void sqlite_close_store(struct store *base)
     window_free(store->sessions);
     polls_free(store);
     dir_close(&store->dir);
-    hash_wipe(&store->secrets, sizeof store->secrets);
+    secret_free(store->secrets, sizeof *store->secrets);
     free(store);
 }
 
 static const struct secrets *sqlite_secrets(const struct store *base)
 {
-    return &((const struct sqlite_store *)base)->secrets;
+    return ((const struct sqlite_store *)base)->secrets;
 }
 
 static void sqlite_stats(const struct store *base, struct store_stats *out)
@@ -191,6 +217,7 @@ static struct sqlite_store *new_store(const struct store_options *options)
     for (size_t i = 0; i < INDEXES; i++)
         index_init(index_at(store, i), index_at(store, i) == &store->clicks ? 2 : 1);
     store->sessions = window_new();
+    store->secrets = secret_new(sizeof *store->secrets);
     ages_init(&store->ages, longest_ttl_ms(options) + FLOOR_MARGIN_MS);
     rng_fill(store->fingerprint_key, sizeof store->fingerprint_key);
     return store;
@@ -200,11 +227,11 @@ enum err sqlite_store_open(struct store **out, const struct store_options *optio
                            char problem[STORE_PROBLEM_MAX])
 {
     struct sqlite_store *store = new_store(options);
-    if (!store || !store->sessions) {
-        free(store);
-        return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
-    }
-    enum err err = dir_open(&store->dir, options->dir, options->create, problem);
+    if (!store) return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
+    enum err err = store->sessions && store->secrets
+                       ? ERR_OK
+                       : say(problem, ERR_NO_MEMORY, "open the store", options->dir);
+    if (!err) err = dir_open(&store->dir, options->dir, options->create, problem);
     if (!err) err = open_database(store, problem);
     if (err) {
         sqlite_close_store(&store->store);

@@ -99,25 +99,42 @@ static bool would_lose_votes(const struct live_poll *live, const struct poll *po
     return false;
 }
 
+/* With its options; nothing when there is none. */
+static enum err delete_poll(struct sqlite_store *store, int64_t id)
+{
+    int64_t *rows = store->totals.rows;
+    struct db_binder row = {store->statements[SQL_DELETE_POLL], 1, 0};
+    db_bind_i64(&row, id);
+    enum err err = db_run(row.statement);
+    rows[TOTAL_POLL] -= sqlite3_changes(store->db);
+    row = (struct db_binder){store->statements[SQL_DELETE_POLL_OPTIONS], 1, 0};
+    db_bind_i64(&row, id);
+    if (!err) err = db_run(row.statement);
+    rows[TOTAL_POLL_OPTION] -= sqlite3_changes(store->db);
+    return err;
+}
+
 static enum err insert_poll(struct sqlite_store *store, const struct poll *poll, int64_t now_ms)
 {
-    struct db_binder row = {store->statements[SQL_PUT_POLL], 1};
+    int64_t *rows = store->totals.rows;
+    enum err err = delete_poll(store, poll->id);
+    struct db_binder row = db_row(store->statements[SQL_INSERT_POLL], SPAN("poll"));
     db_bind_i64(&row, poll->id);
     db_bind_text(&row, poll->question);
     db_bind_text(&row, poll->cta_url);
     db_bind_i64(&row, now_ms);
-    enum err err = db_run(row.statement);
-    row = (struct db_binder){store->statements[SQL_DELETE_POLL_OPTIONS], 1};
-    db_bind_i64(&row, poll->id);
-    if (!err) err = db_run(row.statement);
+    db_bind_time(&row, 0);
+    if (!err) err = db_insert(&row);
     for (uint32_t i = 0; i < poll->options_count && !err; i++) {
-        row = (struct db_binder){store->statements[SQL_INSERT_POLL_OPTION], 1};
+        row = db_row(store->statements[SQL_INSERT_POLL_OPTION], SPAN("poll_option"));
         db_bind_i64(&row, poll->id);
         db_bind_i64(&row, i);
         db_bind_text(&row, poll->options[i].id);
         db_bind_text(&row, poll->options[i].text);
-        err = db_run(row.statement);
+        err = db_insert(&row);
     }
+    rows[TOTAL_POLL]++;
+    rows[TOTAL_POLL_OPTION] += poll->options_count;
     return err;
 }
 
@@ -142,7 +159,7 @@ static enum err withdraw_poll(struct sqlite_store *store, struct op *op)
     if (!live) return ERR_OK;
     struct poll poll = live->snapshot->poll;
     if (!poll.withdrawn_at_ms) poll.withdrawn_at_ms = op->received_at_ms;
-    struct db_binder row = {store->statements[SQL_WITHDRAW_POLL], 1};
+    struct db_binder row = {store->statements[SQL_WITHDRAW_POLL], 1, 0};
     db_bind_i64(&row, poll.withdrawn_at_ms);
     db_bind_i64(&row, poll.id);
     store->polls_changed = true;
@@ -154,13 +171,13 @@ static enum err withdraw_poll(struct sqlite_store *store, struct op *op)
 
 static enum err insert_vote(struct sqlite_store *store, const struct op *op, uint64_t sequence)
 {
-    struct db_binder row = {store->statements[SQL_INSERT_VOTE], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_VOTE], SPAN("vote"));
     db_bind_i64(&row, (int64_t)sequence);
     db_bind_i64(&row, op->received_at_ms);
     db_bind_i64(&row, op->vote.poll_id);
     db_bind_text(&row, op->vote.option_id);
     bind_ad(&row, &op->vote.ad);
-    return db_run(row.statement);
+    return db_insert(&row);
 }
 
 static void copy_results(struct vote *vote, const struct live_poll *live)
@@ -217,21 +234,28 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
 {
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row,
-                              "SELECT option_id, text FROM poll_option WHERE"
+                              "SELECT option_id, text, * FROM poll_option WHERE"
                               " poll_id = ? ORDER BY position");
     if (err) return err;
     sqlite3_bind_int64(row, 1, poll->id);
-    int code;
-    while ((code = sqlite3_step(row)) == SQLITE_ROW && poll->options_count < POLL_OPTIONS_MAX)
-        poll->options[poll->options_count++] = (struct poll_option){
-            arena_copy(arena, db_column_text(row, 0)), arena_copy(arena, db_column_text(row, 1))};
-    if (code != SQLITE_DONE) err = code == SQLITE_ROW ? ERR_CORRUPT : db_last_err(store->db);
+    int code = SQLITE_DONE;
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        if (!db_is_whole(row, 2, SPAN("poll_option")) || poll->options_count == POLL_OPTIONS_MAX)
+            err = report_corrupt_row(SPAN("poll_option"), poll->id);
+        else
+            poll->options[poll->options_count++] =
+                (struct poll_option){arena_copy(arena, db_column_text(row, 0)),
+                                     arena_copy(arena, db_column_text(row, 1))};
+    }
+    if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
     return err;
 }
 
-static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row)
+static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row, int64_t *options)
 {
+    if (!db_is_whole(row, 4, SPAN("poll")))
+        return report_corrupt_row(SPAN("poll"), sqlite3_column_int64(row, 0));
     _Alignas(16) char memory[POLL_OPTIONS_MAX * 8 * 1024];
     struct arena arena;
     arena_init(&arena, memory, sizeof memory);
@@ -242,6 +266,7 @@ static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row)
         .withdrawn_at_ms = sqlite3_column_int64(row, 3),
     };
     enum err err = read_options(store, &poll, &arena);
+    *options += poll.options_count;
     return err ? err : show(store, &poll);
 }
 
@@ -249,14 +274,16 @@ enum err polls_load(struct sqlite_store *store)
 {
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row,
-                              "SELECT poll_id, question, cta_url, withdrawn_at_ms"
+                              "SELECT poll_id, question, cta_url, withdrawn_at_ms, *"
                               " FROM poll ORDER BY poll_id");
     int code = SQLITE_DONE;
-    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
-        err = read_poll(store, row);
+    int64_t polls = 0, options = 0;
+    for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; polls++)
+        err = read_poll(store, row, &options);
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
-    return err;
+    if (!err) err = totals_expect(store, TOTAL_POLL, polls);
+    return err ? err : totals_expect(store, TOTAL_POLL_OPTION, options);
 }
 
 bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id)
@@ -271,11 +298,12 @@ bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span o
 static enum err count_votes(struct sqlite_store *store)
 {
     sqlite3_stmt *row = NULL;
-    enum err err = db_prepare(store->db, &row, "SELECT poll_id, option_id FROM vote");
+    enum err err = db_prepare(store->db, &row, "SELECT poll_id, option_id, * FROM vote");
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
-        if (!polls_count_vote(store, sqlite3_column_int64(row, 0), db_column_text(row, 1)))
-            err = ERR_CORRUPT;
+        if (!db_is_whole(row, 2, SPAN("vote")) ||
+            !polls_count_vote(store, sqlite3_column_int64(row, 0), db_column_text(row, 1)))
+            err = report_corrupt_row(SPAN("vote"), sqlite3_column_int64(row, 2));
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
     return err;

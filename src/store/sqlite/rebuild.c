@@ -7,32 +7,20 @@
 /* The indexes from the rows, once, at start. Only what is young enough to matter is read: the
  * stored age marks tell where to begin. */
 
-static const char *const tables[] = {"click",    "conversion",  "server_event", "impression",
-                                     "feedback", "ad_feedback", "vote"};
-enum { TABLES_COUNT = sizeof tables / sizeof tables[0] };
-
-enum err rebuild_next_sequence(struct sqlite_store *store, uint64_t *next)
-{
-    enum err err = ERR_OK;
-    *next = 1;
-    for (int i = 0; i < TABLES_COUNT && !err; i++) {
-        char sql[64];
-        int64_t last;
-        snprintf(sql, sizeof sql, "SELECT coalesce(max(seq), 0) FROM %s", tables[i]);
-        err = db_query_i64(store->db, sql, &last);
-        if (!err && (uint64_t)last >= *next) *next = (uint64_t)last + 1;
-    }
-    return err;
-}
-
 static enum err load_ages(struct sqlite_store *store)
 {
     sqlite3_stmt *row = NULL;
     int code = SQLITE_DONE;
-    enum err err = db_prepare(store->db, &row, "SELECT time_ms, seq FROM age_mark ORDER BY seq");
-    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
-        ages_note(&store->ages, sqlite3_column_int64(row, 0),
-                  (uint64_t)sqlite3_column_int64(row, 1));
+    enum err err = db_prepare(store->db, &row, "SELECT * FROM age_mark ORDER BY seq");
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        int64_t sequence = sqlite3_column_int64(row, 0);
+        struct age_mark mark = {sqlite3_column_int64(row, 1), (uint64_t)sequence, {{0}}};
+        totals_column(&mark.totals, row, 2, TOTAL_EVENTS_COUNT);
+        if (db_is_whole(row, 0, SPAN("age_mark")))
+            ages_note(&store->ages, &mark);
+        else
+            err = report_corrupt_row(SPAN("age_mark"), sequence);
+    }
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
     return err;
@@ -43,24 +31,39 @@ static uint64_t row_sequence(sqlite3_stmt *row)
     return (uint64_t)sqlite3_column_int64(row, 0);
 }
 
-/* Steps through a query from the floor on, a row at a time. */
 typedef enum err on_row_fn(struct sqlite_store *store, sqlite3_stmt *row, void *arg);
 
-static enum err scan(struct sqlite_store *store, const char *sql, uint64_t floor, on_row_fn *on_row,
-                     void *arg)
+/* What is read, from which sequence on, and into what. */
+struct source {
+    struct span table;
+    const char *sql; /* seq first, and from column `first` on the whole row */
+    int first;
+    enum total total;
+    const struct age_mark *mark;
+    on_row_fn *on_row;
+};
+
+/* Steps through a source, a row at a time. Rows must come in order and be as many as were recorded:
+ * a damaged page can hide some or show some twice. */
+static enum err scan(struct sqlite_store *store, const struct source *source, void *arg)
 {
     sqlite3_stmt *row = NULL;
-    enum err err = db_prepare(store->db, &row, sql);
+    enum err err = db_prepare(store->db, &row, source->sql);
     if (err) return err;
-    sqlite3_bind_int64(row, 1, (int64_t)floor);
+    sqlite3_bind_int64(row, 1, (int64_t)source->mark->sequence);
+    int64_t count = source->mark->totals.rows[source->total], last = 0;
     int code;
-    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        err = on_row(store, row, arg);
+    for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; count++) {
+        bool is_whole =
+            sqlite3_column_int64(row, 0) > last && db_is_whole(row, source->first, source->table);
+        last = sqlite3_column_int64(row, 0);
+        err = is_whole ? source->on_row(store, row, arg)
+                       : report_corrupt_row(source->table, sqlite3_column_int64(row, 0));
         store->rebuilt_count++;
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
-    return err;
+    return err ? err : totals_expect(store, source->total, count);
 }
 
 static enum err add(struct index *index, struct index_key key, uint64_t sequence)
@@ -87,7 +90,8 @@ static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row, void
     struct uuid id;
     uint64_t sequence = row_sequence(row);
     struct span bid_id = db_column_text(row, 2);
-    if (!uuid_read(&id, db_column_text(row, 1))) return ERR_CORRUPT;
+    if (!uuid_read(&id, db_column_text(row, 1)))
+        return report_corrupt_row(SPAN("click"), (int64_t)sequence);
     uint8_t tag = (uint8_t)((bid_id.ptr ? CLICK_HAS_BID : 0) |
                             (sqlite3_column_int(row, 3) ? CLICK_HAS_ADVERTISER : 0));
     struct index_key key = click_key(&id);
@@ -103,6 +107,7 @@ static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *ro
         .tag_id = db_column_text(row, 2),
         .event_id = db_column_text(row, 3),
     };
+    if (!event.event_id.ptr) return ERR_OK;
     return add(&store->collect_keys, collect_key(store, &event), row_sequence(row));
 }
 
@@ -152,52 +157,52 @@ static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row
 static enum err on_vote_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
 {
     if (!polls_count_vote(store, sqlite3_column_int64(row, 1), db_column_text(row, 2)))
-        return ERR_CORRUPT;
+        return report_corrupt_row(SPAN("vote"), sqlite3_column_int64(row, 0));
     return add(&store->votes, bid_key(store, db_column_text(row, 3)), row_sequence(row));
 }
-
-/* What is read, from which age on, and into what. */
-struct source {
-    const char *sql;
-    uint64_t floor;
-    on_row_fn *on_row;
-};
 
 static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
 {
     const struct store_options *options = &store->options;
     int64_t oldest_ms = now_ms - FLOOR_MARGIN_MS;
-    uint64_t clicks = ages_floor(&store->ages, oldest_ms - options->click_ttl_ms);
-    uint64_t events = ages_floor(&store->ages, oldest_ms - options->collect_dedup_window_ms);
-    uint64_t impressions = ages_floor(&store->ages, oldest_ms - options->impression_ttl_ms);
+    struct age_mark clicks = ages_mark(&store->ages, oldest_ms - options->click_ttl_ms);
+    struct age_mark events = ages_mark(&store->ages, oldest_ms - options->collect_dedup_window_ms);
+    struct age_mark impressions = ages_mark(&store->ages, oldest_ms - options->impression_ttl_ms);
+    const struct age_mark none = {0};
+    /* Also clicks that are too old to earn conversions: they count for their bid. */
+    const struct age_mark *oldest_click =
+        clicks.sequence < impressions.sequence ? &clicks : &impressions;
     const struct source sources[] = {
-        /* Also those that are too old to earn conversions: they count for their bid. */
-        {"SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL FROM click WHERE seq >= ?"
+        {SPAN("click"),
+         "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL, * FROM click WHERE seq >= ?"
          " ORDER BY seq",
-         clicks < impressions ? clicks : impressions, on_click_row},
-        {"SELECT seq, partner_id, tag_id, event_id FROM server_event"
-         " WHERE seq >= ? AND event_id IS NOT NULL ORDER BY seq",
-         events, on_server_event_row},
-        {"SELECT seq, bid_id FROM impression WHERE seq >= ? ORDER BY seq", impressions,
-         on_impression_row},
-        {"SELECT seq, bid_id FROM feedback WHERE seq >= ? ORDER BY seq", impressions,
-         on_feedback_row},
-        {"SELECT seq, recorded_at_ms, publisher_id, sent_session_id, bid_id FROM ad_feedback"
+         4, TOTAL_CLICK, oldest_click, on_click_row},
+        {SPAN("server_event"),
+         "SELECT seq, partner_id, tag_id, event_id, * FROM server_event"
          " WHERE seq >= ? ORDER BY seq",
-         impressions, on_ad_feedback_row},
-        {"SELECT seq, poll_id, option_id, bid_id FROM vote WHERE seq >= ? ORDER BY seq", 0,
-         on_vote_row},
+         4, TOTAL_SERVER_EVENT, &events, on_server_event_row},
+        {SPAN("impression"), "SELECT seq, bid_id, * FROM impression WHERE seq >= ? ORDER BY seq", 2,
+         TOTAL_IMPRESSION, &impressions, on_impression_row},
+        {SPAN("feedback"), "SELECT seq, bid_id, * FROM feedback WHERE seq >= ? ORDER BY seq", 2,
+         TOTAL_FEEDBACK, &impressions, on_feedback_row},
+        {SPAN("ad_feedback"),
+         "SELECT seq, recorded_at_ms, publisher_id, sent_session_id, bid_id, * FROM ad_feedback"
+         " WHERE seq >= ? ORDER BY seq",
+         5, TOTAL_AD_FEEDBACK, &impressions, on_ad_feedback_row},
+        {SPAN("vote"),
+         "SELECT seq, poll_id, option_id, bid_id, * FROM vote WHERE seq >= ? ORDER BY seq", 4,
+         TOTAL_VOTE, &none, on_vote_row},
     };
-    enum err err = rebuild_conversion_keys(store, clicks);
+    enum err err = rebuild_conversion_keys(store, &clicks);
     for (size_t i = 0; i < sizeof sources / sizeof sources[0] && !err; i++)
-        err = scan(store, sources[i].sql, sources[i].floor, sources[i].on_row, &now_ms);
+        err = scan(store, &sources[i], &now_ms);
     return err;
 }
 
 enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms)
 {
     int64_t started_ms = clock_mono_ms();
-    enum err err = rebuild_next_sequence(store, &store->sequence_next);
+    enum err err = totals_read(store);
     if (!err) err = load_ages(store);
     if (!err) err = polls_load(store);
     if (!err) err = scan_sources(store, now_ms);

@@ -27,7 +27,7 @@ struct key_reader {
         bool is_last;
     } blocks[BLOCKS];
     size_t at; /* the block being filled */
-    uint64_t rows;
+    uint64_t rows, last;
     enum err err; /* of the reader; read after the last block */
 };
 
@@ -50,9 +50,13 @@ static void read_key(struct key_reader *reader, const struct conversion *convers
         (struct key_at){conversion_key(reader->store, conversion, layer), sequence, layer};
 }
 
-static void read_row(struct key_reader *reader, sqlite3_stmt *row)
+static enum err read_row(struct key_reader *reader, sqlite3_stmt *row)
 {
+    if (!db_is_whole(row, 7, SPAN("conversion")))
+        return report_corrupt_row(SPAN("conversion"), sqlite3_column_int64(row, 0));
     uint64_t sequence = (uint64_t)sqlite3_column_int64(row, 0);
+    if (sequence <= reader->last) return report_corrupt_row(SPAN("conversion"), (int64_t)sequence);
+    reader->last = sequence;
     struct conversion conversion = {
         .sender.partner_id = db_column_text(row, 1),
         .click_id = db_column_text(row, 2),
@@ -65,6 +69,7 @@ static void read_row(struct key_reader *reader, sqlite3_stmt *row)
     read_key(reader, &conversion, DEDUP_EXPLICIT, sequence);
     read_key(reader, &conversion, DEDUP_ORDER, sequence);
     reader->rows++;
+    return ERR_OK;
 }
 
 static void *read_keys(void *arg)
@@ -75,12 +80,12 @@ static void *read_keys(void *arg)
     sem_wait(&reader->empty);
     reader->err = db_prepare(reader->db, &row,
                              "SELECT seq, partner_id, click_id, event_type, idempotency_key,"
-                             " event_id, order_id FROM conversion WHERE seq >= ? ORDER BY seq");
+                             " event_id, order_id, * FROM conversion WHERE seq >= ? ORDER BY seq");
     if (!reader->err) {
         sqlite3_bind_int64(row, 1, (int64_t)reader->floor);
-        while ((code = sqlite3_step(row)) == SQLITE_ROW)
-            read_row(reader, row);
-        if (code != SQLITE_DONE) reader->err = db_last_err(reader->db);
+        while (!reader->err && (code = sqlite3_step(row)) == SQLITE_ROW)
+            reader->err = read_row(reader, row);
+        if (!reader->err && code != SQLITE_DONE) reader->err = db_last_err(reader->db);
     }
     sqlite3_finalize(row);
     pass_block(reader, true);
@@ -153,17 +158,19 @@ static enum err run_both(struct sqlite_store *store, struct key_reader *reader)
     return err;
 }
 
-enum err rebuild_conversion_keys(struct sqlite_store *store, uint64_t floor)
+enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_mark *mark)
 {
-    uint64_t sequences = store->sequence_next - (floor ? floor : 1); /* at most so many rows */
-    if (!index_reserve(&store->conversion_keys, sequences)) return ERR_NO_MEMORY;
+    int64_t before = mark->totals.rows[TOTAL_CONVERSION];
+    uint64_t rows = (uint64_t)(store->totals.rows[TOTAL_CONVERSION] - before);
+    if (!index_reserve(&store->conversion_keys, rows)) return ERR_NO_MEMORY;
     struct key_reader *reader = calloc(1, sizeof *reader);
     if (!reader) return ERR_NO_MEMORY;
     reader->store = store;
-    reader->floor = floor;
+    reader->floor = mark->sequence;
     enum err err = db_open_readonly(&reader->db, store->dir.db_path);
     if (!err) err = run_both(store, reader);
     store->rebuilt_count += reader->rows;
+    if (!err) err = totals_expect(store, TOTAL_CONVERSION, before + (int64_t)reader->rows);
     sqlite3_close(reader->db);
     free(reader);
     return err;

@@ -33,7 +33,7 @@ static enum err insert_click(struct sqlite_store *store, const struct op *op, ui
     const struct click *click = &op->click;
     char id[UUID_TEXT_LEN];
     uuid_write(id, &click->id);
-    struct db_binder row = {store->statements[SQL_INSERT_CLICK], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_CLICK], SPAN("click"));
     db_bind_i64(&row, (int64_t)sequence);
     db_bind_text(&row, (struct span){id, sizeof id});
     db_bind_i64(&row, op->received_at_ms);
@@ -43,7 +43,7 @@ static enum err insert_click(struct sqlite_store *store, const struct op *op, ui
     db_bind_text(&row, click->visitor.user_agent);
     db_bind_text(&row, click->route);
     db_bind_i64(&row, click->expires_at_ms);
-    return db_run(row.statement);
+    return db_insert(&row);
 }
 
 static enum err index_click(struct sqlite_store *store, const struct click *click,
@@ -96,8 +96,7 @@ static enum err find_click(struct sqlite_store *store, const struct op *op, uint
     }
     if (!(INDEX_TAG(found) & CLICK_HAS_ADVERTISER)) return ERR_OK;
     sqlite3_stmt *row = store->statements[SQL_CLICK_BY_SEQ];
-    sqlite3_bind_int64(row, 1, (int64_t)INDEX_SEQUENCE(found));
-    enum err err = sqlite3_step(row) == SQLITE_ROW ? ERR_OK : ERR_CORRUPT;
+    enum err err = statements_read_row(store, SQL_CLICK_BY_SEQ, INDEX_SEQUENCE(found));
     if (!err && span_eq(db_column_text(row, 1), advertiser_id)) *value = found;
     sqlite3_reset(row);
     return err;
@@ -107,7 +106,7 @@ static enum err insert_conversion(struct sqlite_store *store, const struct op *o
                                   uint64_t sequence, uint64_t click_sequence)
 {
     const struct conversion *conversion = &op->conversion;
-    struct db_binder row = {store->statements[SQL_INSERT_CONVERSION], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_CONVERSION], SPAN("conversion"));
     db_bind_i64(&row, (int64_t)sequence);
     db_bind_i64(&row, op->received_at_ms);
     db_bind_text(&row, conversion->sender.partner_id);
@@ -133,7 +132,7 @@ static enum err insert_conversion(struct sqlite_store *store, const struct op *o
     db_bind_text(&row, conversion->session_id);
     db_bind_text(&row, conversion->client_id);
     db_bind_text(&row, conversion->params);
-    return db_run(row.statement);
+    return db_insert(&row);
 }
 
 /* The key of a recorded conversion is remembered, unless an earlier one has it already: an order id
@@ -178,7 +177,7 @@ static enum err insert_server_event(struct sqlite_store *store, const struct op 
                                     uint64_t sequence)
 {
     const struct server_event *event = &op->server_event;
-    struct db_binder row = {store->statements[SQL_INSERT_SERVER_EVENT], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_SERVER_EVENT], SPAN("server_event"));
     db_bind_i64(&row, (int64_t)sequence);
     db_bind_i64(&row, op->received_at_ms);
     db_bind_text(&row, event->sender.partner_id);
@@ -205,7 +204,7 @@ static enum err insert_server_event(struct sqlite_store *store, const struct op 
         db_bind_text(&row, SPAN_NONE);
     db_bind_text(&row, event->consent);
     db_bind_text(&row, event->params);
-    return db_run(row.statement);
+    return db_insert(&row);
 }
 
 static enum err record_server_event(struct sqlite_store *store, struct op *op)

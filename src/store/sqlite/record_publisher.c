@@ -18,14 +18,14 @@ static enum err finish_recorded(struct sqlite_store *store, struct op *op)
 
 static enum err insert_impression(struct sqlite_store *store, const struct op *op)
 {
-    struct db_binder row = {store->statements[SQL_INSERT_IMPRESSION], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_IMPRESSION], SPAN("impression"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
     db_bind_i64(&row, op->received_at_ms);
     bind_ad(&row, &op->impression.ad);
     db_bind_text(&row, op->impression.visitor.address);
     db_bind_text(&row, op->impression.visitor.user_agent);
     db_bind_text(&row, op->impression.route);
-    return db_run(row.statement);
+    return db_insert(&row);
 }
 
 static enum err record_impression(struct sqlite_store *store, struct op *op)
@@ -50,7 +50,7 @@ static enum err find_impression(struct sqlite_store *store, const struct op *op,
     enum err err = dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BY_SEQ,
                                      op->feedback.bid_id, sequence);
     if (err || !*sequence) return err;
-    err = dedup_read_row(row, *sequence);
+    err = statements_read_row(store, SQL_IMPRESSION_BY_SEQ, *sequence);
     int64_t age_ms = op->received_at_ms - sqlite3_column_int64(row, 1);
     if (!err && age_ms > store->options.impression_ttl_ms) *sequence = 0;
     sqlite3_reset(row);
@@ -60,14 +60,14 @@ static enum err find_impression(struct sqlite_store *store, const struct op *op,
 static enum err insert_feedback(struct sqlite_store *store, const struct op *op,
                                 uint64_t impression)
 {
-    struct db_binder row = {store->statements[SQL_INSERT_FEEDBACK], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_FEEDBACK], SPAN("feedback"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
     db_bind_i64(&row, op->received_at_ms);
     db_bind_text(&row, op->feedback.bid_id);
     db_bind_i64(&row, (int64_t)impression);
     db_bind_text(&row, op->feedback.type);
     db_bind_text(&row, op->feedback.text);
-    return db_run(row.statement);
+    return db_insert(&row);
 }
 
 static enum err record_feedback(struct sqlite_store *store, struct op *op)
@@ -104,7 +104,7 @@ static enum err check_retry(struct sqlite_store *store, struct ad_feedback *feed
     sqlite3_stmt *row = store->statements[SQL_AD_FEEDBACK_BY_SEQ];
     *is_retry = false;
     if (!latest) return ERR_OK;
-    enum err err = dedup_read_row(row, INDEX_SEQUENCE(latest));
+    enum err err = statements_read_row(store, SQL_AD_FEEDBACK_BY_SEQ, INDEX_SEQUENCE(latest));
     *is_retry = !err && says_the_same(row, feedback);
     if (*is_retry && !uuid_read(&feedback->id, db_column_text(row, 9))) err = ERR_CORRUPT;
     sqlite3_reset(row);
@@ -116,7 +116,7 @@ static enum err insert_ad_feedback(struct sqlite_store *store, const struct op *
     const struct ad_feedback *feedback = &op->ad_feedback;
     char id[UUID_TEXT_LEN];
     uuid_write(id, &feedback->id);
-    struct db_binder row = {store->statements[SQL_INSERT_AD_FEEDBACK], 1};
+    struct db_binder row = db_row(store->statements[SQL_INSERT_AD_FEEDBACK], SPAN("ad_feedback"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
     db_bind_i64(&row, op->received_at_ms);
     db_bind_text(&row, (struct span){id, sizeof id});
@@ -130,7 +130,7 @@ static enum err insert_ad_feedback(struct sqlite_store *store, const struct op *
     db_bind_text(&row, feedback->sent_placement_id);
     db_bind_text(&row, feedback->sent_user_id);
     db_bind_text(&row, feedback->device);
-    return db_run(row.statement);
+    return db_insert(&row);
 }
 
 static enum err index_ad_feedback(struct sqlite_store *store, const struct ad_feedback *feedback,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/span.h"
 
 #include <sqlite3.h>
 
@@ -8,12 +9,19 @@
 
 enum {
     SCHEMA_APPLICATION_ID = 0x41445459, /* "ADTY" in the file's header */
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,                 /* 1: rows without checksums */
 };
 
 /* Makes the tables in an empty database; does nothing in one of ours. ERR_FOREIGN: somebody else's,
- * or a newer adtally's. */
+ * or another version's. ERR_CORRUPT: the tables are not as we made them. */
 enum err schema_apply(sqlite3 *db);
 
-/* ERR_OK: ours and of this version. Reads only. */
+/* ERR_OK: ours, of this version, every table as we made it. Reads only. */
 enum err schema_check(sqlite3 *db);
+
+enum { SCHEMA_TABLES_COUNT = 13 };
+struct schema_table {
+    struct span name;
+    const char *sql;
+};
+extern const struct schema_table schema_tables[SCHEMA_TABLES_COUNT];

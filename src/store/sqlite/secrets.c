@@ -2,10 +2,13 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "base/secret.h"
+#include "store/sqlite/checksum.h"
 #include "token/base64url.h"
 #include "json/json.h"
 #include "json/write.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,6 +40,20 @@ static void write_bytes(struct writer *out, struct span name, const void *bytes,
     writer_char(out, '"');
 }
 
+/* The last member, of all bytes before it: a changed character of a secret is mostly still a
+ * secret, only another one, and what was made with the right one would be refused as if it were
+ * forged. */
+static void write_checksum(struct writer *out)
+{
+    struct span text = writer_text(out);
+    uint64_t checksum = htole64(checksum_add(0, CHECKSUM_TEXT, text.ptr, text.len));
+    json_write_comma(out);
+    json_write_key(out, SPAN("checksum"));
+    writer_char(out, '"');
+    writer_hex(out, &checksum, sizeof checksum);
+    writer_lit(out, "\"}\n");
+}
+
 static void write_json(struct writer *out, const struct secrets *secrets)
 {
     writer_char(out, '{');
@@ -56,7 +73,8 @@ static void write_json(struct writer *out, const struct secrets *secrets)
         write_bytes(out, SPAN("key"), key->key.bytes, sizeof key->key.bytes);
         writer_char(out, '}');
     }
-    writer_lit(out, "]}\n");
+    writer_char(out, ']');
+    write_checksum(out);
 }
 
 static enum err write_all(int fd, struct span text)
@@ -84,12 +102,13 @@ static enum err write_new_file(int dir_fd, struct span text)
 
 enum err secrets_write(const struct secrets *secrets, int dir_fd)
 {
-    char memory[FILE_MAX];
+    char *memory = secret_new(FILE_MAX);
     struct writer out;
-    writer_init(&out, memory, sizeof memory);
+    if (!memory) return ERR_NO_MEMORY;
+    writer_init(&out, memory, FILE_MAX);
     write_json(&out, secrets);
     enum err err = out.overflow ? ERR_FULL : write_new_file(dir_fd, writer_text(&out));
-    hash_wipe(memory, sizeof memory);
+    secret_free(memory, FILE_MAX);
     if (err) return err;
     if (renameat(dir_fd, new_name, dir_fd, file_name) != 0) return ERR_IO;
     return fsync(dir_fd) == 0 ? ERR_OK : ERR_SYNC_FAILED;
@@ -151,15 +170,31 @@ static bool read_json(struct secrets *secrets, struct span text)
            read_token_keys(&doc, secrets);
 }
 
+/* Byte for byte, checksum included; `memory` is for writing it once more. */
+static bool is_as_written(const struct secrets *secrets, struct span text, char *memory)
+{
+    struct writer out;
+    writer_init(&out, memory, FILE_MAX);
+    write_json(&out, secrets);
+    return span_eq(writer_text(&out), text);
+}
+
+static enum err read_file(struct secrets *secrets, int fd, char memory[2 * FILE_MAX])
+{
+    ssize_t len = read(fd, memory, FILE_MAX);
+    if (len < 0) return ERR_IO;
+    struct span text = {memory, (size_t)len};
+    bool ok = read_json(secrets, text) && is_as_written(secrets, text, memory + FILE_MAX);
+    return ok ? ERR_OK : ERR_CORRUPT;
+}
+
 enum err secrets_read(struct secrets *secrets, int dir_fd)
 {
-    char memory[FILE_MAX];
     int fd = openat(dir_fd, file_name, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
-    ssize_t len = read(fd, memory, sizeof memory);
+    char *memory = secret_new(2 * FILE_MAX);
+    enum err err = memory ? read_file(secrets, fd, memory) : ERR_NO_MEMORY;
+    secret_free(memory, 2 * FILE_MAX);
     close(fd);
-    if (len < 0) return ERR_IO;
-    bool ok = read_json(secrets, (struct span){memory, (size_t)len});
-    hash_wipe(memory, sizeof memory);
-    return ok ? ERR_OK : ERR_CORRUPT;
+    return err;
 }

@@ -23,8 +23,8 @@ enum sqlite_statement {
     SQL_CONVERSION_KEYS_BY_SEQ,
     SQL_SERVER_EVENT_KEYS_BY_SEQ,
     SQL_INSERT_AGE_MARK,
+    SQL_PUT_TOTALS,
     SQL_INSERT_KEY,
-    SQL_KEY_BY_ID,
     SQL_REVOKE_KEY,
     SQL_INSERT_IMPRESSION,
     SQL_IMPRESSION_BY_SEQ,
@@ -35,12 +35,32 @@ enum sqlite_statement {
     SQL_AD_FEEDBACK_BID_BY_SEQ,
     SQL_INSERT_VOTE,
     SQL_VOTE_BID_BY_SEQ,
-    SQL_PUT_POLL,
+    SQL_DELETE_POLL,
+    SQL_INSERT_POLL,
     SQL_DELETE_POLL_OPTIONS,
     SQL_INSERT_POLL_OPTION,
     SQL_WITHDRAW_POLL,
     SQL_PROBE,
     SQL_COUNT,
+};
+
+/* How many rows each table has, in the order of the columns of `total`; events come first. */
+enum total {
+    TOTAL_CLICK,
+    TOTAL_CONVERSION,
+    TOTAL_SERVER_EVENT,
+    TOTAL_IMPRESSION,
+    TOTAL_FEEDBACK,
+    TOTAL_AD_FEEDBACK,
+    TOTAL_VOTE,
+    TOTAL_EVENTS_COUNT,
+    TOTAL_POLL = TOTAL_EVENTS_COUNT,
+    TOTAL_POLL_OPTION,
+    TOTAL_API_KEY,
+    TOTALS_COUNT,
+};
+struct totals {
+    int64_t rows[TOTALS_COUNT];
 };
 
 /* Remembers which sequence was current when, coarsely: what turns a time to live into the floor of
@@ -50,7 +70,8 @@ enum { AGES_MARKS_MAX = 256 };
 struct ages {
     struct age_mark {
         int64_t time_ms;
-        uint64_t sequence; /* the first one after that time */
+        uint64_t sequence;    /* the first one after that time */
+        struct totals totals; /* events with lower sequences; the rest is 0 */
     } marks[AGES_MARKS_MAX];
     uint32_t first, count;
     int64_t interval_ms;
@@ -59,7 +80,10 @@ struct ages {
 void ages_init(struct ages *ages, int64_t ttl_max_ms);
 
 /* True: it was time for a mark, and now there is one. */
-bool ages_note(struct ages *ages, int64_t now_ms, uint64_t sequence_next);
+bool ages_note(struct ages *ages, const struct age_mark *mark);
+
+/* The youngest mark of `time_ms` or before; all 0 when there is none. */
+struct age_mark ages_mark(const struct ages *ages, int64_t time_ms);
 
 /* All sequences below were recorded at `time_ms` or before. */
 uint64_t ages_floor(const struct ages *ages, int64_t time_ms);
@@ -80,7 +104,7 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
     struct store_options options;
-    struct secrets secrets;
+    struct secrets *secrets; /* in locked memory */
 
     uint8_t fingerprint_key[HASH_FINGERPRINT_KEY_SIZE]; /* fresh each start */
     struct index clicks;               /* click id (whole) -> click, tag: enum click_tag */
@@ -98,6 +122,7 @@ struct sqlite_store {
     struct poll_snapshot *poll_snapshots;
     bool polls_changed; /* the batch changed texts: a failure has to read them again */
     struct ages ages;
+    struct totals totals;
     uint64_t sequence_next;
 
     struct undo_entry undo[UNDO_MAX];
@@ -124,6 +149,14 @@ enum err sqlite_open_connection(struct sqlite_store *store);
 /* statements.c */
 enum err statements_prepare(struct sqlite_store *store);
 void statements_finalize(struct sqlite_store *store);
+
+/* Steps a by-sequence statement to its row; the caller resets it. ERR_CORRUPT_ROW, which is logged:
+ * the row is not there or does not fit its checksum. */
+enum err statements_read_row(struct sqlite_store *store, enum sqlite_statement which,
+                             uint64_t sequence);
+
+/* Logs which row cannot be trusted; ERR_CORRUPT_ROW. Any thread. */
+enum err report_corrupt_row(struct span table, int64_t sequence);
 
 /* dedup.c: keys of what must be unique, and whether a row really has them. */
 enum dedup_layer { DEDUP_EXPLICIT, DEDUP_ORDER };
@@ -169,10 +202,6 @@ struct index_key session_bid_key(const struct sqlite_store *store,
 enum err dedup_find_latest(struct sqlite_store *store, const struct ad_feedback *feedback,
                            uint64_t *value);
 
-/* Steps a by-sequence statement to its row; the caller resets it. ERR_CORRUPT: the index names a
- * row that is not there. */
-enum err dedup_read_row(sqlite3_stmt *statement, uint64_t sequence);
-
 /* Index changes that a failed batch takes back. ERR_NO_MEMORY: nothing changed. */
 enum err undoable_add(struct sqlite_store *store, struct index *index, const struct index_key *key,
                       uint64_t value);
@@ -180,6 +209,21 @@ void undoable_replace(struct sqlite_store *store, struct index *index, const str
                       uint64_t old_value, uint64_t new_value);
 void undoable_count(struct sqlite_store *store, uint64_t *counter); /* raises it by one */
 void undo_all(struct sqlite_store *store);
+
+/* totals.c */
+void totals_note_recorded(struct totals *totals, enum op_kind kind); /* events only */
+enum err totals_write(struct sqlite_store *store);                   /* in a transaction */
+enum err totals_read(struct sqlite_store *store);                    /* the next sequence as well */
+
+/* Whether the file says what memory says. */
+enum err totals_are_same(struct sqlite_store *store, bool *same);
+
+/* The first `count` of them, as columns. */
+void totals_bind(struct db_binder *row, const struct totals *totals, int count);
+void totals_column(struct totals *totals, sqlite3_stmt *row, int first, int count);
+
+/* ERR_CORRUPT, which is logged: not so many rows were found. */
+enum err totals_expect(const struct sqlite_store *store, enum total which, int64_t rows);
 
 /* record.c: decides one op and inserts its row, inside the batch's transaction. */
 enum err record_op(struct sqlite_store *store, struct op *op);
@@ -198,8 +242,10 @@ bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span o
 void polls_free(struct sqlite_store *store);
 enum err sqlite_each_poll(struct store *base, store_on_poll *on_poll, void *arg);
 
-/* keys.c: API keys and token keys, inside the batch as well. */
+/* keys.c: API keys, inside the batch as well; token keys once it stands, since no ROLLBACK takes
+ * their file back. */
 enum err keys_apply(struct sqlite_store *store, struct op *op);
+enum err token_keys_apply(struct sqlite_store *store, struct op *const ops[], size_t count);
 enum err sqlite_each_key(struct store *base, store_on_key *on_key, void *arg);
 
 /* apply.c */
@@ -209,9 +255,8 @@ enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count);
 enum err sqlite_maintain(struct store *base);
 enum err sqlite_probe(struct store *base);
 
-/* rebuild_keys.c: the keys of all conversions from the sequence `floor` on. */
-enum err rebuild_conversion_keys(struct sqlite_store *store, uint64_t floor);
+/* rebuild_keys.c: the keys of all conversions from the mark on. */
+enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_mark *mark);
 
 /* rebuild.c: the indexes, the ages and the next sequence from the rows. */
 enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms);
-enum err rebuild_next_sequence(struct sqlite_store *store, uint64_t *next);

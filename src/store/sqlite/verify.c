@@ -2,14 +2,22 @@
 #include "store/engine.h"
 #include "store/sqlite/db.h"
 #include "store/sqlite/schema.h"
+#include "store/sqlite/secrets.h"
+#include "store/sqlite/wal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
+
+enum { ROWS_NAMED_MAX = 20 };
 
 /* Each promise as a query that counts the rows that break it. */
 struct promise {
     const char *text; /* what is wrong when the count is not 0 */
     const char *sql;
 };
+
+#define SHORTEST(name) "(SELECT value FROM meta WHERE name = '" name "')"
 
 static const struct promise promises[] = {
     {"sequences used by more than one event",
@@ -49,6 +57,39 @@ static const struct promise promises[] = {
      " WHERE i.bid_id IS NOT f.bid_id"},
     {"impressions with more than one feedback",
      "SELECT count(*) FROM (SELECT 1 FROM feedback GROUP BY impression_seq HAVING count(*) > 1)"},
+    {"impressions counted twice for one bid",
+     "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms) OVER (PARTITION BY bid_id"
+     " ORDER BY seq) AS gap_ms FROM impression) WHERE gap_ms < " SHORTEST("impression_ttl_ms_min")},
+    {"clicks past 100 of one bid",
+     "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms, 100) OVER (PARTITION BY"
+     " bid_id ORDER BY seq) AS gap_ms FROM click WHERE bid_id IS NOT NULL) WHERE gap_ms <"
+     " " SHORTEST("impression_ttl_ms_min")},
+    {"ad feedbacks past 100 of one bid",
+     "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms, 100) OVER (PARTITION BY"
+     " bid_id ORDER BY seq) AS gap_ms FROM ad_feedback) WHERE gap_ms <"
+     " " SHORTEST("impression_ttl_ms_min")},
+    {"ad feedbacks under one id", "SELECT count(*) FROM (SELECT 1 FROM ad_feedback GROUP BY"
+                                  " feedback_id HAVING count(*) > 1)"},
+    {"votes in a poll that is not there",
+     "SELECT count(*) FROM vote WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
+    {"polls without one to 20 options",
+     "SELECT count(*) FROM poll AS p WHERE (SELECT count(*) FROM poll_option AS o WHERE"
+     " o.poll_id = p.poll_id) NOT BETWEEN 1 AND 20"},
+    {"options without their poll",
+     "SELECT count(*) FROM poll_option WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
+    {"rows more or less than were recorded",
+     "SELECT abs(t.click - (SELECT count(*) FROM click)) + abs(t.conversion - (SELECT count(*) FROM"
+     " conversion)) + abs(t.server_event - (SELECT count(*) FROM server_event)) + abs(t.impression "
+     "-"
+     " (SELECT count(*) FROM impression)) + abs(t.feedback - (SELECT count(*) FROM feedback)) +"
+     " abs(t.ad_feedback - (SELECT count(*) FROM ad_feedback)) + abs(t.vote - (SELECT count(*) FROM"
+     " vote)) + abs(t.poll - (SELECT count(*) FROM poll)) + abs(t.poll_option - (SELECT count(*)"
+     " FROM poll_option)) + abs(t.api_key - (SELECT count(*) FROM api_key)) FROM total AS t"},
+    {"sequences without an event",
+     "SELECT abs(last_seq - click - conversion - server_event - impression - feedback -"
+     " ad_feedback - vote) FROM total"},
+    {"rows missing in total or meta",
+     "SELECT abs(4 - (SELECT count(*) FROM total) - (SELECT count(*) FROM meta))"},
 };
 
 static void report_line(struct writer *report, const char *text, int64_t count)
@@ -62,8 +103,9 @@ static void report_line(struct writer *report, const char *text, int64_t count)
 static enum err check_file(sqlite3 *db, struct writer *report, uint64_t *findings)
 {
     sqlite3_stmt *row = NULL;
+    int code = SQLITE_DONE;
     enum err err = db_prepare(db, &row, "PRAGMA integrity_check(20)");
-    while (!err && sqlite3_step(row) == SQLITE_ROW) {
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
         struct span line = db_column_text(row, 0);
         if (span_eq(line, SPAN("ok"))) continue;
         ++*findings;
@@ -71,6 +113,7 @@ static enum err check_file(sqlite3 *db, struct writer *report, uint64_t *finding
         writer_put(report, line);
         writer_char(report, '\n');
     }
+    if (!err && code != SQLITE_DONE) err = db_last_err(db);
     sqlite3_finalize(row);
     return err;
 }
@@ -97,6 +140,38 @@ static enum err check_amounts(sqlite3 *db, struct writer *report, uint64_t *find
     return err;
 }
 
+static void name_row(struct writer *report, struct span table, sqlite3_stmt *row)
+{
+    writer_lit(report, "row of ");
+    writer_put(report, table);
+    if (sqlite3_column_type(row, 0) == SQLITE_INTEGER) {
+        writer_char(report, ' ');
+        writer_i64(report, sqlite3_column_int64(row, 0));
+    }
+    writer_lit(report, " differs from its checksum\n");
+}
+
+/* Every row has to fit its checksum; the first that do not are named. */
+static enum err check_rows(sqlite3 *db, const struct schema_table *table, struct writer *report,
+                           uint64_t *findings)
+{
+    char sql[64];
+    sqlite3_stmt *row = NULL;
+    int64_t wrong = 0;
+    int code = SQLITE_DONE;
+    snprintf(sql, sizeof sql, "SELECT * FROM %.*s", SPAN_FMT(table->name));
+    enum err err = db_prepare(db, &row, sql);
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        if (db_is_whole(row, 0, table->name)) continue;
+        if (++wrong <= ROWS_NAMED_MAX) name_row(report, table->name, row);
+    }
+    if (!err && code != SQLITE_DONE) err = db_last_err(db);
+    sqlite3_finalize(row);
+    *findings += (uint64_t)wrong;
+    if (wrong > ROWS_NAMED_MAX) report_line(report, "rows differ from their checksum", wrong);
+    return err;
+}
+
 static enum err check_promises(sqlite3 *db, struct writer *report, uint64_t *findings)
 {
     for (size_t i = 0; i < sizeof promises / sizeof promises[0]; i++) {
@@ -109,18 +184,54 @@ static enum err check_promises(sqlite3 *db, struct writer *report, uint64_t *fin
     return ERR_OK;
 }
 
+/* A server that writes meanwhile can look like damage, but not in the same frame twice: what was
+ * read too early is there the next time, and a WAL that started over has another salt. */
+static enum err check_wal(const char *path, struct writer *report, uint64_t *findings)
+{
+    struct wal_damage first, again;
+    enum err err = wal_check(path, &first);
+    if (!err && first.is_found) {
+        err = wal_check(path, &again);
+        first.is_found = again.is_found && again.frame == first.frame && again.salt == first.salt;
+    }
+    if (err || !first.is_found) return err;
+    ++*findings;
+    writer_lit(report, "adtally.db-wal: events behind frame ");
+    writer_i64(report, first.frame);
+    writer_lit(report, ", which is damaged, would be lost at the next start\n");
+    return ERR_OK;
+}
+
+static void check_secrets(const char *dir, struct writer *report, uint64_t *findings)
+{
+    struct secrets secrets;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum err err = fd >= 0 ? secrets_read(&secrets, fd) : ERR_NOT_FOUND;
+    hash_wipe(&secrets, sizeof secrets);
+    if (fd >= 0) close(fd);
+    if (!err) return;
+    ++*findings;
+    writer_lit(report, "secrets.json: ");
+    writer_put(report, span_of(err_text(err)));
+    writer_char(report, '\n');
+}
+
 enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings)
 {
     char path[512];
     sqlite3 *db = NULL;
     *findings = 0;
     if ((size_t)snprintf(path, sizeof path, "%s/adtally.db", dir) >= sizeof path) return ERR_IO;
-    enum err err = db_open_readonly(&db, path);
+    enum err err = check_wal(path, report, findings);
+    if (!err) err = db_open_readonly(&db, path);
     if (!err) err = db_exec(db, "BEGIN"); /* one snapshot for all checks */
     if (!err) err = schema_check(db);
     if (!err) err = check_file(db, report, findings);
+    for (int i = 0; i < SCHEMA_TABLES_COUNT && !err; i++)
+        err = check_rows(db, &schema_tables[i], report, findings);
     if (!err) err = check_promises(db, report, findings);
     if (!err) err = check_amounts(db, report, findings);
     sqlite3_close(db);
+    if (!err) check_secrets(dir, report, findings);
     return err;
 }
