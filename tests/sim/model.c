@@ -28,7 +28,7 @@ void expect(struct expected *expected, int status, const char *body)
 
 void expect_nothing(struct expected *expected)
 {
-    expected->retry_after_s = expected->holder = expected->or_holder = -1;
+    expected->retry_after_s = expected->holder = -1;
     expected->has_body = expected->has_location = expected->has_receipt = expected->is_new = false;
 }
 
@@ -112,17 +112,40 @@ static bool same_collect_key(const struct model *model, const struct event *even
            event->ask.tag == ask->tag && (same_partner || model->rules.forget_partner);
 }
 
-/* The first and the last one that the window still holds. */
-static void find_collected(struct model *model, const struct ask *ask, struct expected *expected)
+static int find_collected(struct model *model, const struct ask *ask)
 {
     for (int i = 0; i < model->events_count; i++) {
         const struct event *event = &model->events[i];
-        if (!same_collect_key(model, event, ask) ||
-            has_passed(model, ask->at_ms, event->ask.at_ms + model->rules.collect_window_ms))
-            continue;
-        if (expected->holder < 0) expected->holder = i;
-        expected->or_holder = i;
+        if (same_collect_key(model, event, ask) &&
+            !has_passed(model, ask->at_ms, event->ask.at_ms + model->rules.collect_window_ms))
+            return i;
     }
+    return -1;
+}
+
+/* Where the wall clock was set back, more than one may stand for a key: any that is not old by
+ * the wall clock and by the time that passed, both. */
+static int find_any_collected(const struct model *model, const struct ask *ask, uint64_t receipt)
+{
+    for (int i = 0; i < model->events_count; i++) {
+        const struct event *event = &model->events[i];
+        int64_t window_ms = model->rules.collect_window_ms;
+        bool is_old = ask->at_ms >= event->ask.at_ms + window_ms &&
+                      ask->mono_ms >= event->ask.mono_ms + window_ms;
+        if (event->receipt == receipt && same_collect_key(model, event, ask) && !is_old) return i;
+    }
+    return -1;
+}
+
+void model_settle_doubt(struct model *model, const struct ask *ask, const struct answer *answer,
+                        struct expected *expected)
+{
+    if (ask->kind != ASK_COLLECT || !answer->receipt || expected->holder < 0) return;
+    int holder = find_any_collected(model, ask, answer->receipt);
+    if (holder < 0) return;
+    if (expected->is_new) model->events_count--;
+    expected->is_new = false;
+    expected->holder = holder;
 }
 
 /* The latest event of this kind and ad. */
@@ -198,7 +221,7 @@ static void decide_collect(struct model *model, const struct ask *ask, struct ex
 {
     expect(expected, 204, "");
     expected->has_receipt = true;
-    find_collected(model, ask, expected);
+    expected->holder = find_collected(model, ask);
     if (expected->holder < 0) record(model, EVENT_SERVER, ask, -1, expected);
 }
 

@@ -97,9 +97,8 @@ struct expected {
     int retry_after_s;                        /* -1: no such header */
     bool has_body, has_location, has_receipt; /* whether the next ones are compared */
     char location[LOCATION_TEXT], body[BODY_TEXT];
-    int holder;    /* the event whose receipt or id the answer carries; -1: none */
-    int or_holder; /* or this one's: of a clock set back, two may lie within the window */
-    bool is_new;   /* and it is new with this answer */
+    int holder;  /* the event whose receipt or id the answer carries; -1: none */
+    bool is_new; /* and it is new with this answer */
 };
 
 /* Before the ledger: the key, the rate, the body, the token. True: the ask goes on to it. */
@@ -107,6 +106,11 @@ bool model_admit(struct model *model, const struct ask *ask, struct expected *ex
 
 /* In the ledger, in the order of the batch: decides, and records. */
 void model_decide(struct model *model, const struct ask *ask, struct expected *expected);
+
+/* Which of the events that may stand for a collect's key does: a clock that was set back leaves
+ * that open, and the answer tells. */
+void model_settle_doubt(struct model *model, const struct ask *ask, const struct answer *answer,
+                        struct expected *expected);
 
 /* The answer of a store that could not write, or of a queue that is full. */
 void model_unavailable(const struct ask *ask, struct expected *expected);

@@ -145,6 +145,7 @@ static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
     } else {
         look_at_retired(ask, answer);
         model_decide(&run.model, ask, &expected);
+        model_settle_doubt(&run.model, ask, answer, &expected);
     }
     check(ask, &expected, answer);
     if (expected.is_new || (ask->kind >= ASK_KEY_CREATE && answer->status == 200)) {
