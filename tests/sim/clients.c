@@ -10,7 +10,7 @@ enum {
     HISTORY_MAX = 64,
     FOLLOWERS_MAX = 3, /* requests about what just expires */
     BURST_CLICKS = 104,
-    BURST_SESSION = 33,
+    BURST_SESSION = 48, /* past 30 also when a batch of them failed */
     BURST_SESSIONS = 104,
     FEW_FEEDBACKS = 15, /* per batch some more: never 30 in one session */
 };
@@ -165,7 +165,7 @@ static void pick_mint(const struct model *model, struct ask *ask)
 static void pick_new_key(const struct model *model, struct ask *ask, int64_t now_ms)
 {
     ask->key = dice_in(5) ? (int)dice_below((uint32_t)model->keys_count) : model->keys_count;
-    ask->key_class = (enum key_class)dice_below(3);
+    ask->key_class = dice_in(2) ? KEY_PARTNER : (enum key_class)dice_below(3);
     if (ask->key_class == KEY_PARTNER) ask->partner = 1 + (int)dice_below(2);
     if (ask->key_class == KEY_PARTNER && dice_in(3)) ask->advertiser = 1 + (int)dice_below(2);
     if (ask->key_class == KEY_PUBLISHER) ask->publisher = 1 + (int)dice_below(2);
@@ -315,6 +315,11 @@ static bool make_new(const struct model *model, struct ask *out)
     if (out->kind != ASK_MINT && out->kind < ASK_ROTATE)
         clients.history[clients.history_count++ % HISTORY_MAX] = *out;
     return true;
+}
+
+bool clients_are_at_a_cap(void)
+{
+    return clients.burst_left > 0;
 }
 
 bool clients_ask(const struct model *model, struct ask *out)
@@ -488,11 +493,16 @@ static int64_t wait_for_token(const struct model *model, int64_t now_ms)
 
 static int64_t wait_for_key(const struct model *model, int64_t now_ms)
 {
-    int key = (int)dice_below((uint32_t)model->keys_count);
-    if (model->keys[key].expires_ms <= now_ms + 1) return 0;
-    clients.follow = (struct ask){.kind = ASK_COLLECT, .key = key, .tag = 1, .event_id = 1};
+    int found = -1, seen = 0;
+    for (int i = 0; i < model->keys_count; i++) {
+        const struct key *key = &model->keys[i];
+        bool will_end = key->key_class == KEY_PARTNER && key->expires_ms > now_ms + 1;
+        if (will_end && !key->revoked && dice_in((uint32_t)++seen)) found = i;
+    }
+    if (found < 0) return 0;
+    clients.follow = (struct ask){.kind = ASK_COLLECT, .key = found, .tag = 1, .event_id = 1};
     clients.follow_left = FOLLOWERS_MAX;
-    return model->keys[key].expires_ms - now_ms - 1;
+    return model->keys[found].expires_ms - now_ms - 1;
 }
 
 /* Until the first feedback of the full minute has aged, which another one is waiting for. */

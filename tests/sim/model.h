@@ -60,7 +60,7 @@ struct ad {
 /* The contract's numbers. A model with a wrong one has to be found out. */
 struct rules {
     int64_t click_ttl_ms, impression_ttl_ms, collect_window_ms;
-    int64_t minute_ms, token_margin_ms, token_leeway_ms, click_leeway_ms;
+    int64_t minute_ms, token_margin_ms, token_leeway_ms, click_leeway_ms, key_leeway_ms;
     int feedbacks_per_minute, per_bid_max;
     uint32_t rate_limit, client_rate_limit;
     bool forget_partner, forget_advertiser, forget_event_type, forget_revocation;

@@ -17,7 +17,7 @@ static enum err load_ages(struct sqlite_store *store)
         struct age_mark mark = {sqlite3_column_int64(row, 1), (uint64_t)sequence, {{0}}};
         totals_column(&mark.totals, row, 2, TOTAL_EVENTS_COUNT);
         if (db_is_whole(row, 0, SPAN("age_mark")))
-            ages_note(&store->ages, &mark);
+            ages_load(&store->ages, &mark);
         else
             err = report_corrupt_row(SPAN("age_mark"), sequence);
     }
@@ -134,9 +134,11 @@ static enum err remember_latest(struct sqlite_store *store, const struct ad_feed
     return ERR_OK;
 }
 
+/* The time of the newest ad-feedback of the last minute: the window's times do not go back. */
 static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
 {
-    const int64_t *now_ms = arg;
+    int64_t *newest_ms = arg;
+    int64_t now_ms = store->ages.now_ms;
     uint64_t sequence = row_sequence(row);
     int64_t recorded_at_ms = sqlite3_column_int64(row, 1);
     struct ad_feedback feedback = {
@@ -148,10 +150,10 @@ static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row
         err = count_of_bid(store, &store->ad_feedbacks_of_bids, SQL_AD_FEEDBACK_BID_BY_SEQ,
                            feedback.ad.bid_id, sequence);
     /* Rows of the future are of a clock that was wrong then: they say nothing of this minute. */
-    if (err || recorded_at_ms <= *now_ms - WINDOW_MS || recorded_at_ms > *now_ms) return err;
-    if (recorded_at_ms > store->sessions_now_ms) store->sessions_now_ms = recorded_at_ms;
+    if (err || recorded_at_ms <= now_ms - WINDOW_MS || recorded_at_ms > now_ms) return err;
+    if (recorded_at_ms > *newest_ms) *newest_ms = recorded_at_ms;
     uint64_t session = session_key(store, &feedback).word[0];
-    return window_note(store->sessions, session, store->sessions_now_ms) ? ERR_OK : ERR_NO_MEMORY;
+    return window_note(store->sessions, session, *newest_ms) ? ERR_OK : ERR_NO_MEMORY;
 }
 
 static enum err on_vote_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
@@ -161,19 +163,21 @@ static enum err on_vote_row(struct sqlite_store *store, sqlite3_stmt *row, void 
     return add(&store->votes, bid_key(store, db_column_text(row, 3)), row_sequence(row));
 }
 
-static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
+static enum err scan_sources(struct sqlite_store *store)
 {
     const struct store_options *options = &store->options;
-    int64_t oldest_ms = now_ms - FLOOR_MARGIN_MS;
+    int64_t oldest_ms = store->ages.now_ms - FLOOR_MARGIN_MS, newest_session_ms = 0;
     struct age_mark clicks = ages_mark(&store->ages, oldest_ms - options->click_ttl_ms);
     struct age_mark events = ages_mark(&store->ages, oldest_ms - options->collect_dedup_window_ms);
     struct age_mark impressions = ages_mark(&store->ages, oldest_ms - options->impression_ttl_ms);
     const struct age_mark none = {0};
     const struct source sources[] = {
+        /* Also those that are too old to earn conversions: they count for their bid. */
         {SPAN("click"),
          "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL, * FROM click WHERE seq >= ?"
          " ORDER BY seq",
-         4, TOTAL_CLICK, &clicks, on_click_row},
+         4, TOTAL_CLICK, clicks.sequence < impressions.sequence ? &clicks : &impressions,
+         on_click_row},
         {SPAN("server_event"),
          "SELECT seq, partner_id, tag_id, event_id, * FROM server_event"
          " WHERE seq >= ? ORDER BY seq",
@@ -192,17 +196,22 @@ static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
     };
     enum err err = rebuild_conversion_keys(store, &clicks);
     for (size_t i = 0; i < sizeof sources / sizeof sources[0] && !err; i++)
-        err = scan(store, &sources[i], &now_ms);
+        err = scan(store, &sources[i], &newest_session_ms);
     return err;
 }
 
-enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms)
+/* Keys are loaded by others: here they are only checked. */
+static void pass_key(const struct api_key *key, void *arg) {}
+
+enum err rebuild_indexes(struct sqlite_store *store)
 {
     int64_t started_ms = clock_mono_ms();
+    ages_begin(&store->ages, clock_wall_ms(), started_ms);
     enum err err = totals_read(store);
     if (!err) err = load_ages(store);
     if (!err) err = polls_load(store);
-    if (!err) err = scan_sources(store, now_ms);
+    if (!err) err = sqlite_each_key(&store->store, pass_key, NULL);
+    if (!err) err = scan_sources(store);
     store->rebuild_ms = clock_mono_ms() - started_ms;
     return err;
 }
