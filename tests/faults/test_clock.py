@@ -75,8 +75,8 @@ class Events:
         """Nothing counts twice. By a clock that is years ahead a click has ended, and a token is
         not yet, or no longer, good: then nothing is recorded at all."""
         world, before = self.world, self.world.counts()
-        for order in (self.key, None):
-            answer = world.convert(self.click, idem=self.key, **({"order_id": order} if order else {}))
+        for fields in ({"order_id": self.key}, {}):
+            answer = world.convert(self.click, idem=self.key, **fields)
             if is_clock_true or answer.status != 404:
                 is_duplicate(answer, self.conversion)
         answer = world.post(COLLECT, event(event_id=self.id))

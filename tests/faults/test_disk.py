@@ -1,5 +1,5 @@
-"""A real file system that is full, again and again, under requests of every endpoint, at a start and
-while a checkpoint moves the WAL; and the N-th operation of a long run, its checkpoints included."""
+"""A real file system that is full, again and again, under requests of every endpoint, at a start
+and while a checkpoint moves the WAL; and the N-th operation of a long run, checkpoints included."""
 
 import random
 import re

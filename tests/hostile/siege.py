@@ -25,7 +25,7 @@ FLOOR_S = 0.2 if SANITIZED else 0.02  # below it, a p99 is the scheduler's rathe
 TIMES = 3  # what an attack may do to the p99 of others
 CALM_THREADS = 3  # what wants to run: the client, the server, what spins
 ATTACK_THREADS = 5  # the client, the attacker, two loops and the ledger
-WINDOWS, WINDOW_S, TRIES = 3, 0.15, 5
+WINDOWS, WINDOW_S, TRIES = 3, 0.1, 6
 RETRY_S = 0.003  # the patient ones wait for Retry-After
 FRESH_EVERY = 8  # each so many-th request comes on a connection of its own
 KIB = 1024
@@ -55,7 +55,8 @@ class Attack:
         self.proc.stdin.flush()
 
     def await_ready(self):
-        assert self._line(READY_S) == "ready\n", "the attack never got into place"
+        while (line := self._line(READY_S)) != "ready\n":
+            assert line, "the attack never got into place"
 
     def _line(self, within_s):
         """The next line, "" when none comes in time; lines may wait in the buffer already."""
@@ -73,7 +74,8 @@ class Attack:
     def closed(self):
         """How many of its connections the server has ended so far, about."""
         while line := self._line(0):
-            self.ended = int(line.split()[1])
+            name, *count = line.split()
+            self.ended = int(count[0]) if name == "closed" else self.ended
         return self.ended
 
     def stop(self):
@@ -133,11 +135,14 @@ def descriptors(world):
 
 def none_left_open(world, within_s=5):
     """All connections are closed, `world.descriptors_at_rest` being what a server has without any;
-    a file more or less of the store's is none."""
+    a file more or less of the store's is none. What they sent is recorded: ops have an order."""
     def is_so():
         return descriptors(world) <= world.descriptors_at_rest + 2
 
     within(within_s, is_so, "connections are left open")
+    client = Healthy(world)
+    client.one()
+    client.close()
 
 
 class Growth:

@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from siege import FRESH_EVERY, KIB, MIB, attack, descriptors, descriptors_for, memory, none_left_open
+from siege import (FRESH_EVERY, KIB, MIB, attack, descriptors, descriptors_for, memory,
+                   none_left_open)
 from support.http import chunked
 from support.torture import say, seed, size
-from support.world import COLLECT, V1, conversion, event, is_collected, unique
+from support.world import COLLECT, V1, conversion, event, unique
 
 SILENT_MOST = 6 * KIB  # of resident memory, a connection that never sent a byte
 USED_MOST = 16 * KIB  # one that waits after its answer

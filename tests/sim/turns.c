@@ -120,12 +120,14 @@ static bool is_unavailable(const struct ask *ask, const struct answer *answer)
     return answer->status >= 500 || (is_redirect && !strstr(answer->location, "thrad_click_id"));
 }
 
-/* What became of a key that may be retired shows when it is retired again. */
+/* What became of a key that may be retired shows when it is retired again; one that may have been
+ * made can be unknown now, and there after the next start. */
 static void look_at_retired(const struct ask *ask, const struct answer *answer)
 {
     struct known_token_key *key = &run.model.token_keys[ask->token_key];
-    if (ask->kind == ASK_RETIRE && key->state == TOKEN_KEY_MAYBE)
-        key->state = answer->status == 404 ? TOKEN_KEY_RETIRED : TOKEN_KEY_LIVE;
+    if (ask->kind != ASK_RETIRE || key->state != TOKEN_KEY_MAYBE || answer->status == 404) return;
+    key->state = TOKEN_KEY_LIVE;
+    if (answer->status == 409) run.model.minting = ask->token_key;
 }
 
 static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)

@@ -23,6 +23,14 @@ void ages_pass(struct ages *ages, int64_t wall_ms, int64_t mono_ms)
     ages->now_ms += mono_ms - ages->mono_ms;
     ages->mono_ms = mono_ms;
     ages->wall_ahead_ms = wall_ms - ages->now_ms;
+    int64_t jump_ms = ages->wall_ahead_ms - ages->wall_set_ms;
+    if (jump_ms > JUMP_MS || jump_ms < -JUMP_MS) ages->wall_set_ms = ages->wall_ahead_ms;
+}
+
+int64_t ages_time_of(const struct ages *ages, int64_t wall_ms)
+{
+    int64_t time_ms = wall_ms - ages->wall_set_ms;
+    return time_ms < ages->now_ms ? time_ms : ages->now_ms;
 }
 
 static const struct age_mark *mark_at(const struct ages *ages, uint32_t i)

@@ -143,11 +143,20 @@ static enum err index_ad_feedback(struct sqlite_store *store, const struct ad_fe
     return ERR_OK;
 }
 
+/* A minute is one, however the wall clock is set. Loops stamp a little out of order, and a batch
+ * may come late: each counts from when it was received. */
+static int64_t pass_sessions_time(struct sqlite_store *store, int64_t received_at_ms)
+{
+    int64_t time_ms = ages_time_of(&store->ages, received_at_ms);
+    if (time_ms > store->sessions_now_ms) store->sessions_now_ms = time_ms;
+    return store->sessions_now_ms;
+}
+
 static enum err record_new_ad_feedback(struct sqlite_store *store, struct op *op, uint64_t latest)
 {
     struct ad_feedback *feedback = &op->ad_feedback;
     struct index *of_bids = &store->ad_feedbacks_of_bids;
-    int64_t now_ms = store->ages.now_ms; /* a minute is one, however the wall clock is set */
+    int64_t now_ms = pass_sessions_time(store, op->received_at_ms);
     uint64_t session = session_key(store, feedback).word[0], count_value;
     uint8_t count;
     feedback->retry_after_ms = window_check(store->sessions, session, now_ms);

@@ -82,6 +82,7 @@ struct ages {
     int64_t interval_ms;
     int64_t now_ms, mono_ms;
     int64_t wall_ahead_ms, wall_ahead_of_mark_ms; /* of now_ms; when the last mark was made */
+    int64_t wall_set_ms; /* by how much the wall clock was set, leaving small corrections out */
 };
 
 void ages_init(struct ages *ages, int64_t ttl_max_ms);
@@ -89,6 +90,10 @@ void ages_begin(struct ages *ages, int64_t wall_ms, int64_t mono_ms);
 
 /* Time has passed: once a batch. */
 void ages_pass(struct ages *ages, int64_t wall_ms, int64_t mono_ms);
+
+/* The time of the marks when the wall clock said `wall_ms`, to the millisecond while nobody set it.
+ */
+int64_t ages_time_of(const struct ages *ages, int64_t wall_ms);
 
 /* A stored mark, in the order of sequences. */
 void ages_load(struct ages *ages, const struct age_mark *mark);
@@ -134,6 +139,7 @@ struct sqlite_store {
     struct index ad_feedbacks_of_bids; /* bid -> its latest ad-feedback, tag: how many */
     struct index votes;                /* bid -> vote */
     struct window *sessions;           /* ad-feedbacks of the last minute */
+    int64_t sessions_now_ms;           /* its clock, which never goes back */
     struct live_poll *polls;
     struct poll_snapshot *poll_snapshots;
     bool polls_changed; /* the batch changed texts: a failure has to read them again */
