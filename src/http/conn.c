@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 enum { MAGIC = 0x68747470 };
-/* So that one client that pipelines without end leaves the others their turn. */
-enum { MOVES_PER_TURN_MAX = 256 };
+/* So that clients that pipeline without end leave the others their turn: with a hundred of them, a
+ * turn is still some milliseconds. */
+enum { MOVES_PER_TURN_MAX = 4 };
 enum { TIMED_OUT = 408, FAILURE = 400 };
 
 #define TO(state) (1u << HTTP_CONN_##state)
@@ -96,13 +97,14 @@ void http_conn_close(struct http_conn *conn)
     http_conn_set_state(conn, HTTP_CONN_CLOSED);
 }
 
-static void resume_later(struct http_conn *conn)
+void http_conn_resume_later(struct http_conn *conn)
 {
     if (conn->is_queued) return;
     conn->is_queued = true;
     http_waiting_remove(conn); /* what it has is for us to look at */
-    conn->next = conn->server->resumed;
-    conn->server->resumed = conn;
+    conn->next = NULL;
+    *conn->server->resumed_end = conn;
+    conn->server->resumed_end = &conn->next;
     ev_loop_again(conn->server->loop);
 }
 
@@ -116,7 +118,7 @@ void http_conn_settle(struct http_conn *conn)
     bool has_input = conn->is_readable || conn->end > conn->parsed;
     bool can_move = conn->state == HTTP_CONN_IDLE || conn->state == HTTP_CONN_DRAINING;
     if (can_move && has_input)
-        resume_later(conn);
+        http_conn_resume_later(conn);
     else
         http_waiting_add(conn);
 }
@@ -234,7 +236,7 @@ static void move_on(struct http_conn *conn)
     unsigned moves = 0;
     while (conn->state != HTTP_CONN_CLOSED && move(conn))
         if (++moves == MOVES_PER_TURN_MAX) {
-            resume_later(conn);
+            http_conn_resume_later(conn);
             break;
         }
     conn->is_driven = false;

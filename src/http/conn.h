@@ -111,7 +111,8 @@ struct http_server {
     struct http_link *links; /* by slot, and one for each ring of waiting.c */
     uint32_t slots_used;     /* slots at and past it were never used */
     struct http_conn *free_conns;
-    struct http_conn *resumed; /* work left for the end of the turn */
+    struct http_conn *resumed, **resumed_end; /* work left for the end of the turn, in order */
+    bool has_handled_large;                   /* in this turn */
 
     char *memory; /* all buffers of all slots, memory_stride apart */
     size_t memory_stride, memory_size;
@@ -153,6 +154,8 @@ void http_conn_yield(struct http_conn *conn); /* like a deadline, and closed at 
 void http_conn_close(struct http_conn *conn); /* at once, whatever its state; in HANDLING the slot
                                                  stays until the answer */
 void http_conn_settle(struct http_conn *conn);
+
+void http_conn_resume_later(struct http_conn *conn); /* at the end of the turn */
 
 /* For receive.c: a move, an answer, the call of on_request or on_too_large. */
 void http_conn_set_state(struct http_conn *conn, enum http_conn_state state);

@@ -60,10 +60,18 @@ static void refuse(struct http_conn *conn, int status)
                      &(struct http_response){.status = status, .close = true, .reason = "framing"});
 }
 
-static void handle_request(struct http_conn *conn)
+/* False: when its turn comes. A large request takes as long as hundreds of others, which go between
+ * two of them. */
+static bool handle_request(struct http_conn *conn)
 {
+    if (conn->large && conn->server->has_handled_large) {
+        http_conn_resume_later(conn);
+        return false;
+    }
+    conn->server->has_handled_large |= conn->large != NULL;
     conn->request.body = (struct span){conn->body_at, conn->body_len};
     http_conn_handle(conn, conn->server->options.handler->on_request);
+    return true;
 }
 
 static void handle_too_large(struct http_conn *conn)
@@ -187,8 +195,7 @@ static bool receive_sized(struct http_conn *conn)
     if (conn->end - conn->body < len) return fill_input(conn);
     conn->body_len = len;
     conn->parsed = conn->body + len;
-    handle_request(conn);
-    return true;
+    return handle_request(conn);
 }
 
 /* The same in a large slot: what came with the head is copied, the rest is read into its place. */
@@ -201,8 +208,7 @@ static bool receive_sized_large(struct http_conn *conn)
     conn->parsed += len;
     conn->body_len += len;
     if (len == missing) {
-        handle_request(conn);
-        return true;
+        return handle_request(conn);
     }
     enum fill filled = fill(conn, conn->body_at + conn->body_len, missing - len, &len);
     conn->body_len += len;
@@ -217,8 +223,7 @@ static bool receive_chunked(struct http_conn *conn)
     conn->parsed += in_len;
     conn->body_len += out_len;
     if (parse == HTTP_PARSE_DONE) {
-        handle_request(conn);
-        return true;
+        return handle_request(conn);
     }
     if (parse == HTTP_PARSE_REFUSED) {
         if (conn->chunked.refusal == TOO_LARGE)

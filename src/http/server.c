@@ -160,6 +160,8 @@ static void on_turn_end(struct ev_hook *hook)
     struct http_server *server = (struct http_server *)hook;
     struct http_conn *conn = server->resumed, *next;
     server->resumed = NULL;
+    server->resumed_end = &server->resumed;
+    server->has_handled_large = false;
     for (; conn; conn = next) {
         next = conn->next;
         conn->is_queued = false;
@@ -192,6 +194,7 @@ enum err http_server_new(struct http_server **out, struct ev_loop *loop,
         free(server);
         return err;
     }
+    server->resumed_end = &server->resumed;
     http_date_update(server);
     server->hook = (struct ev_hook){.on_turn_end = on_turn_end, .on_tick = on_tick};
     ev_hook_add(loop, &server->hook);
@@ -252,7 +255,6 @@ void http_server_free(struct http_server *server)
 {
     if (!server) return;
     close_listeners(server);
-    server->resumed = NULL;
     for (uint32_t slot = 0; slot < server->slots_used; slot++) {
         struct http_conn *conn = &server->conns[slot];
         ASSERT(conn->state != HTTP_CONN_HANDLING);

@@ -1,4 +1,5 @@
-"""The attacker, a process of its own: attack.py KIND PORT OPTIONS, the options as JSON.
+"""The attacker, a process of its own: attack.py KIND PORT, and its options as a line of JSON
+on standard input.
 
 It says "ready" when the attack is in place, goes on until its standard input ends, and then says
 what it saw, as JSON. It runs beside the client whose service is measured, so it shares no
@@ -44,10 +45,12 @@ class Peer:
 
     _numbers = itertools.count()
 
-    def __init__(self, port, counts):
+    def __init__(self, port, counts, reads):
         self.counts, self.rest, self.start, self.out = counts, b"", time.monotonic(), b""
         self.sock = socket.socket()
         self.sock.setblocking(False)
+        if not reads:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.sock.bind((f"127.0.0.{2 + next(self._numbers) % SOURCES}", 0))
         code = self.sock.connect_ex(("127.0.0.1", port))
         assert code in (0, errno.EINPROGRESS), errno.errorcode[code]
@@ -102,12 +105,12 @@ class Crowd:
     """Connections in one epoll set. A kind of attack says what each does when it may write, and
     every `every_s`; one that the server ended is opened anew."""
 
-    every_s = 3600.0
+    every_s = 0.5
     reads = True
 
     def __init__(self, port, count=1, **options):
         self.port, self.count, self.options = port, count, options
-        self.counts, self.peers = Counts(), {}
+        self.counts, self.peers, self.said = Counts(), {}, 0
         self.epoll = select.epoll()
         self.stdin = sys.stdin.fileno()
         self.epoll.register(self.stdin, select.EPOLLIN | select.EPOLLHUP)
@@ -126,10 +129,16 @@ class Crowd:
     def in_place(self):
         return len(self.peers) >= self.count
 
+    def progress(self):
+        """For Attack.closed."""
+        if self.counts.closed != self.said:
+            self.said = self.counts.closed
+            print(f"closed {self.said}", flush=True)
+
     # -- the loop ---------------------------------------------------------------------------
 
     def open(self):
-        peer = Peer(self.port, self.counts)
+        peer = Peer(self.port, self.counts, self.reads)
         self.peers[peer.sock.fileno()] = peer
         peer.is_open = False
         events = select.EPOLLOUT | select.EPOLLET | select.EPOLLRDHUP
@@ -193,6 +202,7 @@ class Crowd:
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + self.every_s
                 self.on_tick()
+                self.progress()
 
 
 class Idle(Crowd):
@@ -214,27 +224,31 @@ class Idle(Crowd):
 
 
 class Dribble(Crowd):
-    """Requests that begin with `head` and go on with a byte of `tail` now and then."""
+    """Requests that begin with a head and go on with a byte of their tail now and then; `shapes`
+    are pairs of those, which the connections take by turns."""
 
-    def __init__(self, *args, head="", tail="", every_ms=100, **options):
+    every_s = 0.1
+
+    def __init__(self, *args, shapes=(), **options):
         super().__init__(*args, **options)
-        self.head, self.tail = base64.b64decode(head), base64.b64decode(tail)
-        self.every_s = every_ms / 1000
+        self.shapes = itertools.cycle([[base64.b64decode(part) for part in s] for s in shapes])
 
     def on_open(self, peer):
         peer.start, peer.at = time.monotonic(), 0
-        peer.send(self.head)
+        head, peer.tail = next(self.shapes)
+        peer.send(head)
 
     def on_tick(self):
         for peer in list(self.peers.values()):
             if peer.is_open:
-                peer.send(self.tail[peer.at % len(self.tail):][:1])
+                peer.send(peer.tail[peer.at % len(peer.tail):][:1])
                 peer.at += 1
 
 
 class Flood(Crowd):
     """The same requests again and again, as fast as the sockets take them; with `reads` false the
-    answers stay unread. A run of "#" in a request becomes a number that no other has."""
+    answers stay unread. A run of "#" in a request becomes a number that no other has, and
+    "@@@@:@@@@" two groups of an address that no other has."""
 
     def __init__(self, *args, request="", depth=1, reads=True, **options):
         super().__init__(*args, **options)
@@ -246,9 +260,11 @@ class Flood(Crowd):
     def make(self):
         if not self.mark:
             return self.whole
-        width = len(self.mark)
-        return b"".join(self.request.replace(self.mark, b"%0*d" % (width, next(self.numbers)))
-                        for _ in range(self.depth))
+        return b"".join(self.numbered(next(self.numbers)) for _ in range(self.depth))
+
+    def numbered(self, number):
+        data = self.request.replace(self.mark, b"%0*d" % (len(self.mark), number))
+        return data.replace(b"@@@@:@@@@", b"%04d:%04d" % divmod(number % 10 ** 8, 10 ** 4))
 
     def on_open(self, peer):
         self.on_writable(peer)
@@ -328,10 +344,11 @@ class Spin(Crowd):
 KINDS = {kind.__name__.lower(): kind for kind in (Idle, Dribble, Flood, Loop, Churn, Garbage, Spin)}
 
 
-def main(kind, port, options):
+def main(kind, port):
+    options = json.loads(sys.stdin.readline())
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    print(json.dumps(KINDS[kind](int(port), **json.loads(options)).run()), flush=True)
+    print(json.dumps(KINDS[kind](int(port), **options).run()), flush=True)
 
 
 if __name__ == "__main__":

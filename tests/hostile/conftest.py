@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from siege import Calm, Healthy, descriptors, within
+from siege import Calm, Healthy, descriptors, none_left_open
 from slow_disk import SlowDisk
 from support import server as program
 from support.world import World
@@ -24,6 +24,7 @@ def make_world():
     def make(*flags):
         if flags not in made:
             made[flags] = World(flags)
+            made[flags].descriptors_at_rest = descriptors(made[flags])
         return made[flags]
 
     yield make
@@ -39,13 +40,13 @@ def world_with(make_world):
     used = []
 
     def get(*flags):
-        used.append((make_world(*flags), descriptors(make_world(*flags))))
-        return used[-1][0]
+        used.append(make_world(*flags))
+        return used[-1]
 
     yield get
-    for world, before in used:
+    for world in used:
         assert world.server.alive(), f"the server died: {world.server.stderr}"
-        within(5, lambda w=world, n=before: descriptors(w) <= n + 2, "connections are left open")
+        none_left_open(world)
 
 
 @pytest.fixture

@@ -23,7 +23,10 @@ SANITIZED = any(name in program.BINARY for name in ("asan", "tsan"))
 READY_S = 30
 FLOOR_S = 0.2 if SANITIZED else 0.02  # below it, a p99 is the scheduler's rather than the server's
 TIMES = 3  # what an attack may do to the p99 of others
-WINDOWS, WINDOW_S, TRIES = 3, 0.2, 5
+CALM_THREADS = 3  # what wants to run: the client, the server, what spins
+ATTACK_THREADS = 5  # the client, the attacker, two loops and the ledger
+WINDOWS, WINDOW_S, TRIES = 3, 0.1, 6
+RETRY_S = 0.003  # the patient ones wait for Retry-After
 FRESH_EVERY = 8  # each so many-th request comes on a connection of its own
 KIB = 1024
 MIB = 1024 * KIB
@@ -32,30 +35,54 @@ MIB = 1024 * KIB
 # -- the attacker ---------------------------------------------------------------------------
 
 
-def encode(data):
-    return base64.b64encode(data).decode()
+def encode(value):
+    """Bytes as base64, also inside of lists and of options by name."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (list, tuple)):
+        return [encode(v) for v in value]
+    return {k: encode(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 class Attack:
     """attack.py at work; `seen` holds what it saw once it was stopped."""
 
     def __init__(self, port, kind, options):
-        self.seen = None
-        self.proc = subprocess.Popen([sys.executable, ATTACK, kind, str(port), json.dumps(options)],
+        self.seen, self.buffer, self.ended = None, b"", 0
+        self.proc = subprocess.Popen([sys.executable, ATTACK, kind, str(port)],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.proc.stdin.write(json.dumps(options).encode() + b"\n")
+        self.proc.stdin.flush()
 
     def await_ready(self):
-        assert self._line(READY_S) == "ready\n", "the attack never got into place"
+        while (line := self._line(READY_S)) != "ready\n":
+            assert line, "the attack never got into place"
 
     def _line(self, within_s):
-        if not select.select([self.proc.stdout], [], [], within_s)[0]:
-            return ""
-        return self.proc.stdout.readline().decode()
+        """The next line, "" when none comes in time; lines may wait in the buffer already."""
+        end = time.monotonic() + within_s
+        while b"\n" not in self.buffer:
+            left = max(0, end - time.monotonic())
+            if not select.select([self.proc.stdout], [], [], left)[0]:
+                return ""
+            data = os.read(self.proc.stdout.fileno(), 65536)
+            assert data, "the attacker ended"
+            self.buffer += data
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line.decode() + "\n"
+
+    def closed(self):
+        """How many of its connections the server has ended so far, about."""
+        while line := self._line(0):
+            name, *count = line.split()
+            self.ended = int(count[0]) if name == "closed" else self.ended
+        return self.ended
 
     def stop(self):
         self.proc.stdin.close()
-        line = self._line(READY_S)
-        self.seen = json.loads(self._line(READY_S) if line == "ready\n" else line)
+        while not (line := self._line(READY_S)).startswith("{"):
+            assert line, "the attacker does not end"
+        self.seen = json.loads(line)
         self.kill()
         return self.seen
 
@@ -68,8 +95,7 @@ class Attack:
 @contextlib.contextmanager
 def attack(world, kind, *, wait=True, **options):
     """Bytes among the options are given to the attacker as they are."""
-    options = {k: encode(v) if isinstance(v, bytes) else v for k, v in options.items()}
-    it = Attack(world.port, kind, options)
+    it = Attack(world.port, kind, encode(options))
     try:
         if wait:
             it.await_ready()
@@ -107,6 +133,18 @@ def descriptors(world):
     return len(os.listdir(f"/proc/{world.server.proc.pid}/fd"))
 
 
+def none_left_open(world, within_s=5):
+    """All connections are closed, `world.descriptors_at_rest` being what a server has without any;
+    a file more or less of the store's is none. What they sent is recorded: ops have an order."""
+    def is_so():
+        return descriptors(world) <= world.descriptors_at_rest + 2
+
+    within(within_s, is_so, "connections are left open")
+    client = Healthy(world)
+    client.one()
+    client.close()
+
+
 class Growth:
     """The most that the server's resident memory grew."""
 
@@ -133,19 +171,14 @@ class Refused(Exception):
 
 
 class Healthy:
-    """Collects one event after the other, most of them on one connection. Every one must be
-    recorded; with `patient`, a 503 is sent again after a moment, as its Retry-After asks."""
+    """Collects one event after the other, `pace_s` between them, most of them on one connection.
+    Every one must be recorded; where `may_be_refused`, a 503 with Retry-After is sent again."""
 
-    def __init__(self, world, patient=False):
-        self.world, self.patient, self.conn = world, patient, None
+    def __init__(self, world, pace_s=0.0, may_be_refused=False):
+        self.world, self.pace_s, self.conn = world, pace_s, None
+        self.may_be_refused = may_be_refused
         self.count = self.refused = 0
         self.ids = []
-        self.refused_at = 0.0
-
-    def request(self):
-        body = event(tag_id="healthy", event_id=unique("healthy"))
-        self.ids.append(body["event_id"])
-        return self.world.post_bytes(COLLECT, body)
 
     def exchange(self, data):
         """As any client does that keeps connections: one that was closed while it was idle is
@@ -164,28 +197,29 @@ class Healthy:
         return self.exchange(data)
 
     def one(self):
-        """Seconds of one event, connecting included."""
-        data, start = self.request(), time.monotonic()
-        answer = self.exchange(data)
-        took = time.monotonic() - start
-        self.count += 1
-        if answer.status == 503 and self.patient:
-            assert answer.header("retry-after"), answer
-            self.refused, self.refused_at = self.refused + 1, time.monotonic()
-            self.ids.pop()
-            time.sleep(0.005)
-            return None
-        if answer.status != 204:
-            raise Refused(repr(answer))
-        is_collected(answer)
-        return took
+        """Seconds of one event, connecting included, and of the try that was not refused."""
+        event_id = unique("healthy")
+        data = self.world.post_bytes(COLLECT, event(tag_id="healthy", event_id=event_id))
+        while True:
+            start = time.monotonic()
+            answer = self.exchange(data)
+            took = time.monotonic() - start
+            self.count += 1
+            if answer.status == 204:
+                is_collected(answer)
+                self.ids.append(event_id)
+                return took
+            if answer.status != 503 or not self.may_be_refused or not answer.header("retry-after"):
+                raise Refused(repr(answer))
+            self.refused += 1
+            time.sleep(RETRY_S)
 
     def window(self, seconds=WINDOW_S):
         """The p99 of so many seconds."""
         end, took = time.monotonic() + seconds, []
         while time.monotonic() < end or not took:
-            one = self.one()
-            took += [one] if one is not None else []
+            took.append(self.one())
+            time.sleep(self.pace_s)
         return sorted(took)[int(len(took) * 0.99)]
 
     def p99(self):
@@ -198,28 +232,40 @@ class Healthy:
         self.conn = None
 
 
+def crowding(own):
+    """How many threads want a core for each there is, those of the test's `own` left out; at least
+    one. A median of some looks."""
+    def look():
+        time.sleep(0.01)
+        with open("/proc/stat", encoding="ascii") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith("procs_running"))
+
+    running = statistics.median(look() for _ in range(7))
+    return max(1.0, (running - own) / (os.cpu_count() or 1))
+
+
 class Calm:
     """What the p99 is while nobody attacks, and the promise that is made of it. An attacker's own
-    use of a core is no attack: something spins on one of them meanwhile."""
+    use of a core is no attack: something spins on one of them meanwhile. Where strangers keep the
+    cores busy, what a turn of the scheduler takes grows with them, and so does the floor."""
 
     def __init__(self, client):
         self.client = client
         client.one()
         with attack(client.world, "spin"):
             self.p99 = client.p99()
+            self.crowding = crowding(CALM_THREADS)
 
-    @property
-    def bound(self):
-        return max(TIMES * self.p99, FLOOR_S)
-
-    def holds(self):
+    def holds(self, floor_s=FLOOR_S):
         """The client is served as promised; a window that fails is repeated before it counts."""
-        seen = []
+        seen, bound = [], 0.0
         for _ in range(TRIES):
             seen.append(self.client.p99())
-            if seen[-1] <= self.bound:
+            strangers = max(self.crowding, crowding(ATTACK_THREADS) if seen[1:] else 1)
+            bound = max(TIMES * self.p99, floor_s * strangers)
+            if seen[-1] <= bound:
                 return seen[-1]
-        raise AssertionError(f"p99 {min(seen) * 1000:.1f} ms, allowed {self.bound * 1000:.1f} ms, "
+        raise AssertionError(f"p99 {min(seen) * 1000:.1f} ms, allowed {bound * 1000:.1f} ms, "
                              f"without the attack {self.p99 * 1000:.1f} ms")
 
 

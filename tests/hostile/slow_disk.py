@@ -1,7 +1,7 @@
 """A server whose syncs take as long as a test says, by slow_sync.c."""
 
 import os
-import pathlib
+import struct
 import tempfile
 from unittest import mock
 
@@ -16,7 +16,7 @@ class SlowDisk:
 
     def __init__(self, *flags):
         assert MODULE.exists(), f"{MODULE} is missing: meson configure -Dtests=true, then ninja"
-        self.file = tempfile.NamedTemporaryFile("w", prefix="adtally-delay-")
+        self.file = tempfile.NamedTemporaryFile(prefix="adtally-delay-", buffering=0)
         self.sync_takes(0)
         environment = {"LD_PRELOAD": str(MODULE), "ADTALLY_SYNC_DELAY": self.file.name}
         sanitizers = os.environ.get("ASAN_OPTIONS", "")
@@ -25,7 +25,7 @@ class SlowDisk:
             self.world = World(flags)
 
     def sync_takes(self, seconds):
-        pathlib.Path(self.file.name).write_text(str(int(seconds * 1e6)), encoding="ascii")
+        os.pwrite(self.file.fileno(), struct.pack("=q", int(seconds * 1e6)), 0)
 
     def close(self):
         self.sync_takes(0)

@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from siege import FRESH_EVERY, KIB, MIB, attack, descriptors, descriptors_for, memory, within
+from siege import (FRESH_EVERY, KIB, MIB, attack, descriptors, descriptors_for, memory,
+                   none_left_open)
 from support.http import chunked
 from support.torture import say, seed, size
-from support.world import COLLECT, V1, conversion, event, is_collected, unique
+from support.world import COLLECT, V1, conversion, event, unique
 
 SILENT_MOST = 6 * KIB  # of resident memory, a connection that never sent a byte
 USED_MOST = 16 * KIB  # one that waits after its answer
@@ -43,7 +44,7 @@ def test_more_connections_than_there_is_room_for(world_with, calm_of, head):
     world = world_with("--max-connections", "100", "--threads", "1")
     client = calm_of(world).client
     client.close()
-    kind = {"head": head, "tail": b"x"} if head else {}
+    kind = {"shapes": [(head, b"x")]} if head else {}
     with memory(world, 2 * MIB):
         with attack(world, "dribble" if head else "idle", count=150, wait=False, **kind) as crowd:
             time.sleep(1)
@@ -150,14 +151,16 @@ def test_a_reset_in_the_middle_of_a_commit(slow_disk, calm_of):
     """The event stands once, whether or not it was in time, and the retry is told."""
     text, disk = seed("reset"), slow_disk()
     rng, world, keys = random.Random(text), disk.world, []
-    click, calm, before = world.click(), calm_of(world), descriptors(world)
+    world.descriptors_at_rest = descriptors(world)
+    click, calm = world.click(), calm_of(world)
     disk.sync_takes(0.03)
     for _ in range(size(8, 200)):
         keys += [unique("reset") for _ in range(20)]
         break_off(world, click, keys[-20:], rng.uniform(0, 0.08))
     disk.sync_takes(0)
     calm.holds()
-    within(5, lambda: descriptors(world) <= before + 2, "connections are left open")
+    calm.client.close()
+    none_left_open(world)
     stood = recorded(world, keys)
     assert set(stood) <= {0, 1} and 1 in stood
     answers = [world.convert(click, idem=key).json["status"] for key in keys]
