@@ -169,13 +169,14 @@ static enum err scan_sources(struct sqlite_store *store)
     struct age_mark events = ages_mark(&store->ages, oldest_ms - options->collect_dedup_window_ms);
     struct age_mark impressions = ages_mark(&store->ages, oldest_ms - options->impression_ttl_ms);
     const struct age_mark none = {0};
+    /* Also clicks that are too old to earn conversions: they count for their bid. */
+    const struct age_mark *oldest_click =
+        clicks.sequence < impressions.sequence ? &clicks : &impressions;
     const struct source sources[] = {
-        /* Also those that are too old to earn conversions: they count for their bid. */
         {SPAN("click"),
          "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL, * FROM click WHERE seq >= ?"
          " ORDER BY seq",
-         4, TOTAL_CLICK, clicks.sequence < impressions.sequence ? &clicks : &impressions,
-         on_click_row},
+         4, TOTAL_CLICK, oldest_click, on_click_row},
         {SPAN("server_event"),
          "SELECT seq, partner_id, tag_id, event_id, * FROM server_event"
          " WHERE seq >= ? ORDER BY seq",
