@@ -293,17 +293,37 @@ static bool follow(struct ask *out)
     return true;
 }
 
-/* Nobody asks what the contract leaves open: whether a feedback is a retry of one that is older
- * than impression_ttl, and what a minute is while the clock is set back. */
-static bool is_settled(const struct model *model, const struct ask *ask)
+/* An event of this key that the window no longer holds, though it may be thought of as younger: its
+ * time is of a clock that was set back. */
+static bool was_collected_before(const struct model *model, const struct ask *ask)
+{
+    for (int i = 0; i < model->events_count; i++) {
+        const struct event *event = &model->events[i];
+        if (event->kind == EVENT_SERVER && event->ask.event_id == ask->event_id &&
+            event->ask.tag == ask->tag &&
+            clock_true_ms() >= event->ask.at_ms + model->rules.collect_window_ms)
+            return true;
+    }
+    return false;
+}
+
+static bool is_settled_feedback(const struct model *model, const struct ask *ask)
 {
     int count = 0;
-    if (ask->kind != ASK_AD_FEEDBACK || ask->ad < 0) return true;
     for (int i = 0; i < model->events_count; i++)
         count += model->events[i].kind == EVENT_AD_FEEDBACK;
     bool is_young =
         clock_true_ms() < model->ads[ask->ad].minted_ms + model->rules.impression_ttl_ms;
     return is_young && (count < FEW_FEEDBACKS || !clients.clock_goes_back);
+}
+
+/* Nobody asks what the contract leaves open: whether a feedback is a retry of one that is older
+ * than impression_ttl, and how long a window or a minute is while the clock is set back. */
+static bool is_settled(const struct model *model, const struct ask *ask)
+{
+    if (ask->kind == ASK_AD_FEEDBACK && ask->ad >= 0) return is_settled_feedback(model, ask);
+    bool is_collect = ask->kind == ASK_COLLECT && ask->event_id;
+    return !is_collect || !clients.clock_goes_back || !was_collected_before(model, ask);
 }
 
 static bool make_new(const struct model *model, struct ask *out)
@@ -443,7 +463,7 @@ static int64_t end_of(const struct model *model, const struct event *event)
     case EVENT_IMPRESSION:
         return event->ask.at_ms + rules->impression_ttl_ms + 1;
     case EVENT_AD_FEEDBACK:
-        return event->ask.at_ms + rules->minute_ms;
+        return event->counted_ms + rules->minute_ms;
     default:
         return 0;
     }
@@ -519,7 +539,7 @@ static int64_t wait_for_minute(const struct model *model, int64_t now_ms)
     if (i < 0) return 0;
     clients.follow = follower_of(&model->events[i], i);
     clients.follow_left = FOLLOWERS_MAX;
-    int64_t end_ms = model->events[i].ask.at_ms + model->rules.minute_ms;
+    int64_t end_ms = model->events[i].counted_ms + model->rules.minute_ms;
     return end_ms > now_ms ? end_ms - now_ms - 1 : 0;
 }
 
