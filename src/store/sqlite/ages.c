@@ -83,10 +83,13 @@ uint64_t ages_floor(const struct ages *ages, int64_t time_ms)
     return ages_mark(ages, time_ms).sequence;
 }
 
-bool ages_believes(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms)
+int64_t ages_recorded_by_ms(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms)
 {
-    for (uint32_t i = ages->count; i > 0; i--)
-        if (mark_at(ages, i - 1)->sequence <= sequence)
-            return recorded_at_ms >= mark_at(ages, i - 1)->time_ms - JUMP_MS;
-    return true;
+    for (uint32_t i = ages->count; i > 0; i--) {
+        const struct age_mark *mark = mark_at(ages, i - 1);
+        if (mark->sequence > sequence) continue;
+        bool is_believed = recorded_at_ms >= mark->time_ms - JUMP_MS;
+        return is_believed ? recorded_at_ms : mark->time_ms + ages->interval_ms;
+    }
+    return recorded_at_ms;
 }

@@ -107,8 +107,9 @@ struct age_mark ages_mark(const struct ages *ages, int64_t time_ms);
 /* All sequences below were recorded at `time_ms` or before. */
 uint64_t ages_floor(const struct ages *ages, int64_t time_ms);
 
-/* False: the clock had been set back when this row was recorded. */
-bool ages_believes(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms);
+/* Until when the row was recorded: at its own time, unless the clock had been set back; then before
+ * the next mark was due. */
+int64_t ages_recorded_by_ms(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms);
 
 /* An index entry made before a COMMIT that fails must go: what each batch did, newest last. */
 enum { UNDO_MAX = STORE_BATCH_MAX * 3 };
