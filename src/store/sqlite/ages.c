@@ -3,6 +3,8 @@
 enum { AGES_INTERVAL_MS_MIN = 1000 };
 /* The wall clock was set, rather than corrected a little. */
 enum { JUMP_MS = 1000 };
+/* Two clocks that are read one after the other, each cut to a millisecond. */
+enum { READING_MS = 1 };
 
 void ages_init(struct ages *ages, int64_t ttl_max_ms)
 {
@@ -24,7 +26,7 @@ void ages_pass(struct ages *ages, int64_t wall_ms, int64_t mono_ms)
     ages->mono_ms = mono_ms;
     ages->wall_ahead_ms = wall_ms - ages->now_ms;
     int64_t jump_ms = ages->wall_ahead_ms - ages->wall_set_ms;
-    if (jump_ms > JUMP_MS || jump_ms < -JUMP_MS) ages->wall_set_ms = ages->wall_ahead_ms;
+    if (jump_ms > READING_MS || jump_ms < -READING_MS) ages->wall_set_ms = ages->wall_ahead_ms;
 }
 
 int64_t ages_time_of(const struct ages *ages, int64_t wall_ms)

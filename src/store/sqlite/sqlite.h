@@ -82,7 +82,7 @@ struct ages {
     int64_t interval_ms;
     int64_t now_ms, mono_ms;
     int64_t wall_ahead_ms, wall_ahead_of_mark_ms; /* of now_ms; when the last mark was made */
-    int64_t wall_set_ms; /* by how much the wall clock was set, leaving small corrections out */
+    int64_t wall_set_ms; /* wall_ahead_ms, without what is only how clocks are read */
 };
 
 void ages_init(struct ages *ages, int64_t ttl_max_ms);
