@@ -463,7 +463,7 @@ static int64_t end_of(const struct model *model, const struct event *event)
     case EVENT_IMPRESSION:
         return event->ask.at_ms + rules->impression_ttl_ms + 1;
     case EVENT_AD_FEEDBACK:
-        return event->counted_ms + rules->minute_ms;
+        return event->ask.at_ms + rules->minute_ms;
     default:
         return 0;
     }
@@ -539,7 +539,7 @@ static int64_t wait_for_minute(const struct model *model, int64_t now_ms)
     if (i < 0) return 0;
     clients.follow = follower_of(&model->events[i], i);
     clients.follow_left = FOLLOWERS_MAX;
-    int64_t end_ms = model->events[i].counted_ms + model->rules.minute_ms;
+    int64_t end_ms = model->events[i].ask.at_ms + model->rules.minute_ms;
     return end_ms > now_ms ? end_ms - now_ms - 1 : 0;
 }
 

@@ -171,8 +171,7 @@ static void record(struct model *model, enum event_kind kind, const struct ask *
                    struct expected *expected)
 {
     struct event *event = &model->events[model->events_count];
-    *event =
-        (struct event){.kind = kind, .ask = *ask, .subject = subject, .counted_ms = model->turn_ms};
+    *event = (struct event){.kind = kind, .ask = *ask, .subject = subject};
     if (ask->key >= 0) {
         event->partner = model->keys[ask->key].partner;
         event->publisher = model->keys[ask->key].publisher;
@@ -284,9 +283,9 @@ static int64_t wait_of_session(struct model *model, const struct ask *ask)
     for (int i = model->events_count - 1; i >= 0; i--) {
         const struct event *event = &model->events[i];
         if (!same_session(model, event, ask)) continue;
-        int64_t end_ms = event->counted_ms + model->rules.minute_ms;
-        if (has_passed(model, model->turn_ms, end_ms)) return 0;
-        if (++count == model->rules.feedbacks_per_minute) return end_ms - model->turn_ms;
+        int64_t end_ms = event->ask.at_ms + model->rules.minute_ms;
+        if (has_passed(model, ask->at_ms, end_ms)) return 0;
+        if (++count == model->rules.feedbacks_per_minute) return end_ms - ask->at_ms;
     }
     return 0;
 }
@@ -460,6 +459,4 @@ void model_restart(struct model *model)
     for (int i = 0; i < model->keys_count; i++)
         model->keys[i].due_us = 0;
     memset(model->client_due_us, 0, sizeof model->client_due_us);
-    for (int i = 0; i < model->events_count; i++)
-        model->events[i].counted_ms = model->events[i].ask.at_ms;
 }

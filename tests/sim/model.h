@@ -21,7 +21,6 @@ enum event_kind {
 struct event {
     enum event_kind kind;
     struct ask ask;
-    int64_t counted_ms; /* from when its session's minute goes: its batch, after a start its row */
     int partner, publisher, advertiser; /* of the key */
     int subject;        /* the event it belongs to: a conversion's click, a feedback's impression */
     uint64_t receipt;   /* 0: nobody was told */
@@ -84,7 +83,6 @@ struct model {
     int ads_count;
     int64_t client_due_us[CLIENTS_MAX];
     bool degraded;
-    int64_t turn_ms;   /* when the batch is decided */
     uint64_t expiries; /* answers that hung on a time that had passed */
 };
 
@@ -125,7 +123,7 @@ bool model_check(struct model *model, const struct ask *ask, const struct expect
 /* The key of the token that is shown; NULL: none is. */
 struct known_token_key *model_token_key(struct model *model, const struct ask *ask);
 
-/* A start forgets rates, and knows of minutes what the rows say. */
+/* A start forgets rates. */
 void model_restart(struct model *model);
 
 uint32_t model_votes(const struct model *model, int poll, int option);

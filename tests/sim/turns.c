@@ -165,7 +165,6 @@ static void remember_pending(struct slot *const waiting[], size_t count)
     }
     struct batch *batch = &run.pending[run.pending_count++];
     batch->count = count;
-    batch->turn_ms = run.model.turn_ms;
     for (size_t i = 0; i < count; i++)
         batch->asks[i] = *slot_ask(waiting[i]);
 }
@@ -199,7 +198,6 @@ bool turn(void)
     bool batch_failed;
     size_t count = server_waiting(waiting);
     uint64_t failed_before = sim_disk_failed();
-    run.model.turn_ms = clock_true_ms();
     enum err err = server_turn(&batch_failed);
     uint64_t failed_calls = sim_disk_failed() - failed_before;
     bool disk_failed = failed_calls > 0 || run.disk_is_full;
