@@ -10,8 +10,8 @@ enum err {
                       */
     ERR_BUSY,        /* somebody else holds it */
     ERR_NOT_FOUND,
-    ERR_FOREIGN, /* it exists, but it is not ours or not of a version we read */
-    ERR_CORRUPT, /* it is ours, but its content contradicts itself */
+    ERR_FOREIGN,     /* it exists, but it is not ours or not of a version we read */
+    ERR_CORRUPT,     /* it is ours, but its content contradicts itself */
     ERR_CORRUPT_ROW, /* one row of it is; others may be trusted */
     ERR_NO_MEMORY,
     ERR_DENIED,

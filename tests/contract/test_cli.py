@@ -353,6 +353,7 @@ def test_verify_finds_a_damaged_database(data_dir, own_server, world):
     path.write_bytes(bytes(content))
     done = program.run("verify", "--data", data_dir)
     assert done.returncode == FAILED and done.stderr + done.stdout
+    complains(serve(data_dir), FAILED, about=[data_dir])
 
 
 def test_json_output_is_json_and_nothing_else(world):

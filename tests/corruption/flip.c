@@ -18,20 +18,32 @@
  *
  *   flip DIR MODE SEED STRIDE BITS [PART PARTS]
  *
- * DIR is an empty directory. MODE:
- *   db, wal, secrets         every STRIDE-th byte of that file, and all of its first page or WAL
- * header, has BITS different bits flipped, one at a time db-sectors, wal-sectors  each sector of
- * 512 bytes is wiped, then filled with noise torn                     STRIDE times, any sectors of
- * the WAL's last transaction are: what a power cut does to what was never acknowledged forged rows
- * are changed together with their checksum: what nobody can tell, so both judges have to report
- * misses
+ * DIR is an empty directory. The modes:
+ *
+ * - db, wal, secrets: every STRIDE-th byte of that file, and all of its headers, has BITS different
+ *   bits flipped, one at a time.
+ * - db-sectors, wal-sectors: each sector of 512 bytes is wiped, then filled with noise.
+ * - torn: STRIDE times, any sectors of the WAL's last transaction are, which is what a power cut
+ *   does to what was never acknowledged.
+ * - forged: rows are changed together with their checksum. Nobody can tell, so both judges have to
+ *   report misses.
  *
  * Each time
- *   - verify has to report something, or the rows are what they were;
- *   - a start refuses with a sentence, or every answer is that of the undamaged store, or 503.
+ *
+ * - verify has to report something, or the rows are what they were;
+ * - a start refuses with a sentence, or every answer is that of the undamaged store, or 503.
+ *
  * The work is done in a child: one that dies or hangs is a miss as well. */
 
-enum { HANG_S = 60, MISSES_TOLD_MAX = 20, FIRST_PAGE = 4096, WAL_HEADER = 32, SECTOR = 512 };
+enum {
+    HANG_S = 60,
+    MISSES_TOLD_MAX = 20,
+    SECTOR = 512,
+    PAGE = 4096,
+    DB_HEADER = 256,
+    PAGE_HEADER = 16,
+    WAL_HEADER = 32
+};
 
 enum mode { FLIP_DB, FLIP_WAL, FLIP_SECRETS, WIPE_DB, WIPE_WAL, TORN, FORGED, MODES_COUNT };
 
@@ -118,6 +130,16 @@ static void judge_answers(const struct op *ops)
     }
 }
 
+static bool same_secrets(const struct secrets *a, const struct secrets *b)
+{
+    return memcmp(a->pepper, b->pepper, sizeof a->pepper) == 0 &&
+           memcmp(a->receipt_key, b->receipt_key, sizeof a->receipt_key) == 0 &&
+           memcmp(a->click_signing_key, b->click_signing_key, sizeof a->click_signing_key) == 0 &&
+           a->token_keys_count == b->token_keys_count &&
+           memcmp(a->token_keys[0].key.bytes, b->token_keys[0].key.bytes,
+                  sizeof a->token_keys[0].key.bytes) == 0;
+}
+
 static void judge_server(void)
 {
     struct store_options options;
@@ -138,7 +160,7 @@ static void judge_server(void)
     }
     run.progress->served++;
     if (digest != run.base.keys_digest) miss("the server has", "other keys");
-    if (memcmp(store_secrets(store), &run.base.secrets, sizeof run.base.secrets) != 0)
+    if (!same_secrets(store_secrets(store), &run.base.secrets))
         miss("the server has", "other secrets");
     base_ask(&run.base, store, run.ops); /* a batch that fails is 503 for all */
     judge_answers(run.ops);
@@ -164,12 +186,17 @@ static unsigned bit_of(size_t at, unsigned nth)
     return (unsigned)(hash_fingerprint(key, words, sizeof words) + nth) % 8;
 }
 
+/* What the rest of a file hangs on: its header, and of the database each page's. */
+static bool is_vital(size_t at)
+{
+    if (run.choice == FILE_DB) return at < DB_HEADER || at % PAGE < PAGE_HEADER;
+    return at < WAL_HEADER;
+}
+
 static bool is_chosen(size_t at)
 {
     if (at % run.parts != run.part) return false;
-    size_t offset = run.seed % run.stride;
-    size_t all_of = run.choice == FILE_DB ? FIRST_PAGE : WAL_HEADER;
-    return at < all_of || at / run.parts % run.stride == offset;
+    return is_vital(at) || at / run.parts % run.stride == run.seed % run.stride;
 }
 
 static void flip_at(struct file *file, size_t at)

@@ -20,7 +20,7 @@ SANITIZED = BUILD.name.endswith(("asan", "tsan"))
 
 # mode: (stride, bits) in ./dev test and with --long
 FLIPS = {
-    "db": (torture.size(400, 1), torture.size(1, 2)),
+    "db": (torture.size(60, 1), torture.size(1, 2)),
     "wal": (torture.size(1000, 1), 1),
     "secrets": (1, torture.size(1, 8)),
 }

@@ -269,14 +269,14 @@ struct damage {
 
 static struct damage roll_damage(const struct tree *tree)
 {
-    return (struct damage){
-        .kind = (enum damage_kind)sim_roll(DAMAGES),
-        .has_garbage = sim_roll(2) == 0,
-        .names_in_order = sim_roll(2) == 0,
-        .prefix = sim_roll(tree->changes_count + 1),
-        .names_until = sim_roll(tree->changes_count + 1),
-        .odds = 1 + sim_roll(7),
-    };
+    struct damage damage;
+    damage.kind = (enum damage_kind)sim_roll(DAMAGES);
+    damage.has_garbage = sim_roll(2) == 0;
+    damage.names_in_order = sim_roll(2) == 0;
+    damage.prefix = sim_roll(tree->changes_count + 1);
+    damage.names_until = sim_roll(tree->changes_count + 1);
+    damage.odds = 1 + sim_roll(7);
+    return damage;
 }
 
 static bool survives(const struct damage *damage, const struct change *change, size_t at)

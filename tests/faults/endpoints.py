@@ -3,12 +3,12 @@ acknowledgement, what is a refusal in its dialect, and which rows stand for it."
 
 from urllib.parse import parse_qsl, urlsplit
 
-from support.publisher import (ballots, feedback, is_detail, is_gif, is_given, is_not_rated, is_open,
-                               is_poll_error, is_rated, new_poll, ping_url, PINGS, publisher_key,
-                               rate_bytes, rating, show, tally, token_of, vote_bytes, FEEDBACK,
-                               SECONDS)
-from support.world import (ABSENT, API, COLLECT, COLLECT_ALIAS, LANDING, MINT, V1, conversion, event,
-                           is_collected, is_refused, unique)
+from support.publisher import (FEEDBACK, PINGS, SECONDS, ballots, feedback, is_detail, is_gif,
+                               is_given, is_not_rated, is_poll_error, is_rated, new_poll, ping_url,
+                               publisher_key, rate_bytes, rating, show, tally, token_of,
+                               vote_bytes)
+from support.world import (ABSENT, API, COLLECT, COLLECT_ALIAS, LANDING, MINT, V1, conversion,
+                           event, is_collected, is_refused, unique)
 
 BATCH = 200
 

@@ -14,8 +14,8 @@ import tempfile
 
 import pytest
 
-LIBRARY = pathlib.Path(os.environ.get(
-    "ADTALLY_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build")) / "tests/faults/libfaults.so"
+BUILD = os.environ.get("ADTALLY_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build")
+LIBRARY = pathlib.Path(BUILD) / "tests" / "faults" / "libfaults.so"
 FOR_EVER = 2**62
 LAYOUT = struct.Struct("=QqqiiqqiIQ")  # struct control of faults.c
 
@@ -56,7 +56,7 @@ MORE_FILE_KINDS = [
     Kind("torn EIO", errno.EIO, WRITES, torn=True),
     Kind("EDQUOT", errno.EDQUOT, f"open {CHANGES}"),
     Kind("EMFILE", errno.EMFILE, "open"),
-    Kind("EACCES", errno.EACCES, f"open unlink rename"),
+    Kind("EACCES", errno.EACCES, "open unlink rename"),
 ]
 SYNC_KINDS = [Kind("EIO of a sync", errno.EIO, SYNCS, times=(1,))]
 MEMORY_KINDS = [

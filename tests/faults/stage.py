@@ -26,10 +26,13 @@ class Count:
 class Stage:
     """A server with faults to switch on, and a reader of its rows that stays open."""
 
-    def __init__(self, flags=()):
+    def __init__(self, data=None):
         self.faults, self.count = Faults(), Count()
-        self.world = World(flags, environment=self.faults.environment)
+        self.world = World(data=data, environment=self.faults.environment)
         self.descriptors_max = self.descriptors()
+        self.open_reader()
+
+    def open_reader(self):
         self.reader = sqlite3.connect(f"file:{self.world.data}/adtally.db?mode=ro", uri=True,
                                       timeout=10, isolation_level=None)
 

@@ -1,8 +1,8 @@
 """The N-th I/O operation or allocation of the server fails while it runs an administration command.
 
 A command that ends with 0 has done what it says, at once; one that ends with 1 says why in one
-sentence and has done nothing, unless the server ended or its answer was lost: then it stands or not,
-and the same command again tells. A revoked key never works, whatever failed."""
+sentence and has done nothing, unless the server ended or its answer was lost: then it stands or
+not, and the same command again tells. A revoked key never works, whatever failed."""
 
 import errno
 import json
@@ -315,11 +315,11 @@ def stage():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def report():
+def report(violations):
     count = Count()
     yield count
     torture.say(f"faults of commands: {len(COMMANDS)} commands, {count.faults} faults, "
-                f"{count.restarts} restarts; violations 0 (--seed {SEED})")
+                f"{count.restarts} restarts; violations {violations()} (--seed {SEED})")
 
 
 KINDS = [*MEMORY_KINDS, *FILE_KINDS, *torture.size([], MORE_FILE_KINDS), *SYNC_KINDS, *SOCKET_KINDS]

@@ -54,13 +54,14 @@ def stage():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def report(stage):
+def report(stage, violations):
     totals = {}
     yield totals
     count = stage.count
     kinds = ", ".join(f"{n} {what}" for what, n in totals.items())
     torture.say(f"faults: {len(ENDPOINTS)} endpoints, {kinds}; {count.refused} refused, "
-                f"{count.unanswered} without answer, {count.restarts} restarts; violations 0")
+                f"{count.unanswered} without answer, {count.restarts} restarts; "
+                f"violations {violations()}")
 
 
 GROUPS = {

@@ -111,11 +111,11 @@ def directories():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def report():
+def report(violations):
     totals = {}
     yield totals
     what = ", ".join(f"{count.faults} {name}" for name, count in totals.items())
-    torture.say(f"faults of starts: {what}; violations 0 (--seed {SEED})")
+    torture.say(f"faults of starts: {what}; violations {violations()} (--seed {SEED})")
 
 
 def count_of(report, name):

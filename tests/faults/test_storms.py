@@ -12,7 +12,7 @@ from injection import FILE_KINDS, FOR_EVER, MEMORY_KINDS, MORE_FILE_KINDS, SYNC_
 from stage import Stage, judge
 from support import torture
 
-ROUNDS = torture.size(500, 20000)
+ROUNDS = torture.size(500, 10000)
 REQUESTS = 6
 EVERYTHING = Kind("EIO of everything", errno.EIO,
                   "open read pread write pwrite ftruncate rename unlink map_file malloc realloc")
@@ -61,5 +61,5 @@ def test_faults_by_chance(stage):
         one_round(stage, endpoints, rng, number)
     assert stage.descriptors() <= stage.descriptors_max, "descriptors leak"
     count = stage.count
-    torture.say(f"faults by chance: {ROUNDS} rounds, {count.faults} faults, {count.refused} refused, "
-                f"{count.restarts} restarts; violations 0 (--seed {seed})")
+    torture.say(f"faults by chance: {ROUNDS} rounds, {count.faults} faults, {count.refused} "
+                f"refused, {count.restarts} restarts; violations 0 (--seed {seed})")

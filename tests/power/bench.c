@@ -211,7 +211,7 @@ static void settle_failure(struct bench *bench, enum err err)
         return;
     }
     oracle_given_up(&bench->oracle);
-    for (size_t i = 0; i < bench->count && err; i++)
+    for (size_t i = 0; i < bench->count && err && err != ERR_SYNC_FAILED; i++)
         check_refusal(&bench->requests[i].op);
     if (!sim_disk_is_down() && err != ERR_SYNC_FAILED)
         oracle_check_token_keys(&bench->oracle, store_secrets(bench->store));

@@ -33,11 +33,10 @@ int oracle_add_any(struct oracle *oracle)
     return note_added(oracle);
 }
 
-bool oracle_is_crowded(const struct oracle *oracle, int event)
+bool oracle_is_token_change(const struct oracle *oracle, int event)
 {
     enum op_kind kind = oracle->events[event].kind;
-    return (kind == OP_TOKEN_KEY_ROTATE || kind == OP_TOKEN_KEY_RETIRE) &&
-           oracle->token_attempts_count >= ORACLE_ATTEMPTS_MAX / 8;
+    return kind == OP_TOKEN_KEY_ROTATE || kind == OP_TOKEN_KEY_RETIRE;
 }
 
 uint64_t oracle_next_sequence(const struct oracle *oracle)
@@ -239,8 +238,7 @@ static void foretell_poll_put(struct oracle *oracle, const struct event *asked,
 static void foretell_withdraw(struct oracle *oracle, const struct event *asked,
                               struct foretold *out)
 {
-    bool is_ghost = oracle->texts.polls[asked->poll].is_ghost;
-    out->outcome = is_ghost ? OUTCOME_PENDING : OUTCOME_NOT_FOUND;
+    out->outcome = OUTCOME_NOT_FOUND;
     if (!oracle->texts.polls[asked->poll].exists) return;
     oracle->texts.polls[asked->poll].is_withdrawn = true;
     out->outcome = OUTCOME_RECORDED;
@@ -270,7 +268,6 @@ static enum outcome retire(struct token_list *list, const struct token_key *key)
     if (at + 1 == list->count) return OUTCOME_CONFLICT;
     memmove(&list->keys[at], &list->keys[at + 1], (list->count - at - 1) * sizeof list->keys[0]);
     list->count--;
-    memset(&list->keys[list->count], 0, sizeof list->keys[0]);
     return OUTCOME_RECORDED;
 }
 
@@ -281,9 +278,18 @@ static enum outcome rotate(struct token_list *list, const struct token_key *key)
     return OUTCOME_RECORDED;
 }
 
+static bool is_same_token(const struct token_key *a, const struct token_key *b)
+{
+    return memcmp(a->kid, b->kid, sizeof a->kid) == 0 &&
+           memcmp(a->key.bytes, b->key.bytes, sizeof a->key.bytes) == 0;
+}
+
 static bool is_same_tokens(const struct token_list *a, const struct token_list *b)
 {
-    return memcmp(a, b, sizeof *a) == 0;
+    if (a->count != b->count) return false;
+    for (uint32_t i = 0; i < a->count; i++)
+        if (!is_same_token(&a->keys[i], &b->keys[i])) return false;
+    return true;
 }
 
 static enum outcome change_tokens(struct token_list *list, const struct request *request)
@@ -394,9 +400,6 @@ void oracle_given_up(struct oracle *oracle)
            candidate->rows_count * sizeof candidate->rows[0]);
     candidate->texts = oracle->texts;
     oracle->candidates_count += oracle->batch.writes;
-    for (int i = 0; i < PLAN_POLLS; i++)
-        oracle->batch.texts.polls[i].is_ghost |=
-            oracle->texts.polls[i].exists && !oracle->batch.texts.polls[i].exists;
     oracle->rows_count = oracle->batch.rows_count;
     oracle->texts = oracle->batch.texts;
 }
@@ -514,16 +517,6 @@ bool oracle_check_rows(struct oracle *oracle, const struct seen_row *seen, size_
     return true;
 }
 
-static bool is_list(const struct secrets *secrets, const struct token_list *list)
-{
-    if (secrets->token_keys_count != list->count) return false;
-    for (uint32_t i = 0; i < list->count; i++)
-        if (memcmp(secrets->token_keys[i].kid, list->keys[i].kid, TOKEN_KID_LEN) != 0 ||
-            memcmp(&secrets->token_keys[i].key, &list->keys[i].key, sizeof list->keys[i].key) != 0)
-            return false;
-    return true;
-}
-
 static void take_list(struct token_list *list, const struct secrets *secrets)
 {
     memset(list, 0, sizeof *list);
@@ -534,11 +527,13 @@ static void take_list(struct token_list *list, const struct secrets *secrets)
 
 bool oracle_check_token_keys(struct oracle *oracle, const struct secrets *secrets)
 {
-    bool found = is_list(secrets, &oracle->tokens);
+    struct token_list list;
+    take_list(&list, secrets);
+    bool found = is_same_tokens(&list, &oracle->tokens);
     for (size_t i = 0; i < oracle->token_attempts_count && !found; i++)
-        found = is_list(secrets, &oracle->token_attempts[i]);
+        found = is_same_tokens(&list, &oracle->token_attempts[i]);
     if (found) {
-        take_list(&oracle->tokens, secrets);
+        oracle->tokens = list;
         return true;
     }
     findings.lost++;

@@ -30,7 +30,6 @@ struct row {
 struct texts {
     struct {
         bool exists, is_withdrawn;
-        bool is_ghost; /* of a batch that failed: counts as withdrawn until the next start */
         int options, text;
     } polls[PLAN_POLLS];
     struct {
@@ -82,8 +81,7 @@ void oracle_start(struct oracle *oracle);
 int oracle_add(struct oracle *oracle, enum op_kind kind);
 int oracle_add_any(struct oracle *oracle);
 
-/* One more change of token keys would leave too many possibilities. */
-bool oracle_is_crowded(const struct oracle *oracle, int event);
+bool oracle_is_token_change(const struct oracle *oracle, int event);
 
 /* A batch: begin, foretell each op in order, then it is acknowledged or not. */
 void oracle_begin(struct oracle *oracle, bool may_fail);

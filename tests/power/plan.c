@@ -65,22 +65,19 @@ static struct uuid new_id(void)
 void plan_event_of(struct event *event, enum op_kind kind, int number, const int *clicks,
                    int clicks_count)
 {
-    *event = (struct event){
-        .kind = kind,
-        .number = number,
-        .click = clicks_count ? clicks[world_roll((uint64_t)clicks_count)] : PLAN_NONE,
-        .partner = (int)world_roll(2),
-        .type = (int)world_roll(2),
-        .key = maybe(30),
-        .order = maybe(30),
-        .has_header = world_roll(2),
-        .check_order = world_roll(2),
-        .bid = (int)world_roll(PLAN_BIDS),
-        .session = (int)world_roll(4),
-        .mood = (int)world_roll(3),
-        .poll = (int)world_roll(PLAN_POLLS),
-        .option = (int)world_roll(PLAN_POLL_OPTIONS),
-    };
+    *event = (struct event){.kind = kind, .number = number, .click = PLAN_NONE};
+    if (clicks_count) event->click = clicks[world_roll((uint64_t)clicks_count)];
+    event->partner = (int)world_roll(2);
+    event->type = (int)world_roll(2);
+    event->key = maybe(30);
+    event->order = maybe(30);
+    event->has_header = world_roll(2);
+    event->check_order = world_roll(2);
+    event->bid = (int)world_roll(PLAN_BIDS);
+    event->session = (int)world_roll(4);
+    event->mood = (int)world_roll(3);
+    event->poll = (int)world_roll(PLAN_POLLS);
+    event->option = (int)world_roll(PLAN_POLL_OPTIONS);
     if (event->key == PLAN_NONE) event->has_header = false;
     if (!event->has_header) event->check_order = true; /* as both pages have it */
     if (kind == OP_CLICK && world_roll(8) == 0) event->bid = PLAN_NONE;

@@ -53,7 +53,8 @@ def test_a_weakened_store_is_caught(weakness):
     done = run("--seeds", 50, "--weaken", weakness)
     assert done.returncode == 0, f"nobody noticed:\n{done.stdout}{done.stderr}"
     counts = summary(done)
-    assert counts["failed_seeds"] == 1 and counts["lost"] > 0, done.stdout
+    assert counts["failed_seeds"] == 1, done.stdout
+    assert counts["lost"] > 0 or "cannot open" in done.stdout, done.stdout
     torture.say(f"power: --weaken {weakness} is caught by seed {counts['seeds']} of 50")
 
 

@@ -29,7 +29,8 @@ static struct key *find_key(struct model *model, const struct ask *ask, enum key
     struct key *key = &model->keys[ask->key];
     bool revoked = key->revoked && !model->rules.forget_revocation;
     if (!key->exists || key->key_class != key_class || revoked) return NULL;
-    return key->expires_ms && has_passed(model, ask->at_ms, key->expires_ms) ? NULL : key;
+    int64_t end_ms = key->expires_ms + model->rules.key_leeway_ms;
+    return key->expires_ms && has_passed(model, ask->at_ms, end_ms) ? NULL : key;
 }
 
 static bool admit_bearer(struct model *model, const struct ask *ask, enum key_class key_class,

@@ -90,9 +90,6 @@ static bool take_what_is_new(struct model *model, const struct ask *ask,
 {
     int holder = expected->holder;
     if (holder < 0) return true;
-    bool is_other =
-        expected->or_holder >= 0 && model->events[expected->or_holder].receipt == answer->receipt;
-    if (is_other) holder = expected->or_holder;
     if (expected->has_receipt) return take_receipt(model, holder, answer->receipt, why, size);
     if (is_redirect(ask)) return take_click(model, ask, holder, answer, why, size);
     if (ask->kind == ASK_AD_FEEDBACK) return take_feedback(model, holder, answer, why, size);

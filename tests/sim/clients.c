@@ -10,7 +10,7 @@ enum {
     HISTORY_MAX = 64,
     FOLLOWERS_MAX = 3, /* requests about what just expires */
     BURST_CLICKS = 104,
-    BURST_SESSION = 33,
+    BURST_SESSION = 48, /* past 30 also when a batch of them failed */
     BURST_SESSIONS = 104,
     FEW_FEEDBACKS = 15, /* per batch some more: never 30 in one session */
 };
@@ -165,7 +165,7 @@ static void pick_mint(const struct model *model, struct ask *ask)
 static void pick_new_key(const struct model *model, struct ask *ask, int64_t now_ms)
 {
     ask->key = dice_in(5) ? (int)dice_below((uint32_t)model->keys_count) : model->keys_count;
-    ask->key_class = (enum key_class)dice_below(3);
+    ask->key_class = dice_in(2) ? KEY_PARTNER : (enum key_class)dice_below(3);
     if (ask->key_class == KEY_PARTNER) ask->partner = 1 + (int)dice_below(2);
     if (ask->key_class == KEY_PARTNER && dice_in(3)) ask->advertiser = 1 + (int)dice_below(2);
     if (ask->key_class == KEY_PUBLISHER) ask->publisher = 1 + (int)dice_below(2);
@@ -293,17 +293,37 @@ static bool follow(struct ask *out)
     return true;
 }
 
-/* Nobody asks what the contract leaves open: whether a feedback is a retry of one that is older
- * than impression_ttl, and what a minute is while the clock is set back. */
-static bool is_settled(const struct model *model, const struct ask *ask)
+/* An event of this key that the window no longer holds, though it may be thought of as younger: its
+ * time is of a clock that was set back. */
+static bool was_collected_before(const struct model *model, const struct ask *ask)
+{
+    for (int i = 0; i < model->events_count; i++) {
+        const struct event *event = &model->events[i];
+        if (event->kind == EVENT_SERVER && event->ask.event_id == ask->event_id &&
+            event->ask.tag == ask->tag &&
+            clock_true_ms() >= event->ask.at_ms + model->rules.collect_window_ms)
+            return true;
+    }
+    return false;
+}
+
+static bool is_settled_feedback(const struct model *model, const struct ask *ask)
 {
     int count = 0;
-    if (ask->kind != ASK_AD_FEEDBACK || ask->ad < 0) return true;
     for (int i = 0; i < model->events_count; i++)
         count += model->events[i].kind == EVENT_AD_FEEDBACK;
     bool is_young =
         clock_true_ms() < model->ads[ask->ad].minted_ms + model->rules.impression_ttl_ms;
     return is_young && (count < FEW_FEEDBACKS || !clients.clock_goes_back);
+}
+
+/* Nobody asks what the contract leaves open: whether a feedback is a retry of one that is older
+ * than impression_ttl, and how long a window or a minute is while the clock is set back. */
+static bool is_settled(const struct model *model, const struct ask *ask)
+{
+    if (ask->kind == ASK_AD_FEEDBACK && ask->ad >= 0) return is_settled_feedback(model, ask);
+    bool is_collect = ask->kind == ASK_COLLECT && ask->event_id;
+    return !is_collect || !clients.clock_goes_back || !was_collected_before(model, ask);
 }
 
 static bool make_new(const struct model *model, struct ask *out)
@@ -315,6 +335,11 @@ static bool make_new(const struct model *model, struct ask *out)
     if (out->kind != ASK_MINT && out->kind < ASK_ROTATE)
         clients.history[clients.history_count++ % HISTORY_MAX] = *out;
     return true;
+}
+
+bool clients_are_at_a_cap(void)
+{
+    return clients.burst_left > 0;
 }
 
 bool clients_ask(const struct model *model, struct ask *out)
@@ -438,7 +463,7 @@ static int64_t end_of(const struct model *model, const struct event *event)
     case EVENT_IMPRESSION:
         return event->ask.at_ms + rules->impression_ttl_ms + 1;
     case EVENT_AD_FEEDBACK:
-        return event->ask.at_ms + rules->minute_ms;
+        return event->counted_ms + rules->minute_ms;
     default:
         return 0;
     }
@@ -488,11 +513,16 @@ static int64_t wait_for_token(const struct model *model, int64_t now_ms)
 
 static int64_t wait_for_key(const struct model *model, int64_t now_ms)
 {
-    int key = (int)dice_below((uint32_t)model->keys_count);
-    if (model->keys[key].expires_ms <= now_ms + 1) return 0;
-    clients.follow = (struct ask){.kind = ASK_COLLECT, .key = key, .tag = 1, .event_id = 1};
+    int found = -1, seen = 0;
+    for (int i = 0; i < model->keys_count; i++) {
+        const struct key *key = &model->keys[i];
+        bool will_end = key->key_class == KEY_PARTNER && key->expires_ms > now_ms + 1;
+        if (will_end && !key->revoked && dice_in((uint32_t)++seen)) found = i;
+    }
+    if (found < 0) return 0;
+    clients.follow = (struct ask){.kind = ASK_COLLECT, .key = found, .tag = 1, .event_id = 1};
     clients.follow_left = FOLLOWERS_MAX;
-    return model->keys[key].expires_ms - now_ms - 1;
+    return model->keys[found].expires_ms - now_ms - 1;
 }
 
 /* Until the first feedback of the full minute has aged, which another one is waiting for. */
@@ -509,7 +539,7 @@ static int64_t wait_for_minute(const struct model *model, int64_t now_ms)
     if (i < 0) return 0;
     clients.follow = follower_of(&model->events[i], i);
     clients.follow_left = FOLLOWERS_MAX;
-    int64_t end_ms = model->events[i].ask.at_ms + model->rules.minute_ms;
+    int64_t end_ms = model->events[i].counted_ms + model->rules.minute_ms;
     return end_ms > now_ms ? end_ms - now_ms - 1 : 0;
 }
 

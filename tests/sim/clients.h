@@ -13,6 +13,9 @@ void clients_begin(bool clock_goes_back);
 /* The next request. False: none comes to mind now. */
 bool clients_ask(const struct model *model, struct ask *out);
 
+/* They send many of one kind: what a failure does to a count shows best now. */
+bool clients_are_at_a_cap(void);
+
 /* What it looks like on the wire. */
 void clients_write(const struct model *model, const struct ask *ask, struct words_request *out);
 

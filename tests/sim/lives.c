@@ -37,6 +37,7 @@ static void assume(const struct batch *batch)
 {
     struct expected expected;
     run.possible = run.model;
+    run.possible.turn_ms = batch->turn_ms;
     for (size_t i = 0; i < batch->count; i++)
         if (!is_of_token_keys(&batch->asks[i]))
             model_decide(&run.possible, &batch->asks[i], &expected);
@@ -114,9 +115,9 @@ static void start_and_look(void)
 {
     start();
     if (run.failed) return;
-    model_restart(&run.model);
     look_at_token_keys();
     audit();
+    model_restart(&run.model);
 }
 
 void calm_disk(void)

@@ -28,7 +28,7 @@ void expect(struct expected *expected, int status, const char *body)
 
 void expect_nothing(struct expected *expected)
 {
-    expected->retry_after_s = expected->holder = expected->or_holder = -1;
+    expected->retry_after_s = expected->holder = -1;
     expected->has_body = expected->has_location = expected->has_receipt = expected->is_new = false;
 }
 
@@ -112,17 +112,40 @@ static bool same_collect_key(const struct model *model, const struct event *even
            event->ask.tag == ask->tag && (same_partner || model->rules.forget_partner);
 }
 
-/* The first and the last one that the window still holds. */
-static void find_collected(struct model *model, const struct ask *ask, struct expected *expected)
+static int find_collected(struct model *model, const struct ask *ask)
 {
     for (int i = 0; i < model->events_count; i++) {
         const struct event *event = &model->events[i];
-        if (!same_collect_key(model, event, ask) ||
-            has_passed(model, ask->at_ms, event->ask.at_ms + model->rules.collect_window_ms))
-            continue;
-        if (expected->holder < 0) expected->holder = i;
-        expected->or_holder = i;
+        if (same_collect_key(model, event, ask) &&
+            !has_passed(model, ask->at_ms, event->ask.at_ms + model->rules.collect_window_ms))
+            return i;
     }
+    return -1;
+}
+
+/* Where the wall clock was set back, more than one may stand for a key: any that is not old by
+ * the wall clock and by the time that passed, both. */
+static int find_any_collected(const struct model *model, const struct ask *ask, uint64_t receipt)
+{
+    for (int i = 0; i < model->events_count; i++) {
+        const struct event *event = &model->events[i];
+        int64_t window_ms = model->rules.collect_window_ms;
+        bool is_old = ask->at_ms >= event->ask.at_ms + window_ms &&
+                      ask->mono_ms >= event->ask.mono_ms + window_ms;
+        if (event->receipt == receipt && same_collect_key(model, event, ask) && !is_old) return i;
+    }
+    return -1;
+}
+
+void model_settle_doubt(struct model *model, const struct ask *ask, const struct answer *answer,
+                        struct expected *expected)
+{
+    if (ask->kind != ASK_COLLECT || !answer->receipt || expected->holder < 0) return;
+    int holder = find_any_collected(model, ask, answer->receipt);
+    if (holder < 0) return;
+    if (expected->is_new) model->events_count--;
+    expected->is_new = false;
+    expected->holder = holder;
 }
 
 /* The latest event of this kind and ad. */
@@ -146,7 +169,8 @@ static void record(struct model *model, enum event_kind kind, const struct ask *
                    struct expected *expected)
 {
     struct event *event = &model->events[model->events_count];
-    *event = (struct event){.kind = kind, .ask = *ask, .subject = subject};
+    *event =
+        (struct event){.kind = kind, .ask = *ask, .subject = subject, .counted_ms = model->turn_ms};
     if (ask->key >= 0) {
         event->partner = model->keys[ask->key].partner;
         event->publisher = model->keys[ask->key].publisher;
@@ -198,7 +222,7 @@ static void decide_collect(struct model *model, const struct ask *ask, struct ex
 {
     expect(expected, 204, "");
     expected->has_receipt = true;
-    find_collected(model, ask, expected);
+    expected->holder = find_collected(model, ask);
     if (expected->holder < 0) record(model, EVENT_SERVER, ask, -1, expected);
 }
 
@@ -258,9 +282,9 @@ static int64_t wait_of_session(struct model *model, const struct ask *ask)
     for (int i = model->events_count - 1; i >= 0; i--) {
         const struct event *event = &model->events[i];
         if (!same_session(model, event, ask)) continue;
-        int64_t end_ms = event->ask.at_ms + model->rules.minute_ms;
-        if (has_passed(model, ask->at_ms, end_ms)) return 0;
-        if (++count == model->rules.feedbacks_per_minute) return end_ms - ask->at_ms;
+        int64_t end_ms = event->counted_ms + model->rules.minute_ms;
+        if (has_passed(model, model->turn_ms, end_ms)) return 0;
+        if (++count == model->rules.feedbacks_per_minute) return end_ms - model->turn_ms;
     }
     return 0;
 }
@@ -434,4 +458,6 @@ void model_restart(struct model *model)
     for (int i = 0; i < model->keys_count; i++)
         model->keys[i].due_us = 0;
     memset(model->client_due_us, 0, sizeof model->client_due_us);
+    for (int i = 0; i < model->events_count; i++)
+        model->events[i].counted_ms = model->events[i].ask.at_ms;
 }

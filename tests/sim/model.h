@@ -21,6 +21,7 @@ enum event_kind {
 struct event {
     enum event_kind kind;
     struct ask ask;
+    int64_t counted_ms; /* from when its session's minute goes: its batch, after a start its row */
     int partner, publisher, advertiser; /* of the key */
     int subject;        /* the event it belongs to: a conversion's click, a feedback's impression */
     uint64_t receipt;   /* 0: nobody was told */
@@ -60,7 +61,7 @@ struct ad {
 /* The contract's numbers. A model with a wrong one has to be found out. */
 struct rules {
     int64_t click_ttl_ms, impression_ttl_ms, collect_window_ms;
-    int64_t minute_ms, token_margin_ms, token_leeway_ms, click_leeway_ms;
+    int64_t minute_ms, token_margin_ms, token_leeway_ms, click_leeway_ms, key_leeway_ms;
     int feedbacks_per_minute, per_bid_max;
     uint32_t rate_limit, client_rate_limit;
     bool forget_partner, forget_advertiser, forget_event_type, forget_revocation;
@@ -83,6 +84,7 @@ struct model {
     int ads_count;
     int64_t client_due_us[CLIENTS_MAX];
     bool degraded;
+    int64_t turn_ms;   /* when the batch is decided */
     uint64_t expiries; /* answers that hung on a time that had passed */
 };
 
@@ -97,9 +99,8 @@ struct expected {
     int retry_after_s;                        /* -1: no such header */
     bool has_body, has_location, has_receipt; /* whether the next ones are compared */
     char location[LOCATION_TEXT], body[BODY_TEXT];
-    int holder;    /* the event whose receipt or id the answer carries; -1: none */
-    int or_holder; /* or this one's: of a clock set back, two may lie within the window */
-    bool is_new;   /* and it is new with this answer */
+    int holder;  /* the event whose receipt or id the answer carries; -1: none */
+    bool is_new; /* and it is new with this answer */
 };
 
 /* Before the ledger: the key, the rate, the body, the token. True: the ask goes on to it. */
@@ -107,6 +108,11 @@ bool model_admit(struct model *model, const struct ask *ask, struct expected *ex
 
 /* In the ledger, in the order of the batch: decides, and records. */
 void model_decide(struct model *model, const struct ask *ask, struct expected *expected);
+
+/* Which of the events that may stand for a collect's key does: a clock that was set back leaves
+ * that open, and the answer tells. */
+void model_settle_doubt(struct model *model, const struct ask *ask, const struct answer *answer,
+                        struct expected *expected);
 
 /* The answer of a store that could not write, or of a queue that is full. */
 void model_unavailable(const struct ask *ask, struct expected *expected);
@@ -119,7 +125,7 @@ bool model_check(struct model *model, const struct ask *ask, const struct expect
 /* The key of the token that is shown; NULL: none is. */
 struct known_token_key *model_token_key(struct model *model, const struct ask *ask);
 
-/* A start forgets rates. */
+/* A start forgets rates, and knows of minutes what the rows say. */
 void model_restart(struct model *model);
 
 uint32_t model_votes(const struct model *model, int poll, int option);

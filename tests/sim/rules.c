@@ -25,6 +25,7 @@ static const struct wrong wrongs[] = {
     {"impression-ttl", MILLISECONDS, offsetof(struct rules, impression_ttl_ms), -1},
     {"collect-window", MILLISECONDS, offsetof(struct rules, collect_window_ms), 1},
     {"minute",         MILLISECONDS, offsetof(struct rules, minute_ms), 1},
+    {"key-expiry",     MILLISECONDS, offsetof(struct rules, key_leeway_ms), 1},
     {"token-expiry",   MILLISECONDS, offsetof(struct rules, token_leeway_ms), 1},
     {"token-margin",   MILLISECONDS, offsetof(struct rules, token_margin_ms), 1},
     {"per-minute",     COUNT, offsetof(struct rules, feedbacks_per_minute), 1},

@@ -19,6 +19,7 @@ enum {
 struct batch {
     struct ask asks[BATCH_MAX];
     size_t count;
+    int64_t turn_ms;
 };
 
 extern struct run {

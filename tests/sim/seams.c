@@ -99,9 +99,7 @@ void log_write_bounded(enum log_level level, const char *event, const struct log
 {
 }
 
-void log_tell_left_out(bool is_end)
-{
-}
+void log_tell_left_out(bool is_end) {}
 
 void dice_seed(uint64_t seed)
 {

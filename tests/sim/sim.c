@@ -113,7 +113,7 @@ static void roll_trouble(void)
 {
     static const enum sim_fault faults[] = {SIM_FAULT_EIO, SIM_FAULT_FULL, SIM_FAULT_SHORT,
                                             SIM_FAULT_EINTR};
-    switch (dice_below(24)) {
+    switch (dice_below(clients_are_at_a_cap() ? 8 : 24)) {
     case 0:
         sim_disk_cut_in(1 + dice_below(30));
         break;

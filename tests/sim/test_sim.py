@@ -18,8 +18,8 @@ SEEDS_TO_NOTICE = 1000
 NUMBER = re.compile(r"(\w+)=(\d+)\b")
 
 WRONG_MODELS = ("click-ttl", "impression-ttl", "collect-window", "minute", "per-minute", "per-bid",
-                "token-expiry", "tenants", "advertisers", "event-types", "revocations", "order",
-                "votes", "rates", "token-margin")
+                "key-expiry", "token-expiry", "token-margin", "tenants", "advertisers",
+                "event-types", "revocations", "order", "votes", "rates")
 
 
 def start(*args):

@@ -120,12 +120,14 @@ static bool is_unavailable(const struct ask *ask, const struct answer *answer)
     return answer->status >= 500 || (is_redirect && !strstr(answer->location, "thrad_click_id"));
 }
 
-/* What became of a key that may be retired shows when it is retired again. */
+/* What became of a key that may be retired shows when it is retired again; one that may have been
+ * made can be unknown now, and there after the next start. */
 static void look_at_retired(const struct ask *ask, const struct answer *answer)
 {
     struct known_token_key *key = &run.model.token_keys[ask->token_key];
-    if (ask->kind == ASK_RETIRE && key->state == TOKEN_KEY_MAYBE)
-        key->state = answer->status == 404 ? TOKEN_KEY_RETIRED : TOKEN_KEY_LIVE;
+    if (ask->kind != ASK_RETIRE || key->state != TOKEN_KEY_MAYBE || answer->status == 404) return;
+    key->state = TOKEN_KEY_LIVE;
+    if (answer->status == 409) run.model.minting = ask->token_key;
 }
 
 static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
@@ -143,6 +145,7 @@ static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
     } else {
         look_at_retired(ask, answer);
         model_decide(&run.model, ask, &expected);
+        model_settle_doubt(&run.model, ask, answer, &expected);
     }
     check(ask, &expected, answer);
     if (expected.is_new || (ask->kind >= ASK_KEY_CREATE && answer->status == 200)) {
@@ -162,6 +165,7 @@ static void remember_pending(struct slot *const waiting[], size_t count)
     }
     struct batch *batch = &run.pending[run.pending_count++];
     batch->count = count;
+    batch->turn_ms = run.model.turn_ms;
     for (size_t i = 0; i < count; i++)
         batch->asks[i] = *slot_ask(waiting[i]);
 }
@@ -195,6 +199,7 @@ bool turn(void)
     bool batch_failed;
     size_t count = server_waiting(waiting);
     uint64_t failed_before = sim_disk_failed();
+    run.model.turn_ms = clock_true_ms();
     enum err err = server_turn(&batch_failed);
     uint64_t failed_calls = sim_disk_failed() - failed_before;
     bool disk_failed = failed_calls > 0 || run.disk_is_full;

@@ -10,12 +10,12 @@ import pytest
 from support import server as program
 
 
-def small():
-    """Mounts one of 8 MiB and yields its path; a fixture yields from it."""
+def small(size="8m"):
+    """Mounts one of this size and yields its path; a fixture yields from it."""
     if os.geteuid() != 0:
         pytest.skip("needs root to mount a tmpfs")
     path = program.temp_dir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", path],
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", path],
                       capture_output=True).returncode != 0:
         path.rmdir()
         pytest.skip("cannot mount a tmpfs here")

@@ -11,7 +11,9 @@ static int64_t recorded_at_ms[EVENTS]; /* by sequence */
 
 static bool note(struct ages *ages, int64_t now_ms, uint64_t sequence)
 {
-    return ages_note(ages, &(struct age_mark){.time_ms = now_ms, .sequence = sequence});
+    static const struct totals totals;
+    ages->now_ms = now_ms;
+    return ages_note(ages, sequence, &totals);
 }
 
 static void check_floor(const struct ages *ages, uint64_t count, int64_t now_ms)

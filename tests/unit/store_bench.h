@@ -1,5 +1,6 @@
 #pragma once
 
+#include "store_clock.h"
 #include "unit.h"
 
 #include "base/clock.h"
@@ -46,6 +47,7 @@ static inline void reopen_store(struct bench *bench)
 static inline int set_up(void **state)
 {
     struct bench *bench = calloc(1, sizeof *bench);
+    store_clock_set(now_ms);
     strcpy(bench->dir, "/tmp/adtally-store-XXXXXX");
     assert_non_null(mkdtemp(bench->dir));
     store_options_init(&bench->options);
@@ -69,6 +71,7 @@ static inline enum outcome apply_one(struct bench *bench, struct op *op)
 {
     struct op *ops[] = {op};
     op->outcome = OUTCOME_PENDING;
+    store_clock_reach(op->received_at_ms);
     store_apply(bench->store, ops, 1);
     return op->outcome;
 }

@@ -1,3 +1,4 @@
+#include "store_clock.h"
 #include "unit.h"
 
 #include "base/clock.h"
@@ -230,6 +231,7 @@ static void run_random_batch(void)
         ops[i] = &plans[i].op;
     }
     if (refuse) refuse_writes(true);
+    store_clock_reach(clock_ms);
     enum err err = store_apply(store, ops, count);
     if (refuse) refuse_writes(false);
     assert_true(refuse || err == ERR_OK);

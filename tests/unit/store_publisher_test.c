@@ -324,7 +324,9 @@ static void clock_that_was_ahead_does_not_hold_sessions_back(void **state)
 {
     struct bench *bench = *state;
     struct op ahead = ad_feedback_op(SPAN("bj"), SPAN("z"), SPAN("thumbs_up"), now_ms + 86400000);
+    store_clock_set(ahead.received_at_ms);
     assert_int_equal(apply_one(bench, &ahead), OUTCOME_RECORDED);
+    store_clock_set(now_ms);
     for (int round = 0; round < 2; round++) {
         char bid[24];
         for (int i = 0; i < 60; i++) {
@@ -335,6 +337,24 @@ static void clock_that_was_ahead_does_not_hold_sessions_back(void **state)
         }
         reopen_store(bench);
     }
+}
+
+/* A batch that comes late, over the end of a minute, lets nobody have a thirty-first. */
+static void minute_counts_from_when_an_event_was_received(void **state)
+{
+    struct bench *bench = *state;
+    char bid[16];
+    for (int i = 0; i < WINDOW_EVENTS_MAX; i++) {
+        snprintf(bid, sizeof bid, "m%d", i);
+        struct op op = ad_feedback_op(span_of(bid), SPAN("s"), SPAN("thumbs_up"), now_ms);
+        assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    }
+    struct op early = ad_feedback_op(SPAN("e"), SPAN("s"), SPAN("thumbs_up"), now_ms + 59999);
+    struct op late = ad_feedback_op(SPAN("l"), SPAN("s"), SPAN("thumbs_up"), now_ms + 60000);
+    store_clock_reach(now_ms + 60500);
+    assert_int_equal(apply_one(bench, &early), OUTCOME_LIMITED);
+    assert_int_equal(early.ad_feedback.retry_after_ms, 1);
+    assert_int_equal(apply_one(bench, &late), OUTCOME_RECORDED);
 }
 
 /* Votes of `count` bids from `first` on, in full batches; the milliseconds that took. */
@@ -392,6 +412,7 @@ int main(void)
         STORE_CASE(poll_of_a_failed_batch_never_was),
         STORE_CASE(rows_of_a_wrong_clock_do_not_make_a_start_forget),
         STORE_CASE(clock_that_was_ahead_does_not_hold_sessions_back),
+        STORE_CASE(minute_counts_from_when_an_event_was_received),
     };
     hash_start();
     now_ms = clock_wall_ms();

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "store/sqlite/sqlite.h"
 #include "store/store.h"
 #include "store_bench.h"
 
@@ -15,7 +16,7 @@
 
 /* The store suite: what store.h promises, against a real engine in a fresh directory per case. */
 
-static const int64_t DAY_MS = 86400000;
+static const int64_t DAY_MS = 86400000, HOUR_MS = 3600000;
 
 static struct op click_op(int64_t at_ms, struct span bid)
 {
@@ -246,6 +247,103 @@ static void collect_dedup_ends_with_its_window(void **state)
     assert_int_equal(count_findings(bench), 0);
 }
 
+enum { YEAR_DAYS = 365 };
+
+/* Sends `event` at `wall_ms` by a clock that was just set so. */
+static enum outcome apply_at(struct bench *bench, struct op *event, int64_t wall_ms)
+{
+    store_clock_set(wall_ms);
+    event->received_at_ms = wall_ms;
+    return apply_one(bench, event);
+}
+
+static void clock_that_is_set_makes_nothing_forgotten(void **state)
+{
+    struct bench *bench = *state;
+    const int64_t jumps_ms[] = {YEAR_DAYS * DAY_MS, -YEAR_DAYS * DAY_MS, 8 * DAY_MS, -2 * HOUR_MS};
+    struct op before = event_op(SPAN("t"), SPAN("before"), now_ms);
+    assert_int_equal(apply_one(bench, &before), OUTCOME_RECORDED);
+    for (size_t i = 0; i < sizeof jumps_ms / sizeof jumps_ms[0]; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "during%zu", i);
+        struct op during = event_op(SPAN("t"), span_of(id), now_ms);
+        int64_t true_ms = now_ms + (int64_t)(i + 1) * DAY_MS;
+        store_clock_set(true_ms - DAY_MS);
+        store_clock_reach(true_ms);
+        assert_int_equal(apply_at(bench, &before, true_ms + jumps_ms[i]), OUTCOME_DUPLICATE);
+        assert_int_equal(apply_at(bench, &during, true_ms + jumps_ms[i]), OUTCOME_RECORDED);
+        assert_int_equal(apply_at(bench, &during, true_ms), OUTCOME_DUPLICATE);
+        assert_int_equal(apply_at(bench, &before, true_ms), OUTCOME_DUPLICATE);
+        reopen_store(bench);
+        assert_int_equal(apply_at(bench, &during, true_ms), OUTCOME_DUPLICATE);
+    }
+    struct op set_back = event_op(SPAN("t"), SPAN("during3"), now_ms + 11 * DAY_MS - HOUR_MS);
+    assert_int_equal(apply_one(bench, &set_back), OUTCOME_DUPLICATE); /* not two hours too early */
+    const struct span forgotten[] = {SPAN("before"), SPAN("during0"), SPAN("during1")};
+    for (size_t i = 0; i < sizeof forgotten / sizeof forgotten[0]; i++) { /* and not for ever */
+        struct op later = event_op(SPAN("t"), forgotten[i], now_ms + 13 * DAY_MS);
+        assert_int_equal(apply_one(bench, &later), OUTCOME_RECORDED);
+    }
+    assert_int_equal(count_findings(bench), 0);
+}
+
+/* So many keys of a click that every part of their index grows, and drops what is old. */
+static void fill_conversion_keys(struct bench *bench, struct span click, int64_t at_ms)
+{
+    enum { BATCHES = 32 };
+    static struct op ops[STORE_BATCH_MAX];
+    static char keys[STORE_BATCH_MAX][16];
+    struct op *batch[STORE_BATCH_MAX];
+    for (int number = 0; number < BATCHES; number++) {
+        for (int i = 0; i < STORE_BATCH_MAX; i++) {
+            snprintf(keys[i], sizeof keys[i], "fill%d-%d", number, i);
+            ops[i] = conversion_op(click, span_of(keys[i]), SPAN_NONE);
+            ops[i].received_at_ms = at_ms;
+            batch[i] = &ops[i];
+        }
+        assert_int_equal(store_apply(bench->store, batch, STORE_BATCH_MAX), ERR_OK);
+    }
+}
+
+static void convert_with_keys(struct bench *bench, struct span click, enum outcome expected)
+{
+    for (int i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "key%d", i);
+        struct op op = conversion_op(click, span_of(key), SPAN_NONE);
+        assert_int_equal(apply_one(bench, &op), expected);
+    }
+}
+
+static void clock_that_was_ahead_drops_no_key_of_a_click(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked click, later;
+    int64_t ahead_ms = now_ms + YEAR_DAYS * DAY_MS;
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    convert_with_keys(bench, click.id, OUTCOME_RECORDED);
+    store_clock_set(ahead_ms);
+    record_click(bench, &later, ahead_ms, SPAN("later"), SPAN_NONE);
+    fill_conversion_keys(bench, later.id, ahead_ms);
+    store_clock_set(now_ms);
+    convert_with_keys(bench, click.id, OUTCOME_DUPLICATE);
+}
+
+static void clock_that_is_set_back_brings_no_click_to_life(void **state)
+{
+    struct bench *bench = *state;
+    struct clicked click, later;
+    int64_t later_ms = now_ms + 100 * DAY_MS;
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    convert_with_keys(bench, click.id, OUTCOME_RECORDED);
+    struct op next_day = event_op(SPAN("t"), SPAN_NONE, now_ms + DAY_MS);
+    assert_int_equal(apply_one(bench, &next_day), OUTCOME_RECORDED);
+    record_click(bench, &later, later_ms, SPAN("later"), SPAN_NONE);
+    fill_conversion_keys(bench, later.id, later_ms); /* the keys of the first are gone */
+    store_clock_set(now_ms);
+    convert_with_keys(bench, click.id, OUTCOME_NOT_FOUND);
+}
+
 static void bid_has_at_most_100_recorded_clicks(void **state)
 {
     struct bench *bench = *state;
@@ -259,6 +357,27 @@ static void bid_has_at_most_100_recorded_clicks(void **state)
         assert_int_equal(apply_one(bench, &over), OUTCOME_LIMITED);
         struct op other = click_op(now_ms + 200, SPAN("bid2"));
         assert_int_equal(apply_one(bench, &other), OUTCOME_RECORDED);
+        reopen_store(bench);
+    }
+}
+
+/* The cap is a bid's, which may live longer than a click does. */
+static void start_counts_the_clicks_of_a_bid_that_outlived_them(void **state)
+{
+    enum { MINUTE_MS = 60 * 1000 };
+    struct bench *bench = *state;
+    bench->options.click_ttl_ms = bench->options.collect_dedup_window_ms = MINUTE_MS;
+    bench->options.impression_ttl_ms = 60 * MINUTE_MS;
+    reopen_store(bench);
+    for (int i = 0; i < 100; i++) {
+        struct op op = click_op(now_ms - 30 * MINUTE_MS + i, SPAN("bid"));
+        assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
+    }
+    struct op younger = click_op(now_ms - 20 * MINUTE_MS, SPAN("bid2"));
+    assert_int_equal(apply_one(bench, &younger), OUTCOME_RECORDED);
+    for (int round = 0; round < 2; round++) {
+        struct op over = click_op(now_ms, SPAN("bid"));
+        assert_int_equal(apply_one(bench, &over), OUTCOME_LIMITED);
         reopen_store(bench);
     }
 }
@@ -410,6 +529,47 @@ static void token_keys_rotate_and_retire(void **state)
     assert_memory_equal(after->receipt_key, before.receipt_key, sizeof before.receipt_key);
 }
 
+/* As after a COMMIT that failed when its frames were written: the file holds a row that the store
+ * does not know, and a new connection shows it. */
+static void new_connection_that_shows_more_ends_the_service(void **state)
+{
+    struct bench *bench = *state;
+    struct sqlite_store *store = (struct sqlite_store *)bench->store;
+    struct op first = event_op(SPAN("t"), SPAN("first"), now_ms);
+    struct op next = event_op(SPAN("t"), SPAN("next"), now_ms), *ops[] = {&next};
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    store->sequence_next--;
+    store->totals.rows[TOTAL_SERVER_EVENT]--;
+    statements_finalize(store);
+    sqlite3_close(store->db);
+    store->db = NULL;
+    assert_int_equal(store_apply(bench->store, ops, 1), ERR_SYNC_FAILED);
+    assert_int_equal(next.outcome, OUTCOME_UNAVAILABLE);
+}
+
+static void token_keys_of_a_failed_batch_stay(void **state)
+{
+    struct bench *bench = *state;
+    static char params[64 * 1024];
+    memset(params, ' ', sizeof params);
+    struct op rotate = {.kind = OP_TOKEN_KEY_ROTATE,
+                        .received_at_ms = now_ms,
+                        .token_key = {.kid = "newkid00", .created_at_ms = now_ms}};
+    struct op large = event_op(SPAN("t"), SPAN_NONE, now_ms);
+    large.server_event.params = (struct span){params, sizeof params};
+    struct op *batch[] = {&rotate, &large};
+    limit_file_size(16 * 1024); /* room for the secrets, not for the event */
+    assert_int_not_equal(store_apply(bench->store, batch, 2), ERR_OK);
+    limit_file_size(RLIM_INFINITY);
+    assert_int_equal(rotate.outcome, OUTCOME_UNAVAILABLE);
+    assert_int_equal(store_secrets(bench->store)->token_keys_count, 1);
+    reopen_store(bench);
+    assert_int_equal(store_secrets(bench->store)->token_keys_count, 1);
+    assert_int_equal(store_apply(bench->store, batch, 2), ERR_OK);
+    assert_int_equal(rotate.outcome, OUTCOME_RECORDED);
+    assert_int_equal(store_secrets(bench->store)->token_keys_count, 2);
+}
+
 static void secrets_are_readable_by_their_owner_alone(void **state)
 {
     struct bench *bench = *state;
@@ -456,7 +616,11 @@ int main(void)
         STORE_CASE(click_must_live_have_a_bid_and_be_of_the_advertiser),
         STORE_CASE(copies_in_one_batch_count_once),
         STORE_CASE(collect_dedup_ends_with_its_window),
+        STORE_CASE(clock_that_is_set_makes_nothing_forgotten),
+        STORE_CASE(clock_that_was_ahead_drops_no_key_of_a_click),
+        STORE_CASE(clock_that_is_set_back_brings_no_click_to_life),
         STORE_CASE(bid_has_at_most_100_recorded_clicks),
+        STORE_CASE(start_counts_the_clicks_of_a_bid_that_outlived_them),
         STORE_CASE(write_error_records_nothing_and_passes),
         STORE_CASE(sequence_goes_on_after_a_restart),
         STORE_CASE(second_opener_is_told_who_holds_it),
@@ -464,6 +628,8 @@ int main(void)
         STORE_CASE(damaged_database_is_refused),
         STORE_CASE(api_keys_are_unique_and_revoked_once),
         STORE_CASE(token_keys_rotate_and_retire),
+        STORE_CASE(new_connection_that_shows_more_ends_the_service),
+        STORE_CASE(token_keys_of_a_failed_batch_stay),
         STORE_CASE(secrets_are_readable_by_their_owner_alone),
         STORE_CASE(verifying_an_empty_database_leaves_its_wal),
     };

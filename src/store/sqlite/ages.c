@@ -1,6 +1,8 @@
 #include "store/sqlite/sqlite.h"
 
 enum { AGES_INTERVAL_MS_MIN = 1000 };
+/* The wall clock was set, rather than corrected a little. */
+enum { JUMP_MS = 1000 };
 
 void ages_init(struct ages *ages, int64_t ttl_max_ms)
 {
@@ -10,20 +12,62 @@ void ages_init(struct ages *ages, int64_t ttl_max_ms)
     };
 }
 
+void ages_begin(struct ages *ages, int64_t wall_ms, int64_t mono_ms)
+{
+    ages->now_ms = wall_ms;
+    ages->mono_ms = mono_ms;
+}
+
+void ages_pass(struct ages *ages, int64_t wall_ms, int64_t mono_ms)
+{
+    ages->now_ms += mono_ms - ages->mono_ms;
+    ages->mono_ms = mono_ms;
+    ages->wall_ahead_ms = wall_ms - ages->now_ms;
+    int64_t jump_ms = ages->wall_ahead_ms - ages->wall_set_ms;
+    if (jump_ms > JUMP_MS || jump_ms < -JUMP_MS) ages->wall_set_ms = ages->wall_ahead_ms;
+}
+
+int64_t ages_time_of(const struct ages *ages, int64_t wall_ms)
+{
+    int64_t time_ms = wall_ms - ages->wall_set_ms;
+    return time_ms < ages->now_ms ? time_ms : ages->now_ms;
+}
+
 static const struct age_mark *mark_at(const struct ages *ages, uint32_t i)
 {
     return &ages->marks[(ages->first + i) % AGES_MARKS_MAX];
 }
 
-bool ages_note(struct ages *ages, const struct age_mark *mark)
+static const struct age_mark *last_mark(const struct ages *ages)
 {
-    if (ages->count && mark->time_ms < mark_at(ages, ages->count - 1)->time_ms + ages->interval_ms)
-        return false;
+    return ages->count ? mark_at(ages, ages->count - 1) : NULL;
+}
+
+static void add_mark(struct ages *ages, const struct age_mark *mark)
+{
     if (ages->count == AGES_MARKS_MAX) {
         ages->first = (ages->first + 1) % AGES_MARKS_MAX;
         ages->count--;
     }
     ages->marks[(ages->first + ages->count++) % AGES_MARKS_MAX] = *mark;
+    ages->wall_ahead_of_mark_ms = ages->wall_ahead_ms;
+}
+
+/* Marks of the future are of a clock that was wrong then. */
+void ages_load(struct ages *ages, const struct age_mark *mark)
+{
+    const struct age_mark *last = last_mark(ages);
+    if (mark->time_ms <= ages->now_ms && (!last || mark->time_ms >= last->time_ms))
+        add_mark(ages, mark);
+}
+
+bool ages_note(struct ages *ages, uint64_t sequence_next, const struct totals *totals)
+{
+    const struct age_mark *last = last_mark(ages);
+    int64_t jump_ms = ages->wall_ahead_ms - ages->wall_ahead_of_mark_ms;
+    bool is_set = jump_ms > JUMP_MS || jump_ms < -JUMP_MS;
+    if (last && !is_set && ages->now_ms < last->time_ms + ages->interval_ms) return false;
+    add_mark(ages, &(struct age_mark){ages->now_ms, sequence_next, *totals});
     return true;
 }
 
@@ -37,4 +81,12 @@ struct age_mark ages_mark(const struct ages *ages, int64_t time_ms)
 uint64_t ages_floor(const struct ages *ages, int64_t time_ms)
 {
     return ages_mark(ages, time_ms).sequence;
+}
+
+bool ages_believes(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms)
+{
+    for (uint32_t i = ages->count; i > 0; i--)
+        if (mark_at(ages, i - 1)->sequence <= sequence)
+            return recorded_at_ms >= mark_at(ages, i - 1)->time_ms - JUMP_MS;
+    return true;
 }

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/sqlite/sqlite.h"
 
@@ -6,29 +7,40 @@
 /* Past this a reader pins the WAL and the operator has to know. */
 enum { WAL_PAGES_ALARM = 262144, WAL_ALARM_EVERY = 1000 };
 
+/* Never lower: entries below may be gone already, and a click must not outlive its keys. */
+static void raise_floor(struct index *index, uint64_t floor)
+{
+    if (floor > index->floor) index->floor = floor;
+}
+
 static void raise_floors(struct sqlite_store *store, int64_t now_ms)
 {
     const struct store_options *options = &store->options;
     now_ms -= FLOOR_MARGIN_MS;
     uint64_t clicks = ages_floor(&store->ages, now_ms - options->click_ttl_ms);
-    store->clicks.floor = clicks;
-    store->conversion_keys.floor = clicks; /* a conversion is younger than its click */
+    raise_floor(&store->clicks, clicks);
+    raise_floor(&store->conversion_keys, clicks); /* a conversion is younger than its click */
     uint64_t impressions = ages_floor(&store->ages, now_ms - options->impression_ttl_ms);
-    store->clicks_of_bids.floor = impressions;
-    store->impressions.floor = impressions;
-    store->feedbacks.floor = impressions; /* younger than its impression */
-    store->ad_feedbacks.floor = impressions;
-    store->ad_feedbacks_of_bids.floor = impressions;
-    store->collect_keys.floor = ages_floor(&store->ages, now_ms - options->collect_dedup_window_ms);
+    raise_floor(&store->clicks_of_bids, impressions);
+    raise_floor(&store->impressions, impressions);
+    raise_floor(&store->feedbacks, impressions); /* younger than its impression */
+    raise_floor(&store->ad_feedbacks, impressions);
+    raise_floor(&store->ad_feedbacks_of_bids, impressions);
+    raise_floor(&store->collect_keys,
+                ages_floor(&store->ages, now_ms - options->collect_dedup_window_ms));
 }
 
-static enum err note_age(struct sqlite_store *store, int64_t now_ms)
+int64_t sqlite_forget_time_ms(const struct sqlite_store *store, const struct op *op)
 {
-    struct age_mark mark = {now_ms, store->sequence_next, store->totals};
-    if (!ages_note(&store->ages, &mark)) return ERR_OK;
+    return op->received_at_ms < store->ages.now_ms ? op->received_at_ms : store->ages.now_ms;
+}
+
+static enum err note_age(struct sqlite_store *store)
+{
+    if (!ages_note(&store->ages, store->sequence_next, &store->totals)) return ERR_OK;
     struct db_binder row = db_row(store->statements[SQL_INSERT_AGE_MARK], SPAN("age_mark"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
-    db_bind_i64(&row, now_ms);
+    db_bind_i64(&row, store->ages.now_ms);
     totals_bind(&row, &store->totals, TOTAL_EVENTS_COUNT);
     return db_insert(&row);
 }
@@ -47,7 +59,7 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
 {
     struct totals before = store->totals;
     enum err err = db_run(store->statements[SQL_BEGIN]);
-    if (!err) err = note_age(store, ops[count - 1]->received_at_ms);
+    if (!err) err = note_age(store);
     for (size_t i = 0; i < count && !err; i++)
         err = record_or_refuse(store, ops[i]);
     if (!err && memcmp(&before, &store->totals, sizeof before) != 0) err = totals_write(store);
@@ -61,6 +73,14 @@ struct batch_mark {
     uint64_t sessions;
 };
 
+static void refuse_all(struct op *const ops[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ops[i]->outcome = OUTCOME_UNAVAILABLE;
+        ops[i]->sequence = 0;
+    }
+}
+
 /* Takes a failed batch back: rows, index entries, sequence, outcomes. */
 static void take_back(struct sqlite_store *store, struct op *const ops[], size_t count,
                       const struct batch_mark *mark)
@@ -70,10 +90,7 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
     window_take_back(store->sessions, mark->sessions);
     store->sequence_next = mark->sequence_next;
     store->totals = mark->totals;
-    for (size_t i = 0; i < count; i++) {
-        ops[i]->outcome = OUTCOME_UNAVAILABLE;
-        ops[i]->sequence = 0;
-    }
+    refuse_all(ops, count);
 }
 
 /* A COMMIT can fail when it is in the WAL already. The connection that made it knows better, but a
@@ -126,9 +143,10 @@ enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
     struct sqlite_store *store = sqlite_of(base);
     struct batch_mark mark = {store->sequence_next, store->totals, window_mark(store->sessions)};
     store->undo_count = 0;
+    ages_pass(&store->ages, clock_wall_ms(), clock_mono_ms());
     enum err err = recover_connection(store);
     if (!err) {
-        raise_floors(store, ops[count - 1]->received_at_ms);
+        raise_floors(store, sqlite_forget_time_ms(store, ops[count - 1]));
         err = run_batch(store, ops, count);
     }
     if (err) {
@@ -137,7 +155,9 @@ enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
         return err;
     }
     store->polls_changed = false; /* what was put stands */
-    return token_keys_apply(store, ops, count);
+    err = token_keys_apply(store, ops, count);
+    if (err) refuse_all(ops, count); /* they stand, but the process ends: nobody is told */
+    return err;
 }
 
 static void alarm_if_pinned(struct sqlite_store *store, int wal_pages)
@@ -156,8 +176,13 @@ enum err sqlite_maintain(struct store *base)
     if (store->wal_pages < store->wal_moved_pages) store->wal_moved_pages = 0; /* started over */
     if (!store->db) return ERR_OK;
     if (store->wal_pages - store->wal_moved_pages < store->options.checkpoint_pages) return ERR_OK;
-    int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-                                         &store->wal_pages, &store->wal_moved_pages);
+    int pages, moved_pages; /* -1 after an error */
+    int code =
+        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved_pages);
+    if (pages >= 0) {
+        store->wal_pages = pages;
+        store->wal_moved_pages = moved_pages;
+    }
     alarm_if_pinned(store, store->wal_pages);
     if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return ERR_OK;
     enum err err = db_last_err(store->db);

@@ -127,21 +127,28 @@ enum err dedup_find_conversion(struct sqlite_store *store, const struct conversi
     return ERR_OK;
 }
 
-static bool event_row_has_key(sqlite3_stmt *row, const struct server_event *event,
-                              int64_t oldest_ms)
+static bool event_row_has_key(sqlite3_stmt *row, const struct server_event *event)
 {
-    return sqlite3_column_int64(row, 0) > oldest_ms &&
-           span_eq(db_column_text(row, 1), event->sender.partner_id) &&
+    return span_eq(db_column_text(row, 1), event->sender.partner_id) &&
            span_eq(db_column_text(row, 2), event->tag_id) &&
            span_eq(db_column_text(row, 3), event->event_id);
 }
 
-enum err dedup_find_server_event(struct sqlite_store *store, const struct server_event *event,
-                                 int64_t now_ms, uint64_t *sequence)
+/* A row that was stamped by a clock set back is young until it falls below the floor. */
+static bool is_in_window(const struct sqlite_store *store, const struct op *op, uint64_t sequence,
+                         int64_t recorded_at_ms)
 {
+    int64_t window_ms = store->options.collect_dedup_window_ms;
+    return recorded_at_ms > sqlite_forget_time_ms(store, op) - window_ms ||
+           !ages_believes(&store->ages, sequence, recorded_at_ms);
+}
+
+enum err dedup_find_server_event(struct sqlite_store *store, const struct op *op,
+                                 uint64_t *sequence)
+{
+    const struct server_event *event = &op->server_event;
     *sequence = 0;
     if (!event->event_id.ptr) return ERR_OK;
-    int64_t oldest_ms = now_ms - store->options.collect_dedup_window_ms;
     sqlite3_stmt *row = store->statements[SQL_SERVER_EVENT_KEYS_BY_SEQ];
     struct index_key key = collect_key(store, event);
     struct index_cursor cursor;
@@ -149,7 +156,9 @@ enum err dedup_find_server_event(struct sqlite_store *store, const struct server
     for (; value && !*sequence; value = index_next(&store->collect_keys, &key, &cursor)) {
         enum err err =
             statements_read_row(store, SQL_SERVER_EVENT_KEYS_BY_SEQ, INDEX_SEQUENCE(value));
-        if (!err && event_row_has_key(row, event, oldest_ms)) *sequence = INDEX_SEQUENCE(value);
+        if (!err && event_row_has_key(row, event) &&
+            is_in_window(store, op, INDEX_SEQUENCE(value), sqlite3_column_int64(row, 0)))
+            *sequence = INDEX_SEQUENCE(value);
         sqlite3_reset(row);
         if (err) return err;
     }

@@ -92,7 +92,11 @@ static enum err note_windows(struct sqlite_store *store)
 
 static enum err say(char *problem, enum err err, const char *what, const char *dir)
 {
-    if (err) snprintf(problem, STORE_PROBLEM_MAX, "cannot %s in %s: %s", what, dir, err_text(err));
+    bool is_damaged = err == ERR_CORRUPT || err == ERR_CORRUPT_ROW;
+    const char *advice = is_damaged ? ": adtally verify tells more; restore a backup" : "";
+    if (err)
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot %s in %s: %s%s", what, dir, err_text(err),
+                 advice);
     return err;
 }
 
@@ -120,7 +124,7 @@ static enum err open_database(struct sqlite_store *store, char *problem)
     if (!err) err = say(problem, note_windows(store), "write adtally.db", dir);
     if (!err) err = say(problem, make_durable(store), "recover adtally.db", dir);
     if (!err) err = say(problem, statements_prepare(store), "use adtally.db", dir);
-    if (!err) err = say(problem, rebuild_indexes(store, clock_wall_ms()), "read adtally.db", dir);
+    if (!err) err = say(problem, rebuild_indexes(store), "read adtally.db", dir);
     store->dir.is_new = false;
     return err;
 }

@@ -17,7 +17,7 @@ static enum err load_ages(struct sqlite_store *store)
         struct age_mark mark = {sqlite3_column_int64(row, 1), (uint64_t)sequence, {{0}}};
         totals_column(&mark.totals, row, 2, TOTAL_EVENTS_COUNT);
         if (db_is_whole(row, 0, SPAN("age_mark")))
-            ages_note(&store->ages, &mark);
+            ages_load(&store->ages, &mark);
         else
             err = report_corrupt_row(SPAN("age_mark"), sequence);
     }
@@ -31,7 +31,7 @@ static uint64_t row_sequence(sqlite3_stmt *row)
     return (uint64_t)sqlite3_column_int64(row, 0);
 }
 
-typedef enum err on_row_fn(struct sqlite_store *store, sqlite3_stmt *row, void *arg);
+typedef enum err on_row_fn(struct sqlite_store *store, sqlite3_stmt *row);
 
 /* What is read, from which sequence on, and into what. */
 struct source {
@@ -45,7 +45,7 @@ struct source {
 
 /* Steps through a source, a row at a time. Rows must come in order and be as many as were recorded:
  * a damaged page can hide some or show some twice. */
-static enum err scan(struct sqlite_store *store, const struct source *source, void *arg)
+static enum err scan(struct sqlite_store *store, const struct source *source)
 {
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row, source->sql);
@@ -57,7 +57,7 @@ static enum err scan(struct sqlite_store *store, const struct source *source, vo
         bool is_whole =
             sqlite3_column_int64(row, 0) > last && db_is_whole(row, source->first, source->table);
         last = sqlite3_column_int64(row, 0);
-        err = is_whole ? source->on_row(store, row, arg)
+        err = is_whole ? source->on_row(store, row)
                        : report_corrupt_row(source->table, sqlite3_column_int64(row, 0));
         store->rebuilt_count++;
     }
@@ -85,7 +85,7 @@ static enum err count_of_bid(struct sqlite_store *store, struct index *index,
     return done ? ERR_OK : ERR_NO_MEMORY;
 }
 
-static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
+static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
     struct uuid id;
     uint64_t sequence = row_sequence(row);
@@ -100,7 +100,7 @@ static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row, void
     return count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BY_SEQ, bid_id, sequence);
 }
 
-static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
+static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
     struct server_event event = {
         .sender.partner_id = db_column_text(row, 1),
@@ -111,12 +111,12 @@ static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *ro
     return add(&store->collect_keys, collect_key(store, &event), row_sequence(row));
 }
 
-static enum err on_impression_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
+static enum err on_impression_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
     return add(&store->impressions, bid_key(store, db_column_text(row, 1)), row_sequence(row));
 }
 
-static enum err on_feedback_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
+static enum err on_feedback_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
     return add(&store->feedbacks, bid_key(store, db_column_text(row, 1)), row_sequence(row));
 }
@@ -134,9 +134,9 @@ static enum err remember_latest(struct sqlite_store *store, const struct ad_feed
     return ERR_OK;
 }
 
-static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
+static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
-    const int64_t *now_ms = arg;
+    int64_t now_ms = store->ages.now_ms;
     uint64_t sequence = row_sequence(row);
     int64_t recorded_at_ms = sqlite3_column_int64(row, 1);
     struct ad_feedback feedback = {
@@ -148,32 +148,35 @@ static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row
         err = count_of_bid(store, &store->ad_feedbacks_of_bids, SQL_AD_FEEDBACK_BID_BY_SEQ,
                            feedback.ad.bid_id, sequence);
     /* Rows of the future are of a clock that was wrong then: they say nothing of this minute. */
-    if (err || recorded_at_ms <= *now_ms - WINDOW_MS || recorded_at_ms > *now_ms) return err;
+    if (err || recorded_at_ms <= now_ms - WINDOW_MS || recorded_at_ms > now_ms) return err;
     if (recorded_at_ms > store->sessions_now_ms) store->sessions_now_ms = recorded_at_ms;
     uint64_t session = session_key(store, &feedback).word[0];
     return window_note(store->sessions, session, store->sessions_now_ms) ? ERR_OK : ERR_NO_MEMORY;
 }
 
-static enum err on_vote_row(struct sqlite_store *store, sqlite3_stmt *row, void *arg)
+static enum err on_vote_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
     if (!polls_count_vote(store, sqlite3_column_int64(row, 1), db_column_text(row, 2)))
         return report_corrupt_row(SPAN("vote"), sqlite3_column_int64(row, 0));
     return add(&store->votes, bid_key(store, db_column_text(row, 3)), row_sequence(row));
 }
 
-static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
+static enum err scan_sources(struct sqlite_store *store)
 {
     const struct store_options *options = &store->options;
-    int64_t oldest_ms = now_ms - FLOOR_MARGIN_MS;
+    int64_t oldest_ms = store->ages.now_ms - FLOOR_MARGIN_MS;
     struct age_mark clicks = ages_mark(&store->ages, oldest_ms - options->click_ttl_ms);
     struct age_mark events = ages_mark(&store->ages, oldest_ms - options->collect_dedup_window_ms);
     struct age_mark impressions = ages_mark(&store->ages, oldest_ms - options->impression_ttl_ms);
     const struct age_mark none = {0};
+    /* Also clicks that are too old to earn conversions: they count for their bid. */
+    const struct age_mark *oldest_click =
+        clicks.sequence < impressions.sequence ? &clicks : &impressions;
     const struct source sources[] = {
         {SPAN("click"),
          "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL, * FROM click WHERE seq >= ?"
          " ORDER BY seq",
-         4, TOTAL_CLICK, &clicks, on_click_row},
+         4, TOTAL_CLICK, oldest_click, on_click_row},
         {SPAN("server_event"),
          "SELECT seq, partner_id, tag_id, event_id, * FROM server_event"
          " WHERE seq >= ? ORDER BY seq",
@@ -192,17 +195,22 @@ static enum err scan_sources(struct sqlite_store *store, int64_t now_ms)
     };
     enum err err = rebuild_conversion_keys(store, &clicks);
     for (size_t i = 0; i < sizeof sources / sizeof sources[0] && !err; i++)
-        err = scan(store, &sources[i], &now_ms);
+        err = scan(store, &sources[i]);
     return err;
 }
 
-enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms)
+/* Keys are loaded by others: here they are only checked. */
+static void pass_key(const struct api_key *key, void *arg) {}
+
+enum err rebuild_indexes(struct sqlite_store *store)
 {
     int64_t started_ms = clock_mono_ms();
+    ages_begin(&store->ages, clock_wall_ms(), started_ms);
     enum err err = totals_read(store);
     if (!err) err = load_ages(store);
     if (!err) err = polls_load(store);
-    if (!err) err = scan_sources(store, now_ms);
+    if (!err) err = sqlite_each_key(&store->store, pass_key, NULL);
+    if (!err) err = scan_sources(store);
     store->rebuild_ms = clock_mono_ms() - started_ms;
     return err;
 }

@@ -211,7 +211,7 @@ static enum err record_server_event(struct sqlite_store *store, struct op *op)
 {
     uint64_t holder;
     uint64_t sequence = store->sequence_next;
-    enum err err = dedup_find_server_event(store, &op->server_event, op->received_at_ms, &holder);
+    enum err err = dedup_find_server_event(store, op, &holder);
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
     err = insert_server_event(store, op, sequence);

@@ -143,16 +143,12 @@ static enum err index_ad_feedback(struct sqlite_store *store, const struct ad_fe
     return ERR_OK;
 }
 
-/* Loops stamp a little out of order: for the minute's limit time does not go back, unless the
- * clock was set back by more than that. */
-static int64_t advance_sessions(struct sqlite_store *store, int64_t now_ms)
+/* A minute is one, however the wall clock is set. Loops stamp a little out of order, and a batch
+ * may come late: each counts from when it was received. */
+static int64_t pass_sessions_time(struct sqlite_store *store, int64_t received_at_ms)
 {
-    int64_t back_ms = store->sessions_now_ms - now_ms;
-    if (back_ms > WINDOW_MS) {
-        window_set_back(store->sessions, back_ms);
-        store->sessions_now_ms = now_ms;
-    }
-    if (now_ms > store->sessions_now_ms) store->sessions_now_ms = now_ms;
+    int64_t time_ms = ages_time_of(&store->ages, received_at_ms);
+    if (time_ms > store->sessions_now_ms) store->sessions_now_ms = time_ms;
     return store->sessions_now_ms;
 }
 
@@ -160,7 +156,7 @@ static enum err record_new_ad_feedback(struct sqlite_store *store, struct op *op
 {
     struct ad_feedback *feedback = &op->ad_feedback;
     struct index *of_bids = &store->ad_feedbacks_of_bids;
-    int64_t now_ms = advance_sessions(store, op->received_at_ms);
+    int64_t now_ms = pass_sessions_time(store, op->received_at_ms);
     uint64_t session = session_key(store, feedback).word[0], count_value;
     uint8_t count;
     feedback->retry_after_ms = window_check(store->sessions, session, now_ms);

@@ -65,7 +65,12 @@ struct totals {
 
 /* Remembers which sequence was current when, coarsely: what turns a time to live into the floor of
  * an index. A ring; the oldest mark is dropped when it is full. Marks are stored as well, so that a
- * start need not guess them from rows that a wrong clock may have stamped. */
+ * start need not guess them from rows that a wrong clock may have stamped.
+ *
+ * A wall clock may be set, forward or back, rightly or not: nothing is forgotten for that. The
+ * time of the marks, `now_ms`, is the wall clock's at the start, and from there on what has passed
+ * since; what is forgotten is old by both. Marks are denser where the wall clock was set, so that
+ * a row whose own time cannot be true has one beside it. */
 enum { AGES_MARKS_MAX = 256 };
 struct ages {
     struct age_mark {
@@ -75,18 +80,35 @@ struct ages {
     } marks[AGES_MARKS_MAX];
     uint32_t first, count;
     int64_t interval_ms;
+    int64_t now_ms, mono_ms;
+    int64_t wall_ahead_ms, wall_ahead_of_mark_ms; /* of now_ms; when the last mark was made */
+    int64_t wall_set_ms; /* by how much the wall clock was set, leaving small corrections out */
 };
 
 void ages_init(struct ages *ages, int64_t ttl_max_ms);
+void ages_begin(struct ages *ages, int64_t wall_ms, int64_t mono_ms);
+
+/* Time has passed: once a batch. */
+void ages_pass(struct ages *ages, int64_t wall_ms, int64_t mono_ms);
+
+/* The time of the marks when the wall clock said `wall_ms`, to the millisecond while nobody set it.
+ */
+int64_t ages_time_of(const struct ages *ages, int64_t wall_ms);
+
+/* A stored mark, in the order of sequences. */
+void ages_load(struct ages *ages, const struct age_mark *mark);
 
 /* True: it was time for a mark, and now there is one. */
-bool ages_note(struct ages *ages, const struct age_mark *mark);
+bool ages_note(struct ages *ages, uint64_t sequence_next, const struct totals *totals);
 
 /* The youngest mark of `time_ms` or before; all 0 when there is none. */
 struct age_mark ages_mark(const struct ages *ages, int64_t time_ms);
 
 /* All sequences below were recorded at `time_ms` or before. */
 uint64_t ages_floor(const struct ages *ages, int64_t time_ms);
+
+/* False: the clock had been set back when this row was recorded. */
+bool ages_believes(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms);
 
 /* An index entry made before a COMMIT that fails must go: what each batch did, newest last. */
 enum { UNDO_MAX = STORE_BATCH_MAX * 3 };
@@ -177,8 +199,8 @@ enum err dedup_read_conversion(struct sqlite_store *store, uint64_t sequence,
 /* The conversion that already has this key, 0 when none has, into *sequence. */
 enum err dedup_find_conversion(struct sqlite_store *store, const struct conversion *conversion,
                                enum dedup_layer layer, uint64_t *sequence);
-enum err dedup_find_server_event(struct sqlite_store *store, const struct server_event *event,
-                                 int64_t now_ms, uint64_t *sequence);
+enum err dedup_find_server_event(struct sqlite_store *store, const struct op *op,
+                                 uint64_t *sequence);
 
 /* The row of `index` whose bid this is, 0 when there is none: `statement` reads a row's bid. */
 enum err dedup_find_by_bid(struct sqlite_store *store, const struct index *index,
@@ -251,6 +273,9 @@ enum err sqlite_each_key(struct store *base, store_on_key *on_key, void *arg);
 /* apply.c */
 /* Sequences of this age and older may be forgotten: loops stamp times a little out of order. */
 enum { FLOOR_MARGIN_MS = 60 * 1000 };
+
+/* When it is, for what may be forgotten: by the wall clock and by the time that passed. */
+int64_t sqlite_forget_time_ms(const struct sqlite_store *store, const struct op *op);
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count);
 enum err sqlite_maintain(struct store *base);
 enum err sqlite_probe(struct store *base);
@@ -259,4 +284,4 @@ enum err sqlite_probe(struct store *base);
 enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_mark *mark);
 
 /* rebuild.c: the indexes, the ages and the next sequence from the rows. */
-enum err rebuild_indexes(struct sqlite_store *store, int64_t now_ms);
+enum err rebuild_indexes(struct sqlite_store *store);

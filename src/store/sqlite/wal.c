@@ -37,6 +37,7 @@ struct scan {
     bool is_big_endian;
     struct frame at;
     uint32_t *seen;     /* by page: in which run, or by which frame, it was seen last */
+    enum err err;       /* the first */
     uint32_t pages_max; /* no page has a higher number: each was in the database or is in a frame */
 };
 
@@ -73,15 +74,22 @@ static struct sums get_sums(const uint8_t *bytes)
 
 /* -- files --------------------------------------------------------------------------------- */
 
+static void fail(struct scan *scan, int code)
+{
+    if (!scan->err) scan->err = db_err(code);
+}
+
 static sqlite3_file *open_file(struct scan *scan, const char *name, int type)
 {
     int exists = 0;
-    scan->vfs->xAccess(scan->vfs, name, SQLITE_ACCESS_EXISTS, &exists);
-    if (!exists) return NULL;
+    int code = scan->vfs->xAccess(scan->vfs, name, SQLITE_ACCESS_EXISTS, &exists);
+    if (code == SQLITE_OK && !exists) return NULL;
     sqlite3_file *file = calloc(1, (size_t)scan->vfs->szOsFile);
-    if (!file) return NULL;
-    if (scan->vfs->xOpen(scan->vfs, name, file, SQLITE_OPEN_READONLY | type, NULL) == SQLITE_OK)
-        return file;
+    if (!file) code = SQLITE_NOMEM;
+    if (code == SQLITE_OK)
+        code = scan->vfs->xOpen(scan->vfs, name, file, SQLITE_OPEN_READONLY | type, NULL);
+    if (code == SQLITE_OK) return file;
+    fail(scan, code);
     free(file);
     return NULL;
 }
@@ -92,15 +100,20 @@ static void close_file(sqlite3_file *file)
     free(file);
 }
 
-static bool read_at(sqlite3_file *file, void *bytes, int size, int64_t offset)
+/* False at the end of the file as well, which is no error: it may just have been cut. */
+static bool read_at(struct scan *scan, sqlite3_file *file, void *bytes, int size, int64_t offset)
 {
-    return file->pMethods->xRead(file, bytes, size, offset) == SQLITE_OK;
+    int code = file->pMethods->xRead(file, bytes, size, offset);
+    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) fail(scan, code);
+    return code == SQLITE_OK;
 }
 
-static int64_t size_of(sqlite3_file *file)
+static int64_t size_of(struct scan *scan, sqlite3_file *file)
 {
     sqlite3_int64 size = 0;
-    return file && file->pMethods->xFileSize(file, &size) == SQLITE_OK ? size : 0;
+    int code = file ? file->pMethods->xFileSize(file, &size) : SQLITE_OK;
+    if (code != SQLITE_OK) fail(scan, code);
+    return code == SQLITE_OK ? size : 0;
 }
 
 /* False: there is no WAL, or nothing in it. */
@@ -108,20 +121,29 @@ static bool open_wal(struct scan *scan, const char *db_path)
 {
     scan->vfs = sqlite3_vfs_find(NULL);
     scan->db_path = calloc(1, (size_t)scan->vfs->mxPathname + 8);
-    if (!scan->db_path ||
-        scan->vfs->xFullPathname(scan->vfs, db_path, scan->vfs->mxPathname, scan->db_path))
+    if (!scan->db_path) {
+        fail(scan, SQLITE_NOMEM);
         return false;
+    }
+    int code = scan->vfs->xFullPathname(scan->vfs, db_path, scan->vfs->mxPathname, scan->db_path);
+    if (code != SQLITE_OK && code != SQLITE_OK_SYMLINK) {
+        fail(scan, code);
+        return false;
+    }
     char *wal_path = sqlite3_mprintf("%s-wal", scan->db_path);
     if (wal_path)
         scan->filename = sqlite3_create_filename(scan->db_path, scan->db_path, wal_path, 0, NULL);
     sqlite3_free(wal_path);
-    if (!scan->filename) return false;
+    if (!scan->filename) {
+        fail(scan, SQLITE_NOMEM);
+        return false;
+    }
     scan->wal = open_file(scan, sqlite3_filename_wal(scan->filename), SQLITE_OPEN_WAL);
-    int64_t size = size_of(scan->wal);
+    int64_t size = size_of(scan, scan->wal);
     if (size < HEADER_SIZE + FRAME_SIZE) return false;
     scan->db = open_file(scan, scan->filename, SQLITE_OPEN_MAIN_DB);
     scan->frames = (uint32_t)((size - HEADER_SIZE) / FRAME_SIZE);
-    scan->pages_max = (uint32_t)(size_of(scan->db) / PAGE_SIZE) + scan->frames;
+    scan->pages_max = (uint32_t)(size_of(scan, scan->db) / PAGE_SIZE) + scan->frames;
     return true;
 }
 
@@ -141,7 +163,7 @@ static bool read_frame(struct scan *scan, uint32_t number, struct sums before)
 {
     struct frame *at = &scan->at;
     int64_t offset = HEADER_SIZE + (int64_t)(number - 1) * FRAME_SIZE;
-    if (!read_at(scan->wal, at->bytes, FRAME_SIZE, offset)) return false;
+    if (!read_at(scan, scan->wal, at->bytes, FRAME_SIZE, offset)) return false;
     at->page = get32(at->bytes);
     at->commit = get32(at->bytes + 4);
     at->salts[0] = get32(at->bytes + 8);
@@ -233,7 +255,7 @@ static bool is_in_database(struct scan *scan, uint32_t number, struct sums befor
     uint8_t page[PAGE_SIZE];
     if (!read_frame(scan, number, before)) return false;
     int64_t offset = (int64_t)(scan->at.page - 1) * PAGE_SIZE;
-    return read_at(scan->db, page, PAGE_SIZE, offset) &&
+    return read_at(scan, scan->db, page, PAGE_SIZE, offset) &&
            memcmp(page, scan->at.bytes + FRAME_HEADER_SIZE, PAGE_SIZE) == 0;
 }
 
@@ -275,7 +297,7 @@ static enum err check(struct scan *scan, struct wal_damage *damage)
     uint8_t header[HEADER_SIZE];
     scan->seen = calloc((size_t)scan->pages_max + 1, sizeof *scan->seen);
     if (!scan->seen) return ERR_NO_MEMORY;
-    if (!read_at(scan->wal, header, sizeof header, 0)) return ERR_IO;
+    if (!read_at(scan, scan->wal, header, sizeof header, 0)) return scan->err;
     scan->is_big_endian = get32(header) == (MAGIC | 1);
     struct sums sums = add_sums(scan, (struct sums){0, 0}, header, 24);
     bool is_ours = (get32(header) & ~1u) == MAGIC && get32(header + 8) == PAGE_SIZE &&
@@ -286,7 +308,7 @@ static enum err check(struct scan *scan, struct wal_damage *damage)
         check_frames(scan, sums, damage);
     else
         check_headless(scan, damage);
-    return ERR_OK;
+    return scan->err;
 }
 
 enum err wal_check(const char *db_path, struct wal_damage *damage)
@@ -294,7 +316,7 @@ enum err wal_check(const char *db_path, struct wal_damage *damage)
     *damage = (struct wal_damage){false, 0, 0};
     struct scan *scan = calloc(1, sizeof *scan);
     if (!scan) return ERR_NO_MEMORY;
-    enum err err = open_wal(scan, db_path) ? check(scan, damage) : ERR_OK;
+    enum err err = open_wal(scan, db_path) && !scan->err ? check(scan, damage) : scan->err;
     close_scan(scan);
     free(scan);
     return err;

@@ -25,5 +25,5 @@ struct wal_damage {
 };
 
 /* Reads the WAL beside `db_path`; none is fine. Nobody may write it meanwhile, or a finding has to
- * be found again to be believed. ERR_IO, ERR_NO_MEMORY. */
+ * be found again to be believed. Errors as of db_err. */
 enum err wal_check(const char *db_path, struct wal_damage *damage);

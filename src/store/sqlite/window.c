@@ -65,12 +65,6 @@ int64_t window_check(struct window *window, uint64_t key, int64_t now_ms)
     return is_full ? entry_of(window, window->oldest)->at_ms + WINDOW_MS - now_ms : 0;
 }
 
-void window_set_back(struct window *window, int64_t delta_ms)
-{
-    for (uint64_t number = window->oldest; number < window->next; number++)
-        entry_of(window, number)->at_ms -= delta_ms;
-}
-
 bool window_note(struct window *window, uint64_t key, int64_t now_ms)
 {
     struct index_key index_key = {{key}};

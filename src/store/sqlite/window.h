@@ -8,7 +8,7 @@
  * together, each linked to the one before it of its key, so memory is bounded by WINDOW_RING_MAX
  * however many keys there are. A full ring lets nothing more through until its oldest has aged.
  *
- * Times must not go back from call to call, but through window_set_back. */
+ * Times must not go back from call to call. */
 
 enum { WINDOW_MS = 60 * 1000, WINDOW_EVENTS_MAX = 30, WINDOW_RING_MAX = 1 << 20 };
 
@@ -19,9 +19,6 @@ void window_free(struct window *window);
 
 /* 0: one more may be recorded. Else the milliseconds after which it may. */
 int64_t window_check(struct window *window, uint64_t key, int64_t now_ms);
-
-/* The clock was set back by `delta_ms`: what is remembered keeps its age. */
-void window_set_back(struct window *window, int64_t delta_ms);
 
 /* Records one, after window_check let it through; a full ring forgets its oldest. False: out of
  * memory. */
