@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# lint.sh: every static check, all of them even when one fails. Wants build and build-clang, which
-# ./dev lint makes without a warning first.
+# lint.sh: every static check, all of them even when one fails. Wants build, build-clang and build-fuzz,
+# which ./dev lint makes without a warning first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,9 +28,17 @@ check_layout() {
     files src tests bench -- '*.[ch]' | xargs -0 clang-format --dry-run -Werror
 }
 
+# tidy BUILD: the files on standard input, with that build's flags.
+tidy() {
+    xargs -0 -P "$(nproc)" -n 4 clang-tidy -p "$1" --quiet 2>&1 | sed '/warnings\? generated\.$/d'
+}
+
 check_tidy() {
-    files src tests bench -- '*.c' | xargs -0 -P "$(nproc)" -n 4 clang-tidy -p build-clang --quiet 2>&1 |
-        sed '/warnings\? generated\.$/d'
+    files src tests bench -- '*.c' | grep -zv '^tests/fuzz/' | tidy build-clang
+}
+
+check_tidy_fuzz() {
+    files tests/fuzz -- '*.c' | tidy build-fuzz
 }
 
 check_cppcheck() {
@@ -49,6 +57,7 @@ main() {
     step layers /usr/bin/python3 tests/lint/layers.py --build build
     step clang-format check_layout
     step clang-tidy check_tidy
+    step 'clang-tidy of the fuzzers' check_tidy_fuzz
     step cppcheck check_cppcheck
     step shellcheck check_shell
     if [[ ${#failed[@]} -gt 0 ]]; then

@@ -80,8 +80,8 @@ enum err totals_read(struct sqlite_store *store)
 
 enum err totals_are_same(struct sqlite_store *store, bool *same)
 {
-    struct totals totals;
-    uint64_t sequence_next;
+    struct totals totals = {{0}};
+    uint64_t sequence_next = 0;
     enum err err = read_row(store, &totals, &sequence_next);
     *same = !err && sequence_next == store->sequence_next &&
             memcmp(&totals, &store->totals, sizeof totals) == 0;
