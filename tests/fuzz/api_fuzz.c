@@ -57,6 +57,25 @@ static const struct subject subjects[] = {
     {"/ack", HTTP_GET, NO_KEY, PURPOSE_ACK, "200 404 503"},
 };
 
+/* Linked instead of base/clock.c: it stands still, so that the claims in the corpus never expire.
+ */
+static const int64_t now_ms = 1795262400000; /* 2026-11-21T12:00:00Z */
+
+int64_t clock_wall_ms(void)
+{
+    return now_ms;
+}
+
+int64_t clock_mono_ms(void)
+{
+    return now_ms;
+}
+
+int64_t clock_mono_us(void)
+{
+    return now_ms * 1000;
+}
+
 enum { SUBJECTS = sizeof subjects / sizeof subjects[0] };
 
 static bool is_click(const struct subject *subject)
@@ -73,7 +92,7 @@ static size_t write_claims(char *out, size_t size)
     char memory[32];
     struct writer exp;
     writer_init(&exp, memory, sizeof memory);
-    datetime_write(&exp, clock_wall_ms() / 60000 * 60000 + 3600000);
+    datetime_write(&exp, now_ms + 3600000);
     return (size_t)snprintf(out, size,
                             "{\"bid\":\"b\",\"pub\":\"pub\",\"url\":\"https://shop.example/?a#b\","
                             "\"pol\":7,\"exp\":\"%.*s\"}",

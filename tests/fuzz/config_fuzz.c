@@ -124,6 +124,9 @@ static void print_option(FILE *out, const struct options *options, const struct 
     case OPTION_CLIENT_ADDRESS:
         fprintf(out, "client_address = %s\n", options->client_address_full ? "full" : "masked");
         break;
+    case OPTION_SWITCH:
+        fprintf(out, "%.*s = %s\n", SPAN_FMT(option->name), *(const bool *)place ? "on" : "off");
+        break;
     case OPTION_TEXT:
     case OPTION_STORE:
     case OPTION_URL:
@@ -158,6 +161,9 @@ static void check_same_option(const struct options *a, const struct options *b,
         break;
     case OPTION_CLIENT_ADDRESS:
         require(a->client_address_full == b->client_address_full, "another masking");
+        break;
+    case OPTION_SWITCH:
+        require(*(const bool *)one == *(const bool *)other, "a switch is read otherwise");
         break;
     case OPTION_TEXT:
     case OPTION_STORE:

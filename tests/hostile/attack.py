@@ -274,7 +274,13 @@ class Flood(Crowd):
 
 
 class Loop(Flood):
-    """Closed loops: each connection sends its next request when the last one is answered."""
+    """Closed loops: each connection sends its next request when the last one is answered, or with
+    `pause_s` at the tick after that."""
+
+    def __init__(self, *args, pause_s=0, **options):
+        super().__init__(*args, **options)
+        self.pause_s, self.answered = pause_s, []
+        self.every_s = pause_s or self.every_s
 
     def on_writable(self, peer):
         """on_open sends the first, answers the rest."""
@@ -285,8 +291,16 @@ class Loop(Flood):
     def on_event(self, peer, events):
         before = sum(self.counts.statuses.values())
         super().on_event(peer, events)
-        if peer.sock.fileno() >= 0 and sum(self.counts.statuses.values()) > before:
-            peer.send(self.make())
+        if sum(self.counts.statuses.values()) > before:
+            self.answered.append(peer)
+        if not self.pause_s:
+            self.on_tick()
+
+    def on_tick(self):
+        for peer in self.answered:
+            if peer.sock.fileno() >= 0:
+                peer.send(self.make())
+        self.answered = []
 
 
 class Churn(Crowd):

@@ -61,7 +61,7 @@ def test_ten_times_what_the_disk_can_take(slow_disk, calm_of):
     disk.sync_takes(SYNC_S)
     calm = calm_of(world, may_be_refused=True)
     client = calm.client
-    with memory(world, 16 * MIB), attack(world, "loop", count=100,
+    with memory(world, 16 * MIB), attack(world, "loop", count=100, pause_s=0.01,
                                          request=flood_of(world, key)) as flood:
         p99 = calm.holds()
         client.window(size(1.0, 20.0))

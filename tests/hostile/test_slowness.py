@@ -33,7 +33,7 @@ def test_a_byte_at_a_time(world_with, calm_of):
     """Every connection has its 408 in time, and those beside it their answers."""
     world = world_with(*SHORT)
     shapes = slow_requests(world)
-    mint, count = shapes.pop("a mint"), descriptors_for(size(350, 8000))
+    mint, count = shapes.pop("a mint"), descriptors_for(size(350, 2000))
     calm = calm_of(world)
     with memory(world, count * 32 * KIB + MIB) as grown:
         with attack(world, "dribble", count=count, shapes=list(shapes.values())) as crowd, \

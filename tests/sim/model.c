@@ -124,14 +124,16 @@ static int find_collected(struct model *model, const struct ask *ask)
 }
 
 /* Where the wall clock was set back, more than one may stand for a key: any that is not old by
- * the wall clock and by the time that passed, both. */
+ * the wall clock and by the time that passed, both. The store knows that time to an age mark. */
+enum { AGE_MARK_MS = 12 * 3600 * 1000 };
+
 static int find_any_collected(const struct model *model, const struct ask *ask, uint64_t receipt)
 {
     for (int i = 0; i < model->events_count; i++) {
         const struct event *event = &model->events[i];
         int64_t window_ms = model->rules.collect_window_ms;
         bool is_old = ask->at_ms >= event->ask.at_ms + window_ms &&
-                      ask->mono_ms >= event->ask.mono_ms + window_ms;
+                      ask->mono_ms >= event->ask.mono_ms + window_ms + AGE_MARK_MS;
         if (event->receipt == receipt && same_collect_key(model, event, ask) && !is_old) return i;
     }
     return -1;

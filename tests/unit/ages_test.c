@@ -65,12 +65,25 @@ static void nothing_noted_is_floor_0(void **state)
     assert_int_equal(ages_floor(&ages, 5000), 7);
 }
 
+static void row_of_a_clock_set_back_was_recorded_before_the_next_mark(void **state)
+{
+    struct ages ages;
+    (void)state;
+    ages_init(&ages, TTL_MS);
+    assert_int_equal(ages_recorded_by_ms(&ages, 3, 1234), 1234);
+    note(&ages, 100000, 5);
+    assert_int_equal(ages_recorded_by_ms(&ages, 3, 1234), 1234);
+    assert_int_equal(ages_recorded_by_ms(&ages, 5, 99500), 99500); /* loops differ a little */
+    assert_int_equal(ages_recorded_by_ms(&ages, 5, 1234), 100000 + ages.interval_ms);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_below_the_floor_is_young),
         cmocka_unit_test(floor_follows_within_one_interval),
         cmocka_unit_test(nothing_noted_is_floor_0),
+        cmocka_unit_test(row_of_a_clock_set_back_was_recorded_before_the_next_mark),
     };
     return UNIT_RUN(tests);
 }

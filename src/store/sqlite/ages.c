@@ -3,6 +3,8 @@
 enum { AGES_INTERVAL_MS_MIN = 1000 };
 /* The wall clock was set, rather than corrected a little. */
 enum { JUMP_MS = 1000 };
+/* Two clocks that are read one after the other, each cut to a millisecond. */
+enum { READING_MS = 1 };
 
 void ages_init(struct ages *ages, int64_t ttl_max_ms)
 {
@@ -24,7 +26,7 @@ void ages_pass(struct ages *ages, int64_t wall_ms, int64_t mono_ms)
     ages->mono_ms = mono_ms;
     ages->wall_ahead_ms = wall_ms - ages->now_ms;
     int64_t jump_ms = ages->wall_ahead_ms - ages->wall_set_ms;
-    if (jump_ms > JUMP_MS || jump_ms < -JUMP_MS) ages->wall_set_ms = ages->wall_ahead_ms;
+    if (jump_ms > READING_MS || jump_ms < -READING_MS) ages->wall_set_ms = ages->wall_ahead_ms;
 }
 
 int64_t ages_time_of(const struct ages *ages, int64_t wall_ms)
@@ -83,10 +85,13 @@ uint64_t ages_floor(const struct ages *ages, int64_t time_ms)
     return ages_mark(ages, time_ms).sequence;
 }
 
-bool ages_believes(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms)
+int64_t ages_recorded_by_ms(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms)
 {
-    for (uint32_t i = ages->count; i > 0; i--)
-        if (mark_at(ages, i - 1)->sequence <= sequence)
-            return recorded_at_ms >= mark_at(ages, i - 1)->time_ms - JUMP_MS;
-    return true;
+    for (uint32_t i = ages->count; i > 0; i--) {
+        const struct age_mark *mark = mark_at(ages, i - 1);
+        if (mark->sequence > sequence) continue;
+        bool is_believed = recorded_at_ms >= mark->time_ms - JUMP_MS;
+        return is_believed ? recorded_at_ms : mark->time_ms + ages->interval_ms;
+    }
+    return recorded_at_ms;
 }

@@ -134,13 +134,11 @@ static bool event_row_has_key(sqlite3_stmt *row, const struct server_event *even
            span_eq(db_column_text(row, 3), event->event_id);
 }
 
-/* A row that was stamped by a clock set back is young until it falls below the floor. */
 static bool is_in_window(const struct sqlite_store *store, const struct op *op, uint64_t sequence,
                          int64_t recorded_at_ms)
 {
-    int64_t window_ms = store->options.collect_dedup_window_ms;
-    return recorded_at_ms > sqlite_forget_time_ms(store, op) - window_ms ||
-           !ages_believes(&store->ages, sequence, recorded_at_ms);
+    int64_t oldest_ms = sqlite_forget_time_ms(store, op) - store->options.collect_dedup_window_ms;
+    return ages_recorded_by_ms(&store->ages, sequence, recorded_at_ms) > oldest_ms;
 }
 
 enum err dedup_find_server_event(struct sqlite_store *store, const struct op *op,

@@ -82,7 +82,7 @@ struct ages {
     int64_t interval_ms;
     int64_t now_ms, mono_ms;
     int64_t wall_ahead_ms, wall_ahead_of_mark_ms; /* of now_ms; when the last mark was made */
-    int64_t wall_set_ms; /* by how much the wall clock was set, leaving small corrections out */
+    int64_t wall_set_ms; /* wall_ahead_ms, without what is only how clocks are read */
 };
 
 void ages_init(struct ages *ages, int64_t ttl_max_ms);
@@ -107,8 +107,9 @@ struct age_mark ages_mark(const struct ages *ages, int64_t time_ms);
 /* All sequences below were recorded at `time_ms` or before. */
 uint64_t ages_floor(const struct ages *ages, int64_t time_ms);
 
-/* False: the clock had been set back when this row was recorded. */
-bool ages_believes(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms);
+/* Until when the row was recorded: at its own time, unless the clock had been set back; then before
+ * the next mark was due. */
+int64_t ages_recorded_by_ms(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms);
 
 /* An index entry made before a COMMIT that fails must go: what each batch did, newest last. */
 enum { UNDO_MAX = STORE_BATCH_MAX * 3 };
