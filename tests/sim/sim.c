@@ -196,7 +196,11 @@ static void begin(uint64_t seed)
 static bool run_seed(uint64_t seed)
 {
     begin(seed);
-    trace("seed %" PRIu64, seed);
+    trace("seed %" PRIu64 ": click_ttl=%" PRId64 " impression_ttl=%" PRId64
+          " collect_window=%" PRId64 " rates=%u/%u queue=%u clock_goes_back=%d",
+          seed, run.options.click_ttl_ms, run.options.impression_ttl_ms,
+          run.options.collect_window_ms, run.options.rate_limit, run.options.client_rate_limit,
+          run.options.queue_cap, run.clock_goes_back);
     life_begin();
     if (!run.failed) set_up();
     break_seam(arguments.broken);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "store/sqlite/sqlite.h"
+#include "store/sqlite/wal.h"
 #include "store/store.h"
 #include "store_bench.h"
 
@@ -413,6 +414,41 @@ static void write_error_records_nothing_and_passes(void **state)
     assert_int_equal(count_findings(bench), 0);
 }
 
+/* A batch of events, and a click before them or not, that fails when a file has `size` bytes. */
+static void fail_batch(struct bench *bench, size_t size, bool has_click)
+{
+    enum { OPS = 200 };
+    static struct op ops[OPS];
+    struct op *batch[OPS];
+    for (int i = 0; i < OPS; i++) {
+        ops[i] = event_op(SPAN("tag"), SPAN_NONE, now_ms);
+        batch[i] = &ops[i];
+    }
+    if (has_click) ops[0] = click_op(now_ms, SPAN("bid"));
+    limit_file_size(size);
+    assert_int_not_equal(store_apply(bench->store, batch, OPS), ERR_OK);
+    limit_file_size(RLIM_INFINITY);
+}
+
+/* Where the second one ends there goes on what is left of the first one, with the same pages. */
+static void wal_that_two_failed_batches_left_is_not_damaged(void **state)
+{
+    enum { FRAME = 24 + 4096 };
+    struct bench *bench = *state;
+    char path[128];
+    struct stat wal;
+    struct wal_damage damage;
+    struct op first = click_op(now_ms, SPAN("bid"));
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    snprintf(path, sizeof path, "%s/adtally.db-wal", bench->dir);
+    assert_int_equal(stat(path, &wal), 0);
+    fail_batch(bench, (size_t)wal.st_size + 6 * FRAME, true);
+    fail_batch(bench, (size_t)wal.st_size + 3 * FRAME, false);
+    snprintf(path, sizeof path, "%s/adtally.db", bench->dir);
+    assert_int_equal(wal_check(path, &damage), ERR_OK);
+    assert_false(damage.is_found);
+}
+
 static void sequence_goes_on_after_a_restart(void **state)
 {
     struct bench *bench = *state;
@@ -622,6 +658,7 @@ int main(void)
         STORE_CASE(bid_has_at_most_100_recorded_clicks),
         STORE_CASE(start_counts_the_clicks_of_a_bid_that_outlived_them),
         STORE_CASE(write_error_records_nothing_and_passes),
+        STORE_CASE(wal_that_two_failed_batches_left_is_not_damaged),
         STORE_CASE(sequence_goes_on_after_a_restart),
         STORE_CASE(second_opener_is_told_who_holds_it),
         STORE_CASE(foreign_directories_are_refused),

@@ -205,7 +205,7 @@ static void add_to_run(struct scan *scan, struct run *run)
 }
 
 /* A frame that does not follow but is no remnant of an older WAL: damaged in one place, it still
- * says which page it is of and whether it ends a transaction. */
+ * says whether it ends a transaction. */
 static bool is_plausible(const struct scan *scan)
 {
     const struct frame *at = &scan->at;
@@ -214,37 +214,37 @@ static bool is_plausible(const struct scan *scan)
            (has_salts || same_sums(at->stored, at->computed));
 }
 
-/* Whether there is more than a torn transaction from frame `number` on, which does not follow;
- * `run` has the frames between the last commit and it. */
-static bool lost_more(struct scan *scan, uint32_t number, struct run *run)
+/* Whether there is more than a torn transaction from frame `number` on, which does not follow. What
+ * stands before it says nothing: a batch that failed, on a full disk or by an I/O error, leaves its
+ * frames to the next one, which may fail earlier and so end in the middle of them, with the same
+ * pages once more. The page of the frame itself says nothing either: its header may be of both. */
+static bool lost_more(struct scan *scan, uint32_t number)
 {
-    if (is_plausible(scan)) add_to_run(scan, run);
+    struct run run = {.mark = 0};
+    start_run(&run);
+    run.commits = is_plausible(scan) && scan->at.commit != 0;
     struct sums stored = scan->at.stored, computed = scan->at.computed;
-    for (number++; number <= scan->frames && !run->is_more; number++) {
+    for (number++; number <= scan->frames && !run.is_more; number++) {
         if (!read_frame(scan, number, stored)) return false;
         /* Where only the checksum was damaged, the next frame follows what it should have been. */
         if (!scan->at.follows && !read_frame(scan, number, computed)) return false;
-        if (!scan->at.follows) start_run(run);
-        if (scan->at.follows) add_to_run(scan, run);
+        if (!scan->at.follows) start_run(&run);
+        if (scan->at.follows) add_to_run(scan, &run);
         stored = scan->at.stored;
         computed = scan->at.computed;
     }
-    return run->is_more;
+    return run.is_more;
 }
 
 static void check_frames(struct scan *scan, struct sums sums, struct wal_damage *damage)
 {
-    struct run run = {.mark = 0};
-    start_run(&run);
     for (uint32_t number = 1; number <= scan->frames; number++) {
         if (!read_frame(scan, number, sums)) return;
         if (!scan->at.follows) {
-            *damage = (struct wal_damage){lost_more(scan, number, &run), number, scan->salts[0]};
+            *damage = (struct wal_damage){lost_more(scan, number), number, scan->salts[0]};
             return;
         }
         sums = scan->at.stored;
-        add_to_run(scan, &run);
-        if (scan->at.commit) start_run(&run);
     }
 }
 

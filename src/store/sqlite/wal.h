@@ -9,9 +9,10 @@
  * write that a power cut tore. After damage in the middle the rest are transactions that were
  * acknowledged, and SQLite would drop them without a word. This tells the two apart:
  *
- *   Each transaction is synced before the next one is written. So what a power cut can tear is one
- *   transaction: at most one commit frame, and no page twice. More than that behind the break, in
- *   frames that follow each other by their checksums, was synced before.
+ *   Each transaction is synced before the next one is written, in the place of those that failed.
+ *   So what a power cut or a failure can leave of one is at most one commit frame, and no page
+ * twice. More than that behind the break, in frames that follow each other by their checksums, was
+ *   synced before.
  *
  * A damaged header hides all frames. They are harmless if the database already has what they say,
  * as it does when a power cut tears the header of a WAL that starts over.
