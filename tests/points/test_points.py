@@ -206,7 +206,7 @@ def with_one_row_more_before(run):
 TAMPERED = {"acknowledged and lost": (roll_back, "acknowledged and lost"),
             "what was there before": (with_one_row_more_before, "lost or changed"),
             "another receipt": (with_another_receipt, ""),
-            "secrets": (with_new_secrets, "lost or changed")}
+            "secrets": (with_new_secrets, "content is damaged")}
 
 
 @pytest.mark.parametrize("tamper,verdict", TAMPERED.values(), ids=TAMPERED)
