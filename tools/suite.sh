@@ -4,10 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Against any build; what looks at the tree itself runs once, in the release build.
+# Against any build; what looks at the tree itself or breaks things on purpose runs once, in the
+# release build.
 readonly EVERY_BUILD=(tests/contract tests/crash tests/interop)
-readonly RELEASE_ONLY=(tests/lint tests/dev tests/browser tests/points tests/power tests/faults tests/sim
-    tests/corruption tests/fuzz tests/hostile)
+readonly RELEASE_ONLY=(tests/lint tests/dev tests/browser)
+readonly BESIDE=(tests/points tests/power tests/faults tests/sim tests/corruption)
+readonly AFTERWARDS=(tests/fuzz tests/hostile)
 readonly PYTEST_SECONDS_MAX=1200
 
 existing() {
@@ -50,16 +52,26 @@ run_unit() {
     cp "$dir/meson-logs/testlog.json" "$results/unit.json" || true
 }
 
+# run_pytest DIR RESULTS NAME FOLDER...
 run_pytest() {
-    local dir=$1 results=$2 paths wrap
-    mapfile -t paths < <(existing "${EVERY_BUILD[@]}")
-    [[ $dir == build ]] && mapfile -t paths < <(existing "${EVERY_BUILD[@]}" "${RELEASE_ONLY[@]}")
+    local dir=$1 results=$2 name=$3 paths wrap
+    mapfile -t paths < <(existing "${@:4}")
     [[ ${#paths[@]} -gt 0 ]] || return 0
     read -ra wrap < <(plain_addresses "$dir") || true
-    ADTALLY_BIN=$PWD/$dir/adtally ADTALLY_BUILD=$PWD/$dir run_as "$results" pytest \
+    ADTALLY_BIN=$PWD/$dir/adtally ADTALLY_BUILD=$PWD/$dir run_as "$results" "$name" \
         timeout --foreground --signal=INT --kill-after=60 "$PYTEST_SECONDS_MAX" "${wrap[@]}" \
-        /usr/bin/python3 -m pytest -q -p no:cacheprovider --junitxml="$results/pytest.xml" \
+        /usr/bin/python3 -m pytest -q -p no:cacheprovider --junitxml="$results/$name.xml" \
         "${paths[@]}"
+}
+
+# The contract's tests mostly wait, so others run beside them.
+run_release() {
+    local dir=$1 results=$2
+    run_pytest "$dir" "$results" torture "${BESIDE[@]}" >"$results/torture.log" 2>&1 &
+    run_pytest "$dir" "$results" pytest "${EVERY_BUILD[@]}" "${RELEASE_ONLY[@]}"
+    wait
+    cat "$results/torture.log"
+    run_pytest "$dir" "$results" afterwards "${AFTERWARDS[@]}"
 }
 
 run_in() {
@@ -70,7 +82,11 @@ run_in() {
     export ADTALLY_REPORT=$PWD/$results/report
     sanitizers_report_to "$PWD/$results/sanitizer"
     run_unit "$dir" "$results"
-    run_pytest "$dir" "$results"
+    if [[ $dir == build ]]; then
+        run_release "$dir" "$results"
+    else
+        run_pytest "$dir" "$results" pytest "${EVERY_BUILD[@]}"
+    fi
     [[ ! -f $ADTALLY_REPORT ]] || cat "$ADTALLY_REPORT"
     echo "==== $dir: $SECONDS s so far"
 }

@@ -2,90 +2,225 @@
 
 #if ADTALLY_SANDBOX
 
+#include "base/assert.h"
+
 #include <errno.h>
-#include <seccomp.h>
-#include <stdbool.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-/* clang-format off */
+#if defined __x86_64__
+enum { ARCHITECTURE = (int)AUDIT_ARCH_X86_64, OTHER_ABI = 0x40000000 }; /* x32 */
+#else
+enum { ARCHITECTURE = (int)AUDIT_ARCH_AARCH64, OTHER_ABI = INT32_MAX };
+#endif
+
 static const int allowed[] = {
     /* connections, wakeups */
-    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl),
-    SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(accept4),
-    SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(poll),
-    SCMP_SYS(ppoll), SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(eventfd2),
+    SYS_epoll_pwait,
+    SYS_epoll_pwait2,
+    SYS_epoll_ctl,
+    SYS_recvfrom,
+    SYS_sendto,
+    SYS_sendmsg,
+    SYS_accept4,
+    SYS_setsockopt,
+    SYS_shutdown,
+    SYS_read,
+    SYS_write,
+    SYS_ppoll,
+    SYS_close,
+    SYS_fcntl,
+    SYS_eventfd2,
     /* threads, time, memory, randomness */
-    SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(exit),
-    SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(getpid), SCMP_SYS(gettid),
-    SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(nanosleep), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-    SCMP_SYS(mlock), SCMP_SYS(sysinfo), SCMP_SYS(getrandom),
+    SYS_futex,
+    SYS_sched_yield,
+    SYS_sched_getaffinity,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_restart_syscall,
+    SYS_rt_sigreturn,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigaction,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_clock_gettime,
+    SYS_gettimeofday,
+    SYS_clock_nanosleep,
+    SYS_nanosleep,
+    SYS_brk,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_mlock,
+    SYS_sysinfo,
+    SYS_getrandom,
     /* a thread that was made a moment ago may still begin */
-    SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
+    SYS_set_robust_list,
+    SYS_rseq,
     /* the store: SQLite's files, secrets.json, admin.sock */
-    SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(lseek),
-    SCMP_SYS(fdatasync), SCMP_SYS(fsync), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
-    SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(fstat), SCMP_SYS(stat), SCMP_SYS(lstat),
-    SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat),
-    SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd),
-    SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat),
-    SCMP_SYS(renameat2), SCMP_SYS(fchmod), SCMP_SYS(fchown), SCMP_SYS(geteuid), SCMP_SYS(flock),
+    SYS_pread64,
+    SYS_pwrite64,
+    SYS_readv,
+    SYS_writev,
+    SYS_lseek,
+    SYS_fdatasync,
+    SYS_fsync,
+    SYS_ftruncate,
+    SYS_fallocate,
+    SYS_openat,
+    SYS_fstat,
+    SYS_newfstatat,
+    SYS_statx,
+    SYS_faccessat,
+    SYS_faccessat2,
+    SYS_readlinkat,
+    SYS_getcwd,
+    SYS_unlinkat,
+    SYS_renameat,
+    SYS_renameat2,
+    SYS_fchmod,
+    SYS_fchown,
+    SYS_geteuid,
+    SYS_flock,
+#ifdef SYS_open /* which newer architectures have only with a directory */
+    SYS_epoll_wait,
+    SYS_poll,
+    SYS_time,
+    SYS_open,
+    SYS_stat,
+    SYS_lstat,
+    SYS_access,
+    SYS_readlink,
+    SYS_unlink,
+    SYS_rename,
+#endif
 };
 
 /* Nothing of ours comes near these: whoever calls one is not us any more. */
 static const int fatal[] = {
-    SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(connect), SCMP_SYS(ptrace), SCMP_SYS(fork),
-    SCMP_SYS(vfork), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-    SCMP_SYS(io_uring_setup), SCMP_SYS(bpf), SCMP_SYS(userfaultfd), SCMP_SYS(perf_event_open),
-    SCMP_SYS(open_by_handle_at), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
-    SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(init_module),
-    SCMP_SYS(finit_module), SCMP_SYS(kexec_load), SCMP_SYS(keyctl), SCMP_SYS(add_key),
+    SYS_execve,
+    SYS_execveat,
+    SYS_connect,
+    SYS_ptrace,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_io_uring_setup,
+    SYS_bpf,
+    SYS_userfaultfd,
+    SYS_perf_event_open,
+    SYS_open_by_handle_at,
+    SYS_mount,
+    SYS_umount2,
+    SYS_pivot_root,
+    SYS_chroot,
+    SYS_unshare,
+    SYS_setns,
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_kexec_load,
+    SYS_keyctl,
+    SYS_add_key,
+#ifdef SYS_fork
+    SYS_fork,
+    SYS_vfork,
+#endif
 };
-/* clang-format on */
 
-static bool add_all(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count)
+enum {
+    ALLOWED = sizeof allowed / sizeof allowed[0],
+    FATAL = sizeof fatal / sizeof fatal[0],
+    STEPS_MAX = 2 * (ALLOWED + FATAL) + 32,
+};
+
+struct filter {
+    struct sock_filter steps[STEPS_MAX];
+    unsigned short count;
+};
+
+static void add(struct filter *filter, uint16_t code, uint32_t value, uint8_t if_true,
+                uint8_t if_false)
 {
-    for (size_t i = 0; i < count; i++)
-        if (seccomp_rule_add(filter, action, calls[i], 0) != 0) return false;
-    return true;
+    ASSERT(filter->count < STEPS_MAX);
+    filter->steps[filter->count++] = (struct sock_filter){code, if_true, if_false, value};
 }
 
-/* Memory is never code, and the only process to end is this one (abort). */
-static bool add_conditions(scmp_filter_ctx filter)
+static void load(struct filter *filter, size_t offset)
 {
-    const struct scmp_arg_cmp not_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-    const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
-    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &not_code) == 0 &&
-           seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &not_code) == 0 &&
-           seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &own) == 0;
+    add(filter, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
-/* TSYNC: the threads that run already too. OPTIMIZE 2: a binary tree, not a list. */
-static bool set_attributes(scmp_filter_ctx filter)
+static void load_argument(struct filter *filter, size_t number)
 {
-    return seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
-           seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0 &&
-           seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0;
+    load(filter,
+         offsetof(struct seccomp_data, args) + number * sizeof(uint64_t)); /* its low half */
 }
 
-static bool fill_in(scmp_filter_ctx filter)
+static void end_with(struct filter *filter, uint32_t action)
 {
-    return set_attributes(filter) &&
-           add_all(filter, SCMP_ACT_ALLOW, allowed, sizeof allowed / sizeof allowed[0]) &&
-           add_all(filter, SCMP_ACT_KILL_PROCESS, fatal, sizeof fatal / sizeof fatal[0]) &&
-           add_conditions(filter);
+    add(filter, BPF_RET | BPF_K, action, 0, 0);
+}
+
+static void end_calls_with(struct filter *filter, const int *calls, size_t count, uint32_t action)
+{
+    for (size_t i = 0; i < count; i++) {
+        add(filter, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i], 0, 1);
+        end_with(filter, action);
+    }
+}
+
+/* Calls of another architecture would have other numbers. */
+static void end_foreign_calls(struct filter *filter)
+{
+    load(filter, offsetof(struct seccomp_data, arch));
+    add(filter, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)ARCHITECTURE, 1, 0);
+    end_with(filter, SECCOMP_RET_KILL_PROCESS);
+    load(filter, offsetof(struct seccomp_data, nr));
+    add(filter, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)OTHER_ABI, 0, 1);
+    end_with(filter, SECCOMP_RET_KILL_PROCESS);
+}
+
+/* Memory is never code. */
+static void allow_without_code(struct filter *filter, int call)
+{
+    add(filter, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4);
+    load_argument(filter, 2);
+    add(filter, BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1);
+    end_with(filter, SECCOMP_RET_ERRNO | EPERM);
+    end_with(filter, SECCOMP_RET_ALLOW);
+}
+
+/* The only process to end is this one (abort). */
+static void allow_own_end(struct filter *filter)
+{
+    add(filter, BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3);
+    load_argument(filter, 0);
+    add(filter, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 0, 1);
+    end_with(filter, SECCOMP_RET_ALLOW);
 }
 
 enum err sandbox_calls(void)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (!filter) return ERR_NOT_FOUND;
-    enum err err = fill_in(filter) && seccomp_load(filter) == 0 ? ERR_OK : ERR_NOT_FOUND;
-    seccomp_release(filter);
-    return err;
+    struct filter filter = {.count = 0};
+    end_foreign_calls(&filter);
+    end_calls_with(&filter, allowed, ALLOWED, SECCOMP_RET_ALLOW);
+    end_calls_with(&filter, fatal, FATAL, SECCOMP_RET_KILL_PROCESS);
+    allow_without_code(&filter, SYS_mmap);
+    allow_without_code(&filter, SYS_mprotect);
+    allow_own_end(&filter); /* the last one: it loads something else */
+    end_with(&filter, SECCOMP_RET_ERRNO | EPERM);
+    struct sock_fprog program = {.len = filter.count, .filter = filter.steps};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return ERR_NOT_FOUND;
+    /* TSYNC: the threads that run already too. */
+    long refused =
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+    return refused ? ERR_NOT_FOUND : ERR_OK;
 }
 
 #else

@@ -34,7 +34,7 @@ BORDERS = {
     "llhttp.h": r"http/",
     "sodium.h": r"token/",
     "sys/epoll.h": r"ev/",
-    "seccomp.h": r"cli/sandbox",
+    "linux/seccomp.h": r"cli/sandbox",
     "linux/landlock.h": r"cli/sandbox",
     "stdatomic.h": r".*/(queue\.[ch]$|metrics)",
 }

@@ -41,7 +41,7 @@ ALLOWED = {
     "sodium.h in token": ("token/a.c", "#include <sodium.h>\n"),
     "epoll in ev": ("ev/a.c", "#include <sys/epoll.h>\n"),
     "atomics in the queue": ("ledger/queue.c", "#include <stdatomic.h>\n"),
-    "seccomp.h in the sandbox": ("cli/sandbox_a.c", "#include <seccomp.h>\n"),
+    "seccomp.h in the sandbox": ("cli/sandbox_a.c", "#include <linux/seccomp.h>\n"),
     "rows for a macro": ("base/currency_table.h", 'CURRENCY("EUR")\n'),
     "atomics in metrics": ("admin/metrics_count.c", "#include <stdatomic.h>\n"),
 }
@@ -61,7 +61,7 @@ REFUSED = {
     "sodium.h elsewhere": ("cli/a.c", "#include <sodium.h>\n"),
     "one header of sodium": ("base/a.c", "#include <sodium/utils.h>\n"),
     "epoll elsewhere": ("http/a.c", "#include <sys/epoll.h>\n"),
-    "seccomp.h elsewhere": ("http/a.c", "#include <seccomp.h>\n"),
+    "seccomp.h elsewhere": ("http/a.c", "#include <linux/seccomp.h>\n"),
     "atomics elsewhere": ("ledger/batch.c", "#include <stdatomic.h>\n"),
     "a header that needs another": ("base/a.h", "#pragma once\nint f(size_t n);\n"),
 }
