@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 # release build.
 readonly EVERY_BUILD=(tests/contract tests/crash tests/interop)
 readonly RELEASE_ONLY=(tests/lint tests/dev tests/browser)
-readonly BESIDE=(tests/points tests/power tests/faults tests/sim tests/corruption)
-readonly AFTERWARDS=(tests/fuzz tests/hostile)
+readonly FAULTS=(tests/points tests/power tests/faults) DAMAGE=(tests/sim tests/corruption)
+readonly ALONE=(tests/hostile) LAST=(tests/fuzz)
 readonly PYTEST_SECONDS_MAX=1200
 
 existing() {
@@ -64,14 +64,16 @@ run_pytest() {
         "${paths[@]}"
 }
 
-# The contract's tests mostly wait, so others run beside them.
+# The contract's tests mostly wait, so others run beside them. Hostile clients are timed: they have
+# the machine for themselves.
 run_release() {
     local dir=$1 results=$2
-    run_pytest "$dir" "$results" torture "${BESIDE[@]}" >"$results/torture.log" 2>&1 &
+    run_pytest "$dir" "$results" faults "${FAULTS[@]}" >"$results/faults.log" 2>&1 &
+    run_pytest "$dir" "$results" damage "${DAMAGE[@]}" >"$results/damage.log" 2>&1 &
     run_pytest "$dir" "$results" pytest "${EVERY_BUILD[@]}" "${RELEASE_ONLY[@]}"
     wait
-    cat "$results/torture.log"
-    run_pytest "$dir" "$results" afterwards "${AFTERWARDS[@]}"
+    cat "$results/faults.log" "$results/damage.log"
+    run_pytest "$dir" "$results" hostile "${ALONE[@]}"
 }
 
 run_in() {
@@ -91,12 +93,21 @@ run_in() {
     echo "==== $dir: $SECONDS s so far"
 }
 
-# The first build has the machine for itself, since its tests look at times; the others mostly wait.
+run_last() {
+    local results=$1/results
+    ADTALLY_REPORT=$PWD/$results/fuzz.report run_pytest "$1" "$results" fuzz "${LAST[@]}"
+    cat "$results/fuzz.report" || true
+}
+
+# The first build has the machine for itself, since its tests look at times; the others mostly wait,
+# and the fuzzers take what they leave.
 run_together() {
-    local dir
+    local first=$1 dir
+    shift
     for dir in "$@"; do
         run_in "$dir" >"$dir/suite.log" 2>&1 &
     done
+    [[ $first != build ]] || run_last "$first"
     wait
     for dir in "$@"; do
         cat "$dir/suite.log"
@@ -117,7 +128,7 @@ main() {
         results+=("$1/install")
     fi
     run_in "$1"
-    run_together "${@:2}"
+    run_together "$@"
     /usr/bin/python3 tools/tally.py "${results[@]}"
 }
 

@@ -144,6 +144,8 @@ struct filter {
     unsigned short count;
 };
 
+static const uint32_t NO_CALL = UINT32_MAX; /* what a tracer leaves of a call that it skips */
+
 static void add(struct filter *filter, uint16_t code, uint32_t value, uint8_t if_true,
                 uint8_t if_false)
 {
@@ -182,6 +184,8 @@ static void end_foreign_calls(struct filter *filter)
     add(filter, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)ARCHITECTURE, 1, 0);
     end_with(filter, SECCOMP_RET_KILL_PROCESS);
     load(filter, offsetof(struct seccomp_data, nr));
+    add(filter, BPF_JMP | BPF_JEQ | BPF_K, NO_CALL, 0, 1);
+    end_with(filter, SECCOMP_RET_ALLOW);
     add(filter, BPF_JMP | BPF_JGE | BPF_K, (uint32_t)OTHER_ABI, 0, 1);
     end_with(filter, SECCOMP_RET_KILL_PROCESS);
 }
