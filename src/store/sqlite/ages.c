@@ -32,7 +32,7 @@ void ages_pass(struct ages *ages, int64_t wall_ms, int64_t mono_ms)
 int64_t ages_time_of(const struct ages *ages, int64_t wall_ms)
 {
     int64_t time_ms = wall_ms - ages->wall_set_ms;
-    return time_ms < ages->now_ms ? time_ms : ages->now_ms;
+    return time_ms <= ages->now_ms + READING_MS ? time_ms : ages->now_ms;
 }
 
 static const struct age_mark *mark_at(const struct ages *ages, uint32_t i)
