@@ -1,7 +1,6 @@
 """One server is shared by all tests that need no options of their own; each test makes its own
 clicks and keys, so that tests do not see each other."""
 
-import contextlib
 import shutil
 
 import pytest
@@ -30,29 +29,13 @@ def world(shared_world):
     assert shared_world.server.alive(), f"the server died: {shared_world.server.stderr}"
 
 
-@pytest.fixture(scope="session")
-def make_world_for_session():
-    """Worlds with options, one per set of options for the whole run."""
-    made = {}
-
-    def make(*flags):
-        if flags not in made:
-            made[flags] = World(flags)
-        return made[flags]
-
-    yield make
-    with contextlib.ExitStack() as stack:
-        for world in made.values():
-            stack.callback(world.close)
-
-
 @pytest.fixture
-def world_with(make_world_for_session):
+def world_with(make_world):
     """world_with("--click-ttl", "2s"): a server with these options, shared by who asks the same."""
     used = []
 
     def get(*flags):
-        used.append(make_world_for_session(*flags))
+        used.append(make_world(*flags))
         return used[-1]
 
     yield get

@@ -27,6 +27,7 @@ static size_t images_count;
 
 static void remove_dir(void)
 {
+    base_remove_file(dir, "secrets.json");
     rmdir(dir);
 }
 

@@ -8,29 +8,11 @@ import pytest
 from siege import Calm, Healthy, descriptors, none_left_open
 from slow_disk import SlowDisk
 from support import server as program
-from support.world import World
 
 
 @pytest.fixture(scope="session", autouse=True)
 def there_is_a_program():
     program.require()
-
-
-@pytest.fixture(scope="session")
-def make_world():
-    """Worlds with options, one per set of options for the whole run."""
-    made = {}
-
-    def make(*flags):
-        if flags not in made:
-            made[flags] = World(flags)
-            made[flags].descriptors_at_rest = descriptors(made[flags])
-        return made[flags]
-
-    yield make
-    with contextlib.ExitStack() as stack:
-        for world in made.values():
-            stack.callback(world.close)
 
 
 @pytest.fixture
@@ -41,6 +23,8 @@ def world_with(make_world):
 
     def get(*flags):
         used.append(make_world(*flags))
+        if not hasattr(used[-1], "descriptors_at_rest"):
+            used[-1].descriptors_at_rest = descriptors(used[-1])
         return used[-1]
 
     yield get

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from support import server as program
 from support import tokens
-from support.world import ABSENT, CANARY, TYPES, unique
+from support.world import ABSENT, CANARY, lists_problems, unique
 
 VIEW, ACK, TRACK_IMP = "/api/v1/tracking/view", "/ack", "/track/imp"
 FEEDBACK, AD_FEEDBACK = "/api/v1/tracking/feedback", "/ad-feedback"
@@ -171,15 +171,7 @@ def is_unprocessable(answer, *problems):
     """422 of seed 000 with just these (type, loc) in this order; type None is any."""
     assert answer.status == 422, answer
     is_open(answer)
-    assert list(answer.json) == ["detail"], answer
-    found = answer.json["detail"]
-    assert isinstance(found, list) and found, answer
-    for item in found:
-        assert set(item) == {"type", "loc", "msg"}, item
-        assert item["type"] in TYPES and isinstance(item["msg"], str) and item["msg"], item
-    assert [tuple(i["loc"]) for i in found] == [tuple(loc) for _, loc in problems], answer
-    for item, (kind, _) in zip(found, problems):
-        assert kind is None or item["type"] in kind.split("|"), answer
+    lists_problems(answer, problems)
 
 
 def is_rated(answer):

@@ -250,10 +250,8 @@ def is_discreet(answer):
     assert not [n for n, _ in answer.headers if n.lower().startswith("access-control-")], answer
 
 
-def is_invalid(answer, status, *problems):
-    """A validation error that lists just these (type, loc) in this order; type None is any."""
-    assert answer.status == status, answer
-    is_discreet(answer)
+def lists_problems(answer, problems):
+    """{"detail":[...]} with just these (type, loc) in this order; type None is any."""
     assert set(answer.json) == {"detail"}, answer
     found = answer.json["detail"]
     assert isinstance(found, list) and found, answer
@@ -263,6 +261,13 @@ def is_invalid(answer, status, *problems):
     assert [tuple(i["loc"]) for i in found] == [tuple(loc) for _, loc in problems], answer
     for item, (kind, _) in zip(found, problems):
         assert kind is None or item["type"] in kind.split("|"), answer
+
+
+def is_invalid(answer, status, *problems):
+    """A validation error that lists just these (type, loc) in this order; type None is any."""
+    assert answer.status == status, answer
+    is_discreet(answer)
+    lists_problems(answer, problems)
 
 
 def is_json_invalid(answer, status):

@@ -13,6 +13,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -154,6 +155,25 @@ static int become_nobody(void)
     return errno_unless(setuid(getuid()) == 0);
 }
 
+/* A kernel that knows no such call says ENOSYS, and no harm is done. */
+static int make_call(long number)
+{
+    return syscall(number) >= 0 || errno == ENOSYS ? WORKED : errno;
+}
+
+static int skipped_by_a_tracer(void)
+{
+    return make_call(-1);
+}
+
+#ifdef __x86_64__
+static int of_another_abi(void)
+{
+    const long x32 = 0x40000000;
+    return make_call(x32 | SYS_getpid);
+}
+#endif
+
 struct row {
     const char *name;
     int (*attempt)(void);
@@ -181,6 +201,10 @@ static const struct row rows[] = {
     {"nor later", turn_into_code, EPERM},
     {"no process is signalled", kill_another, EPERM},
     {"no identity is changed", become_nobody, EPERM},
+    {"a call that a tracer skips passes", skipped_by_a_tracer, WORKED},
+#ifdef __x86_64__
+    {"a call of another ABI kills", of_another_abi, KILLED},
+#endif
 };
 
 /* What the attempt returns in a process of its own. */

@@ -49,25 +49,26 @@ enum err db_last_err(sqlite3 *db)
     return db_err(sqlite3_extended_errcode(db));
 }
 
+static enum checksum_type type_of(int sqlite_type)
+{
+    switch (sqlite_type) {
+    case SQLITE_NULL:
+        return CHECKSUM_NULL;
+    case SQLITE_TEXT:
+        return CHECKSUM_TEXT;
+    case SQLITE_BLOB:
+        return CHECKSUM_BLOB;
+    default:
+        return CHECKSUM_OTHER;
+    }
+}
+
 static uint64_t add_value(uint64_t checksum, sqlite3_value *value)
 {
-    enum checksum_type type = CHECKSUM_OTHER;
-    switch (sqlite3_value_type(value)) {
-    case SQLITE_NULL:
-        return checksum_add(checksum, CHECKSUM_NULL, NULL, 0);
-    case SQLITE_INTEGER:
-        return checksum_add_i64(checksum, sqlite3_value_int64(value));
-    case SQLITE_TEXT:
-        type = CHECKSUM_TEXT;
-        break;
-    case SQLITE_BLOB:
-        type = CHECKSUM_BLOB;
-        break;
-    default:
-        break;
-    }
+    int type = sqlite3_value_type(value);
+    if (type == SQLITE_INTEGER) return checksum_add_i64(checksum, sqlite3_value_int64(value));
     const void *bytes = sqlite3_value_blob(value);
-    return checksum_add(checksum, type, bytes, (size_t)sqlite3_value_bytes(value));
+    return checksum_add(checksum, type_of(type), bytes, (size_t)sqlite3_value_bytes(value));
 }
 
 static void on_row_checksum(sqlite3_context *call, int count, sqlite3_value **values)
@@ -220,24 +221,11 @@ struct span db_column_text(sqlite3_stmt *statement, int column)
 
 static uint64_t add_column(uint64_t checksum, sqlite3_stmt *row, int column)
 {
-    enum checksum_type type = CHECKSUM_OTHER;
-    switch (sqlite3_column_type(row, column)) {
-    case SQLITE_NULL:
-        type = CHECKSUM_NULL;
-        break;
-    case SQLITE_INTEGER:
+    int type = sqlite3_column_type(row, column);
+    if (type == SQLITE_INTEGER)
         return checksum_add_i64(checksum, sqlite3_column_int64(row, column));
-    case SQLITE_TEXT:
-        type = CHECKSUM_TEXT;
-        break;
-    case SQLITE_BLOB:
-        type = CHECKSUM_BLOB;
-        break;
-    default:
-        break;
-    }
     struct span bytes = db_column_text(row, column);
-    return checksum_add(checksum, type, bytes.ptr, bytes.len);
+    return checksum_add(checksum, type_of(type), bytes.ptr, bytes.len);
 }
 
 bool db_is_whole(sqlite3_stmt *row, int first, struct span table)
