@@ -1,11 +1,12 @@
 #pragma once
 
+#include "base/writer.h"
 #include "http/http.h"
 
 #include <stddef.h>
 #include <sys/types.h>
 
-/* A server on a thread of its own that says what it was asked, and a client for it.
+/* A server on a thread of its own that says what it was asked.
  *
  *   /small        takes 16 bytes of body         /mint     takes LIMIT_MINT_BODY
  *   /async        answers in a later turn        /hold     answers when toy_release is called
@@ -43,21 +44,5 @@ void toy_wait_conns(struct toy *toy, size_t count); /* until so many are open; f
 char toy_pattern(size_t i);
 uint32_t toy_hash(const char *text, size_t len);
 
-struct stream {
-    char *text;
-    size_t len;
-    bool is_reset; /* ended by ECONNRESET, not by the end of the stream */
-};
-
-/* All of it unless the server closes meanwhile: then what it took. */
-size_t client_send(int fd, const char *text, size_t len);
-void client_send_text(int fd, const char *text);
-/* In pieces that end at cuts[i], each a read of its own most of the time. */
-void client_send_cut(int fd, const char *text, const size_t *cuts, size_t count);
-void client_pause_ms(unsigned ms);
-struct stream client_read_all(int fd); /* to the end; fails after 10 s */
-struct stream client_read_responses(int fd, size_t count, bool to_head);
-
-/* "200 body | 400 close | 100 | ...", with " keep-alive" and " retry" where the headers are. Checks
- * that each has exactly one Date. `to_head`: the responses have no bodies. The result is static. */
-const char *client_describe(const char *text, size_t len, bool to_head);
+/* A body as answers tell it: as it is, or as its length and hash. */
+void toy_put_body(struct writer *out, struct span body);
