@@ -16,6 +16,9 @@
  * checkpoints, for the life of the process; every other one is opened by db_open_readonly, which
  * switches checkpointing off. */
 
+/* Once per process, before anything else of SQLite's; again does nothing. */
+void db_start(void);
+
 enum err db_open(sqlite3 **out, const char *path, bool create);
 enum err db_open_readonly(sqlite3 **out, const char *path);
 

@@ -76,9 +76,9 @@ struct index_key collect_key(const struct sqlite_store *store, const struct serv
 enum err dedup_read_conversion(struct sqlite_store *store, uint64_t sequence,
                                struct conversion *out, char text[CONVERSION_KEYS_TEXT_MAX])
 {
-    sqlite3_stmt *row = store->statements[SQL_CONVERSION_KEYS_BY_SEQ];
+    sqlite3_stmt *row = store->statements[SQL_CONVERSION_BY_SEQ];
     struct arena arena = {.base = text, .cap = CONVERSION_KEYS_TEXT_MAX};
-    enum err err = statements_read_row(store, SQL_CONVERSION_KEYS_BY_SEQ, sequence);
+    enum err err = statements_read_row(store, SQL_CONVERSION_BY_SEQ, sequence);
     if (!err)
         *out = (struct conversion){
             .sender.partner_id = arena_copy(&arena, db_column_text(row, 0)),
@@ -112,16 +112,17 @@ enum err dedup_find_conversion(struct sqlite_store *store, const struct conversi
 {
     *sequence = 0;
     if (!conversion_key_text(conversion, layer).ptr) return ERR_OK;
-    sqlite3_stmt *row = store->statements[SQL_CONVERSION_KEYS_BY_SEQ];
+    sqlite3_stmt *row = store->statements[SQL_CONVERSION_KEYS];
     struct index_key key = conversion_key(store, conversion, layer);
     struct index_cursor cursor;
     uint64_t value = index_first(&store->conversion_keys, &key, &cursor);
     for (; value && !*sequence; value = index_next(&store->conversion_keys, &key, &cursor)) {
-        enum err err =
-            statements_read_row(store, SQL_CONVERSION_KEYS_BY_SEQ, INDEX_SEQUENCE(value));
-        if (!err && conversion_row_has_key(row, conversion, layer))
-            *sequence = INDEX_SEQUENCE(value);
+        enum err err = statements_read_key(store, SQL_CONVERSION_KEYS, INDEX_SEQUENCE(value));
+        bool is_same = !err && conversion_row_has_key(row, conversion, layer);
         sqlite3_reset(row);
+        if (is_same) *sequence = INDEX_SEQUENCE(value);
+        if (!err && !is_same)
+            err = statements_check_key(store, SQL_CONVERSION_KEYS, INDEX_SEQUENCE(value));
         if (err) return err;
     }
     return ERR_OK;
@@ -172,9 +173,10 @@ static enum err find_bid_entry(struct sqlite_store *store, const struct index *i
     struct index_cursor cursor;
     *value = index_first(index, &key, &cursor);
     for (; *value; *value = index_next(index, &key, &cursor)) {
-        enum err err = statements_read_row(store, statement, INDEX_SEQUENCE(*value));
+        enum err err = statements_read_key(store, statement, INDEX_SEQUENCE(*value));
         bool is_same = !err && span_eq(db_column_text(row, 0), bid_id);
         sqlite3_reset(row);
+        if (!err && !is_same) err = statements_check_key(store, statement, INDEX_SEQUENCE(*value));
         if (err || is_same) return err;
     }
     return ERR_OK;
@@ -236,14 +238,16 @@ static bool is_same_session(sqlite3_stmt *row, const struct ad_feedback *feedbac
 enum err dedup_find_latest(struct sqlite_store *store, const struct ad_feedback *feedback,
                            uint64_t *value)
 {
-    sqlite3_stmt *row = store->statements[SQL_AD_FEEDBACK_BY_SEQ];
+    const enum sqlite_statement statement = SQL_AD_FEEDBACK_SESSION;
+    sqlite3_stmt *row = store->statements[statement];
     struct index_key key = session_bid_key(store, feedback);
     struct index_cursor cursor;
     *value = index_first(&store->ad_feedbacks, &key, &cursor);
     for (; *value; *value = index_next(&store->ad_feedbacks, &key, &cursor)) {
-        enum err err = statements_read_row(store, SQL_AD_FEEDBACK_BY_SEQ, INDEX_SEQUENCE(*value));
+        enum err err = statements_read_key(store, statement, INDEX_SEQUENCE(*value));
         bool is_same = !err && is_same_session(row, feedback);
         sqlite3_reset(row);
+        if (!err && !is_same) err = statements_check_key(store, statement, INDEX_SEQUENCE(*value));
         if (err || is_same) return err;
     }
     return ERR_OK;

@@ -230,6 +230,7 @@ static struct sqlite_store *new_store(const struct store_options *options)
 enum err sqlite_store_open(struct store **out, const struct store_options *options,
                            char problem[STORE_PROBLEM_MAX])
 {
+    db_start();
     struct sqlite_store *store = new_store(options);
     if (!store) return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
     enum err err = store->sessions && store->secrets

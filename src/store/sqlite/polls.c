@@ -209,7 +209,7 @@ static enum err record_vote(struct sqlite_store *store, struct op *op, struct li
     op->outcome = OUTCOME_BAD_OPTION;
     if (option < 0) return ERR_OK;
     enum err err =
-        dedup_find_by_bid(store, &store->votes, SQL_VOTE_BID_BY_SEQ, op->vote.ad.bid_id, &holder);
+        dedup_find_by_bid(store, &store->votes, SQL_VOTE_BID, op->vote.ad.bid_id, &holder);
     if (err) return err;
     if (!holder) return record_new_vote(store, op, live, option);
     op->outcome = OUTCOME_DUPLICATE;

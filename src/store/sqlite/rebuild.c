@@ -97,7 +97,7 @@ static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row)
     struct index_key key = click_key(&id);
     if (!index_add(&store->clicks, &key, INDEX_VALUE(sequence, tag))) return ERR_NO_MEMORY;
     if (!bid_id.ptr) return ERR_OK;
-    return count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BY_SEQ, bid_id, sequence);
+    return count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BID, bid_id, sequence);
 }
 
 static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *row)
@@ -145,7 +145,7 @@ static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row
     };
     enum err err = remember_latest(store, &feedback, sequence);
     if (!err)
-        err = count_of_bid(store, &store->ad_feedbacks_of_bids, SQL_AD_FEEDBACK_BID_BY_SEQ,
+        err = count_of_bid(store, &store->ad_feedbacks_of_bids, SQL_AD_FEEDBACK_BID,
                            feedback.ad.bid_id, sequence);
     /* Rows of the future are of a clock that was wrong then: they say nothing of this minute. */
     if (err || recorded_at_ms <= now_ms - WINDOW_MS || recorded_at_ms > now_ms) return err;

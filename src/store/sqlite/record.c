@@ -66,8 +66,8 @@ static enum err record_click(struct sqlite_store *store, struct op *op)
     uint64_t count_value = 0;
     enum err err = ERR_OK;
     if (op->click.ad.bid_id.ptr)
-        err = dedup_count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BY_SEQ,
-                                 op->click.ad.bid_id, &count, &count_value);
+        err = dedup_count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BID, op->click.ad.bid_id,
+                                 &count, &count_value);
     if (err) return err;
     if (count >= LIMIT_CLICKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);
     uint64_t sequence = store->sequence_next;
@@ -97,7 +97,7 @@ static enum err find_click(struct sqlite_store *store, const struct op *op, uint
     if (!(INDEX_TAG(found) & CLICK_HAS_ADVERTISER)) return ERR_OK;
     sqlite3_stmt *row = store->statements[SQL_CLICK_BY_SEQ];
     enum err err = statements_read_row(store, SQL_CLICK_BY_SEQ, INDEX_SEQUENCE(found));
-    if (!err && span_eq(db_column_text(row, 1), advertiser_id)) *value = found;
+    if (!err && span_eq(db_column_text(row, 0), advertiser_id)) *value = found;
     sqlite3_reset(row);
     return err;
 }

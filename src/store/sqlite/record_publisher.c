@@ -33,7 +33,7 @@ static enum err record_impression(struct sqlite_store *store, struct op *op)
     uint64_t holder;
     struct span bid_id = op->impression.ad.bid_id;
     enum err err =
-        dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BY_SEQ, bid_id, &holder);
+        dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BID, bid_id, &holder);
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
     struct index_key key = bid_key(store, bid_id);
@@ -47,11 +47,11 @@ static enum err record_impression(struct sqlite_store *store, struct op *op)
 static enum err find_impression(struct sqlite_store *store, const struct op *op, uint64_t *sequence)
 {
     sqlite3_stmt *row = store->statements[SQL_IMPRESSION_BY_SEQ];
-    enum err err = dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BY_SEQ,
+    enum err err = dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BID,
                                      op->feedback.bid_id, sequence);
     if (err || !*sequence) return err;
     err = statements_read_row(store, SQL_IMPRESSION_BY_SEQ, *sequence);
-    int64_t age_ms = op->received_at_ms - sqlite3_column_int64(row, 1);
+    int64_t age_ms = op->received_at_ms - sqlite3_column_int64(row, 0);
     if (!err && age_ms > store->options.impression_ttl_ms) *sequence = 0;
     sqlite3_reset(row);
     return err;
@@ -77,7 +77,7 @@ static enum err record_feedback(struct sqlite_store *store, struct op *op)
     enum err err = find_impression(store, op, &impression);
     if (err) return err;
     if (!impression) return finish(op, OUTCOME_NOT_FOUND, 0);
-    err = dedup_find_by_bid(store, &store->feedbacks, SQL_FEEDBACK_BID_BY_SEQ, bid_id, &holder);
+    err = dedup_find_by_bid(store, &store->feedbacks, SQL_FEEDBACK_BID, bid_id, &holder);
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
     struct index_key key = bid_key(store, bid_id);
@@ -89,12 +89,12 @@ static enum err record_feedback(struct sqlite_store *store, struct op *op)
 
 static bool says_the_same(sqlite3_stmt *row, const struct ad_feedback *feedback)
 {
-    return span_eq(db_column_text(row, 3), feedback->sentiment) &&
-           span_eq(db_column_text(row, 4), feedback->reasons) &&
-           span_eq(db_column_text(row, 5), feedback->comment) &&
-           span_eq(db_column_text(row, 6), feedback->sent_placement) &&
-           span_eq(db_column_text(row, 7), feedback->sent_placement_id) &&
-           span_eq(db_column_text(row, 8), feedback->sent_user_id);
+    return span_eq(db_column_text(row, 0), feedback->sentiment) &&
+           span_eq(db_column_text(row, 1), feedback->reasons) &&
+           span_eq(db_column_text(row, 2), feedback->comment) &&
+           span_eq(db_column_text(row, 3), feedback->sent_placement) &&
+           span_eq(db_column_text(row, 4), feedback->sent_placement_id) &&
+           span_eq(db_column_text(row, 5), feedback->sent_user_id);
 }
 
 /* Whether the latest says the same; then feedback->id becomes the one that stands. */
@@ -106,7 +106,7 @@ static enum err check_retry(struct sqlite_store *store, struct ad_feedback *feed
     if (!latest) return ERR_OK;
     enum err err = statements_read_row(store, SQL_AD_FEEDBACK_BY_SEQ, INDEX_SEQUENCE(latest));
     *is_retry = !err && says_the_same(row, feedback);
-    if (*is_retry && !uuid_read(&feedback->id, db_column_text(row, 9))) err = ERR_CORRUPT;
+    if (*is_retry && !uuid_read(&feedback->id, db_column_text(row, 6))) err = ERR_CORRUPT;
     sqlite3_reset(row);
     return err;
 }
@@ -161,8 +161,8 @@ static enum err record_new_ad_feedback(struct sqlite_store *store, struct op *op
     uint8_t count;
     feedback->retry_after_ms = window_check(store->sessions, session, now_ms);
     if (feedback->retry_after_ms) return finish(op, OUTCOME_LIMITED, 0);
-    enum err err = dedup_count_of_bid(store, of_bids, SQL_AD_FEEDBACK_BID_BY_SEQ,
-                                      feedback->ad.bid_id, &count, &count_value);
+    enum err err = dedup_count_of_bid(store, of_bids, SQL_AD_FEEDBACK_BID, feedback->ad.bid_id,
+                                      &count, &count_value);
     if (err) return err;
     feedback->retry_after_ms = store->options.impression_ttl_ms;
     if (count >= LIMIT_AD_FEEDBACKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);

@@ -19,22 +19,28 @@ enum sqlite_statement {
     SQL_INSERT_CLICK,
     SQL_INSERT_CONVERSION,
     SQL_INSERT_SERVER_EVENT,
+    SQL_CLICK_BID,
     SQL_CLICK_BY_SEQ,
-    SQL_CONVERSION_KEYS_BY_SEQ,
+    SQL_CONVERSION_KEYS,
+    SQL_CONVERSION_BY_SEQ,
     SQL_SERVER_EVENT_KEYS_BY_SEQ,
     SQL_INSERT_AGE_MARK,
     SQL_PUT_TOTALS,
     SQL_INSERT_KEY,
     SQL_REVOKE_KEY,
     SQL_INSERT_IMPRESSION,
+    SQL_IMPRESSION_BID,
     SQL_IMPRESSION_BY_SEQ,
     SQL_INSERT_FEEDBACK,
-    SQL_FEEDBACK_BID_BY_SEQ,
+    SQL_FEEDBACK_BID,
+    SQL_FEEDBACK_BY_SEQ,
     SQL_INSERT_AD_FEEDBACK,
+    SQL_AD_FEEDBACK_BID,
+    SQL_AD_FEEDBACK_SESSION,
     SQL_AD_FEEDBACK_BY_SEQ,
-    SQL_AD_FEEDBACK_BID_BY_SEQ,
     SQL_INSERT_VOTE,
-    SQL_VOTE_BID_BY_SEQ,
+    SQL_VOTE_BID,
+    SQL_VOTE_BY_SEQ,
     SQL_DELETE_POLL,
     SQL_INSERT_POLL,
     SQL_DELETE_POLL_OPTIONS,
@@ -177,6 +183,15 @@ void statements_finalize(struct sqlite_store *store);
  * the row is not there or does not fit its checksum. */
 enum err statements_read_row(struct sqlite_store *store, enum sqlite_statement which,
                              uint64_t sequence);
+
+/* The same for a statement that reads what the row's index key was made of, unchecked: where it is
+ * what was looked for, the row is the one, and nothing else of it is used. */
+enum err statements_read_key(struct sqlite_store *store, enum sqlite_statement which,
+                             uint64_t sequence);
+
+/* After the key was another: ERR_OK, two keys have one fingerprint; ERR_CORRUPT_ROW as above. */
+enum err statements_check_key(struct sqlite_store *store, enum sqlite_statement which,
+                              uint64_t sequence);
 
 /* Logs which row cannot be trusted; ERR_CORRUPT_ROW. Any thread. */
 enum err report_corrupt_row(struct span table, int64_t sequence);

@@ -10,9 +10,12 @@ static const char *const texts[SQL_COUNT] = {
         "INSERT INTO conversion VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_INSERT_SERVER_EVENT] =
         "INSERT INTO server_event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SQL_CLICK_BY_SEQ] = "SELECT bid_id, advertiser_id, * FROM click WHERE seq = ?",
-    [SQL_CONVERSION_KEYS_BY_SEQ] = "SELECT partner_id, click_id, event_type, idempotency_key,"
-                                   " event_id, order_id, * FROM conversion WHERE seq = ?",
+    [SQL_CLICK_BID] = "SELECT bid_id FROM click WHERE seq = ?",
+    [SQL_CLICK_BY_SEQ] = "SELECT advertiser_id, * FROM click WHERE seq = ?",
+    [SQL_CONVERSION_KEYS] = "SELECT partner_id, click_id, event_type, idempotency_key, event_id,"
+                            " order_id FROM conversion WHERE seq = ?",
+    [SQL_CONVERSION_BY_SEQ] = "SELECT partner_id, click_id, event_type, idempotency_key, event_id,"
+                              " order_id, * FROM conversion WHERE seq = ?",
     [SQL_SERVER_EVENT_KEYS_BY_SEQ] = "SELECT recorded_at_ms, partner_id, tag_id, event_id"
                                      ", * FROM server_event WHERE seq = ?",
     [SQL_INSERT_AGE_MARK] = "INSERT OR REPLACE INTO age_mark VALUES (?,?,?,?,?,?,?,?,?,?)",
@@ -23,18 +26,22 @@ static const char *const texts[SQL_COUNT] = {
                        " publisher_id, advertiser_id, tag_id, hash, created_at_ms, expires_at_ms,"
                        " coalesce(revoked_at_ms, ?1)) WHERE id = ?2",
     [SQL_INSERT_IMPRESSION] = "INSERT INTO impression VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SQL_IMPRESSION_BY_SEQ] = "SELECT bid_id, recorded_at_ms, * FROM impression WHERE seq = ?",
+    [SQL_IMPRESSION_BID] = "SELECT bid_id FROM impression WHERE seq = ?",
+    [SQL_IMPRESSION_BY_SEQ] = "SELECT recorded_at_ms, * FROM impression WHERE seq = ?",
     [SQL_INSERT_FEEDBACK] = "INSERT INTO feedback VALUES (?,?,?,?,?,?,?)",
-    [SQL_FEEDBACK_BID_BY_SEQ] = "SELECT bid_id, * FROM feedback WHERE seq = ?",
+    [SQL_FEEDBACK_BID] = "SELECT bid_id FROM feedback WHERE seq = ?",
+    [SQL_FEEDBACK_BY_SEQ] = "SELECT * FROM feedback WHERE seq = ?",
     [SQL_INSERT_AD_FEEDBACK] =
         "INSERT INTO ad_feedback VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_AD_FEEDBACK_BID] = "SELECT bid_id FROM ad_feedback WHERE seq = ?",
+    [SQL_AD_FEEDBACK_SESSION] =
+        "SELECT publisher_id, sent_session_id, bid_id FROM ad_feedback WHERE seq = ?",
     [SQL_AD_FEEDBACK_BY_SEQ] =
-        "SELECT publisher_id, sent_session_id, bid_id, sentiment, reasons, comment,"
-        " sent_placement, sent_placement_id, sent_user_id, feedback_id, * FROM ad_feedback"
-        " WHERE seq = ?",
-    [SQL_AD_FEEDBACK_BID_BY_SEQ] = "SELECT bid_id, * FROM ad_feedback WHERE seq = ?",
+        "SELECT sentiment, reasons, comment, sent_placement, sent_placement_id, sent_user_id,"
+        " feedback_id, * FROM ad_feedback WHERE seq = ?",
     [SQL_INSERT_VOTE] = "INSERT INTO vote VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SQL_VOTE_BID_BY_SEQ] = "SELECT bid_id, * FROM vote WHERE seq = ?",
+    [SQL_VOTE_BID] = "SELECT bid_id FROM vote WHERE seq = ?",
+    [SQL_VOTE_BY_SEQ] = "SELECT * FROM vote WHERE seq = ?",
     [SQL_DELETE_POLL] = "DELETE FROM poll WHERE poll_id = ?",
     [SQL_INSERT_POLL] = "INSERT INTO poll VALUES (?,?,?,?,?,?)",
     [SQL_DELETE_POLL_OPTIONS] = "DELETE FROM poll_option WHERE poll_id = ?",
@@ -46,19 +53,29 @@ static const char *const texts[SQL_COUNT] = {
 };
 /* NOLINTEND(bugprone-suspicious-missing-comma) */
 
-/* What a row read by its sequence has in front of its columns, and whose they are. */
+/* What a whole row read by its sequence has in front of its columns, and whose they are. */
 static const struct row_source {
     struct span table;
     int first;
 } row_sources[SQL_COUNT] = {
-    [SQL_CLICK_BY_SEQ] = {SPAN_INIT("click"), 2},
-    [SQL_CONVERSION_KEYS_BY_SEQ] = {SPAN_INIT("conversion"), 6},
+    [SQL_CLICK_BY_SEQ] = {SPAN_INIT("click"), 1},
+    [SQL_CONVERSION_BY_SEQ] = {SPAN_INIT("conversion"), 6},
     [SQL_SERVER_EVENT_KEYS_BY_SEQ] = {SPAN_INIT("server_event"), 4},
-    [SQL_IMPRESSION_BY_SEQ] = {SPAN_INIT("impression"), 2},
-    [SQL_FEEDBACK_BID_BY_SEQ] = {SPAN_INIT("feedback"), 1},
-    [SQL_AD_FEEDBACK_BY_SEQ] = {SPAN_INIT("ad_feedback"), 10},
-    [SQL_AD_FEEDBACK_BID_BY_SEQ] = {SPAN_INIT("ad_feedback"), 1},
-    [SQL_VOTE_BID_BY_SEQ] = {SPAN_INIT("vote"), 1},
+    [SQL_IMPRESSION_BY_SEQ] = {SPAN_INIT("impression"), 1},
+    [SQL_FEEDBACK_BY_SEQ] = {SPAN_INIT("feedback"), 0},
+    [SQL_AD_FEEDBACK_BY_SEQ] = {SPAN_INIT("ad_feedback"), 7},
+    [SQL_VOTE_BY_SEQ] = {SPAN_INIT("vote"), 0},
+};
+
+/* The statement that reads the same row as a whole. */
+static const enum sqlite_statement whole_rows[SQL_COUNT] = {
+    [SQL_CLICK_BID] = SQL_CLICK_BY_SEQ,
+    [SQL_CONVERSION_KEYS] = SQL_CONVERSION_BY_SEQ,
+    [SQL_IMPRESSION_BID] = SQL_IMPRESSION_BY_SEQ,
+    [SQL_FEEDBACK_BID] = SQL_FEEDBACK_BY_SEQ,
+    [SQL_AD_FEEDBACK_BID] = SQL_AD_FEEDBACK_BY_SEQ,
+    [SQL_AD_FEEDBACK_SESSION] = SQL_AD_FEEDBACK_BY_SEQ,
+    [SQL_VOTE_BID] = SQL_VOTE_BY_SEQ,
 };
 
 enum err report_corrupt_row(struct span table, int64_t sequence)
@@ -68,16 +85,43 @@ enum err report_corrupt_row(struct span table, int64_t sequence)
     return ERR_CORRUPT_ROW;
 }
 
+static int step_to_row(struct sqlite_store *store, enum sqlite_statement which, uint64_t sequence)
+{
+    sqlite3_bind_int64(store->statements[which], 1, (int64_t)sequence);
+    return sqlite3_step(store->statements[which]);
+}
+
+/* A row that is not there, or not as it was written; other errors are the disk's. */
+static enum err row_err(int code, struct span table, uint64_t sequence)
+{
+    enum err err = code == SQLITE_ROW || code == SQLITE_DONE ? ERR_CORRUPT : db_err(code);
+    return err == ERR_CORRUPT ? report_corrupt_row(table, (int64_t)sequence) : err;
+}
+
 enum err statements_read_row(struct sqlite_store *store, enum sqlite_statement which,
                              uint64_t sequence)
 {
-    sqlite3_stmt *row = store->statements[which];
     const struct row_source *source = &row_sources[which];
-    sqlite3_bind_int64(row, 1, (int64_t)sequence);
-    int code = sqlite3_step(row);
-    if (code == SQLITE_ROW && db_is_whole(row, source->first, source->table)) return ERR_OK;
-    enum err err = code == SQLITE_ROW || code == SQLITE_DONE ? ERR_CORRUPT : db_err(code);
-    return err == ERR_CORRUPT ? report_corrupt_row(source->table, (int64_t)sequence) : err;
+    int code = step_to_row(store, which, sequence);
+    if (code == SQLITE_ROW && db_is_whole(store->statements[which], source->first, source->table))
+        return ERR_OK;
+    return row_err(code, source->table, sequence);
+}
+
+enum err statements_read_key(struct sqlite_store *store, enum sqlite_statement which,
+                             uint64_t sequence)
+{
+    int code = step_to_row(store, which, sequence);
+    return code == SQLITE_ROW ? ERR_OK
+                              : row_err(code, row_sources[whole_rows[which]].table, sequence);
+}
+
+enum err statements_check_key(struct sqlite_store *store, enum sqlite_statement which,
+                              uint64_t sequence)
+{
+    enum err err = statements_read_row(store, whole_rows[which], sequence);
+    sqlite3_reset(store->statements[whole_rows[which]]);
+    return err;
 }
 
 enum err statements_prepare(struct sqlite_store *store)

@@ -219,6 +219,7 @@ static void check_secrets(const char *dir, struct writer *report, uint64_t *find
 
 enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings)
 {
+    db_start();
     char path[512];
     sqlite3 *db = NULL;
     *findings = 0;
