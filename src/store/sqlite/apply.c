@@ -62,6 +62,7 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
     if (!err) err = note_age(store);
     for (size_t i = 0; i < count && !err; i++)
         err = record_or_refuse(store, ops[i]);
+    if (!err) err = batch_rows_insert(store);
     if (!err && memcmp(&before, &store->totals, sizeof before) != 0) err = totals_write(store);
     if (!err) err = db_run(store->statements[SQL_COMMIT]);
     return err;
@@ -86,6 +87,7 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
                       const struct batch_mark *mark)
 {
     if (store->db && !sqlite3_get_autocommit(store->db)) db_exec(store->db, "ROLLBACK");
+    batch_rows_clear(store->batch_rows);
     undo_all(store);
     window_take_back(store->sessions, mark->sessions);
     store->sequence_next = mark->sequence_next;

@@ -31,7 +31,7 @@ enum err sqlite_open_connection(struct sqlite_store *store)
                              "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = 1;"
                              "PRAGMA mmap_size = 0");
     sqlite3_wal_hook(store->db, on_wal_commit, store);
-    return err;
+    return err ? err : batch_rows_register(store->batch_rows, store->db);
 }
 
 /* Through SQLite's own handle: closing another one of the same file would drop the process's lock
@@ -158,6 +158,7 @@ static void sqlite_close_store(struct store *base)
     for (size_t i = 0; i < INDEXES; i++)
         index_fini(index_at(store, i));
     window_free(store->sessions);
+    free(store->batch_rows);
     polls_free(store);
     dir_close(&store->dir);
     secret_free(store->secrets, sizeof *store->secrets);
@@ -221,6 +222,7 @@ static struct sqlite_store *new_store(const struct store_options *options)
     for (size_t i = 0; i < INDEXES; i++)
         index_init(index_at(store, i), index_at(store, i) == &store->clicks ? 2 : 1);
     store->sessions = window_new();
+    store->batch_rows = calloc(1, sizeof *store->batch_rows);
     store->secrets = secret_new(sizeof *store->secrets);
     ages_init(&store->ages, longest_ttl_ms(options) + FLOOR_MARGIN_MS);
     rng_fill(store->fingerprint_key, sizeof store->fingerprint_key);
@@ -233,7 +235,7 @@ enum err sqlite_store_open(struct store **out, const struct store_options *optio
     db_start();
     struct sqlite_store *store = new_store(options);
     if (!store) return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
-    enum err err = store->sessions && store->secrets
+    enum err err = store->sessions && store->secrets && store->batch_rows
                        ? ERR_OK
                        : say(problem, ERR_NO_MEMORY, "open the store", options->dir);
     if (!err) err = dir_open(&store->dir, options->dir, options->create, problem);

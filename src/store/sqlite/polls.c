@@ -169,17 +169,6 @@ static enum err withdraw_poll(struct sqlite_store *store, struct op *op)
     return err;
 }
 
-static enum err insert_vote(struct sqlite_store *store, const struct op *op, uint64_t sequence)
-{
-    struct db_binder row = db_row(store->statements[SQL_INSERT_VOTE], SPAN("vote"));
-    db_bind_i64(&row, (int64_t)sequence);
-    db_bind_i64(&row, op->received_at_ms);
-    db_bind_i64(&row, op->vote.poll_id);
-    db_bind_text(&row, op->vote.option_id);
-    bind_ad(&row, &op->vote.ad);
-    return db_insert(&row);
-}
-
 static void copy_results(struct vote *vote, const struct live_poll *live)
 {
     vote->results.poll = &live->snapshot->poll;
@@ -191,8 +180,8 @@ static enum err record_new_vote(struct sqlite_store *store, struct op *op, struc
 {
     uint64_t sequence = store->sequence_next;
     struct index_key key = bid_key(store, op->vote.ad.bid_id);
-    enum err err = insert_vote(store, op, sequence);
-    if (!err) err = undoable_add(store, &store->votes, &key, INDEX_VALUE(sequence, 0));
+    batch_rows_add(store, op, sequence, 0);
+    enum err err = undoable_add(store, &store->votes, &key, INDEX_VALUE(sequence, 0));
     if (err) return err;
     undoable_count(store, &live->votes[option]);
     copy_results(&op->vote, live);

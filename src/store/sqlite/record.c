@@ -2,7 +2,7 @@
 #include "base/limits.h"
 #include "store/sqlite/sqlite.h"
 
-/* One op: decided by the indexes, inserted as one row, remembered in the indexes. An enum err means
+/* One op: decided by the indexes, remembered in them, and a row to insert. An enum err means
  * that the whole batch fails; a refusal is an outcome. */
 
 static enum err finish(struct op *op, enum outcome outcome, uint64_t sequence)
@@ -10,40 +10,6 @@ static enum err finish(struct op *op, enum outcome outcome, uint64_t sequence)
     op->outcome = outcome;
     op->sequence = sequence;
     return ERR_OK;
-}
-
-void bind_ad(struct db_binder *row, const struct ad_facts *ad)
-{
-    db_bind_text(row, ad->bid_id);
-    db_bind_text(row, ad->advertiser_id);
-    db_bind_text(row, ad->publisher_id);
-    db_bind_text(row, ad->campaign_id);
-    db_bind_text(row, ad->product_id);
-    db_bind_text(row, ad->creative_id);
-    db_bind_text(row, ad->user_id);
-    db_bind_text(row, ad->session_id);
-    db_bind_text(row, ad->placement);
-    db_bind_text(row, ad->price);
-    db_bind_text(row, ad->currency);
-    db_bind_text(row, ad->pricing);
-}
-
-static enum err insert_click(struct sqlite_store *store, const struct op *op, uint64_t sequence)
-{
-    const struct click *click = &op->click;
-    char id[UUID_TEXT_LEN];
-    uuid_write(id, &click->id);
-    struct db_binder row = db_row(store->statements[SQL_INSERT_CLICK], SPAN("click"));
-    db_bind_i64(&row, (int64_t)sequence);
-    db_bind_text(&row, (struct span){id, sizeof id});
-    db_bind_i64(&row, op->received_at_ms);
-    bind_ad(&row, &click->ad);
-    db_bind_text(&row, click->landing_url);
-    db_bind_text(&row, click->visitor.address);
-    db_bind_text(&row, click->visitor.user_agent);
-    db_bind_text(&row, click->route);
-    db_bind_i64(&row, click->expires_at_ms);
-    return db_insert(&row);
 }
 
 static enum err index_click(struct sqlite_store *store, const struct click *click,
@@ -71,8 +37,8 @@ static enum err record_click(struct sqlite_store *store, struct op *op)
     if (err) return err;
     if (count >= LIMIT_CLICKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);
     uint64_t sequence = store->sequence_next;
-    err = insert_click(store, op, sequence);
-    if (!err) err = index_click(store, &op->click, sequence, count, count_value);
+    batch_rows_add(store, op, sequence, 0);
+    err = index_click(store, &op->click, sequence, count, count_value);
     if (err) return err;
     store->sequence_next++;
     return finish(op, OUTCOME_RECORDED, sequence);
@@ -102,39 +68,6 @@ static enum err find_click(struct sqlite_store *store, const struct op *op, uint
     return err;
 }
 
-static enum err insert_conversion(struct sqlite_store *store, const struct op *op,
-                                  uint64_t sequence, uint64_t click_sequence)
-{
-    const struct conversion *conversion = &op->conversion;
-    struct db_binder row = db_row(store->statements[SQL_INSERT_CONVERSION], SPAN("conversion"));
-    db_bind_i64(&row, (int64_t)sequence);
-    db_bind_i64(&row, op->received_at_ms);
-    db_bind_text(&row, conversion->sender.partner_id);
-    db_bind_text(&row, conversion->click_id);
-    db_bind_text(&row, conversion->event_type);
-    db_bind_text(&row, conversion->idempotency_key);
-    db_bind_text(&row, conversion->event_id);
-    db_bind_text(&row, conversion->order_id);
-    db_bind_i64(&row, (int64_t)click_sequence);
-    db_bind_text(&row, conversion->sender.api_key_id);
-    db_bind_text(&row, conversion->sender.api_key_label);
-    db_bind_text(&row, conversion->conversion_time);
-    db_bind_i64(&row, conversion->conversion_time_ms);
-    db_bind_text(&row, conversion->conversion_value);
-    db_bind_i64(&row, conversion->value.units);
-    db_bind_i64(&row, conversion->value.nanos);
-    db_bind_text(&row, conversion->currency);
-    db_bind_text(&row, conversion->tag_id);
-    db_bind_text(&row, conversion->channel);
-    db_bind_text(&row, conversion->page_url);
-    db_bind_text(&row, conversion->referrer);
-    db_bind_text(&row, conversion->user_agent);
-    db_bind_text(&row, conversion->session_id);
-    db_bind_text(&row, conversion->client_id);
-    db_bind_text(&row, conversion->params);
-    return db_insert(&row);
-}
-
 /* The key of a recorded conversion is remembered, unless an earlier one has it already: an order id
  * behind an Idempotency-Key may come twice, and then the first stands for it. */
 static enum err remember_key(struct sqlite_store *store, const struct conversion *conversion,
@@ -149,8 +82,8 @@ static enum err record_new_conversion(struct sqlite_store *store, struct op *op,
                                       uint64_t order_holder)
 {
     uint64_t sequence = store->sequence_next;
-    enum err err = insert_conversion(store, op, sequence, INDEX_SEQUENCE(click));
-    if (!err) err = remember_key(store, &op->conversion, DEDUP_EXPLICIT, sequence, 0);
+    batch_rows_add(store, op, sequence, INDEX_SEQUENCE(click));
+    enum err err = remember_key(store, &op->conversion, DEDUP_EXPLICIT, sequence, 0);
     if (!err) err = remember_key(store, &op->conversion, DEDUP_ORDER, sequence, order_holder);
     if (err) return err;
     store->sequence_next++;
@@ -173,40 +106,6 @@ static enum err record_conversion(struct sqlite_store *store, struct op *op)
     return record_new_conversion(store, op, click, by_order);
 }
 
-static enum err insert_server_event(struct sqlite_store *store, const struct op *op,
-                                    uint64_t sequence)
-{
-    const struct server_event *event = &op->server_event;
-    struct db_binder row = db_row(store->statements[SQL_INSERT_SERVER_EVENT], SPAN("server_event"));
-    db_bind_i64(&row, (int64_t)sequence);
-    db_bind_i64(&row, op->received_at_ms);
-    db_bind_text(&row, event->sender.partner_id);
-    db_bind_text(&row, event->tag_id);
-    db_bind_text(&row, event->event_id);
-    db_bind_text(&row, event->event_name);
-    db_bind_text(&row, event->sender.api_key_id);
-    db_bind_text(&row, event->sender.api_key_label);
-    db_bind_i64(&row, event->timestamp);
-    db_bind_text(&row, event->page_url);
-    db_bind_text(&row, event->referrer);
-    db_bind_text(&row, event->user_agent);
-    db_bind_text(&row, event->channel);
-    db_bind_text(&row, event->session_id);
-    db_bind_text(&row, event->client_id);
-    db_bind_text(&row, event->attribution_type);
-    db_bind_text(&row, event->impression_id);
-    db_bind_text(&row, event->click_id);
-    db_bind_text(&row, event->bid_id);
-    db_bind_text(&row, event->impression_state);
-    if (event->has_view_time)
-        db_bind_i64(&row, event->view_time_ms);
-    else
-        db_bind_text(&row, SPAN_NONE);
-    db_bind_text(&row, event->consent);
-    db_bind_text(&row, event->params);
-    return db_insert(&row);
-}
-
 static enum err record_server_event(struct sqlite_store *store, struct op *op)
 {
     uint64_t holder;
@@ -214,8 +113,8 @@ static enum err record_server_event(struct sqlite_store *store, struct op *op)
     enum err err = dedup_find_server_event(store, op, &holder);
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
-    err = insert_server_event(store, op, sequence);
-    if (!err && op->server_event.event_id.ptr) {
+    batch_rows_add(store, op, sequence, 0);
+    if (op->server_event.event_id.ptr) {
         struct index_key key = collect_key(store, &op->server_event);
         err = undoable_add(store, &store->collect_keys, &key, INDEX_VALUE(sequence, 0));
     }

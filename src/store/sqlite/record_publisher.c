@@ -16,18 +16,6 @@ static enum err finish_recorded(struct sqlite_store *store, struct op *op)
     return finish(op, OUTCOME_RECORDED, store->sequence_next++);
 }
 
-static enum err insert_impression(struct sqlite_store *store, const struct op *op)
-{
-    struct db_binder row = db_row(store->statements[SQL_INSERT_IMPRESSION], SPAN("impression"));
-    db_bind_i64(&row, (int64_t)store->sequence_next);
-    db_bind_i64(&row, op->received_at_ms);
-    bind_ad(&row, &op->impression.ad);
-    db_bind_text(&row, op->impression.visitor.address);
-    db_bind_text(&row, op->impression.visitor.user_agent);
-    db_bind_text(&row, op->impression.route);
-    return db_insert(&row);
-}
-
 static enum err record_impression(struct sqlite_store *store, struct op *op)
 {
     uint64_t holder;
@@ -37,9 +25,8 @@ static enum err record_impression(struct sqlite_store *store, struct op *op)
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
     struct index_key key = bid_key(store, bid_id);
-    err = insert_impression(store, op);
-    if (!err)
-        err = undoable_add(store, &store->impressions, &key, INDEX_VALUE(store->sequence_next, 0));
+    batch_rows_add(store, op, store->sequence_next, 0);
+    err = undoable_add(store, &store->impressions, &key, INDEX_VALUE(store->sequence_next, 0));
     return err ? err : finish_recorded(store, op);
 }
 
@@ -57,19 +44,6 @@ static enum err find_impression(struct sqlite_store *store, const struct op *op,
     return err;
 }
 
-static enum err insert_feedback(struct sqlite_store *store, const struct op *op,
-                                uint64_t impression)
-{
-    struct db_binder row = db_row(store->statements[SQL_INSERT_FEEDBACK], SPAN("feedback"));
-    db_bind_i64(&row, (int64_t)store->sequence_next);
-    db_bind_i64(&row, op->received_at_ms);
-    db_bind_text(&row, op->feedback.bid_id);
-    db_bind_i64(&row, (int64_t)impression);
-    db_bind_text(&row, op->feedback.type);
-    db_bind_text(&row, op->feedback.text);
-    return db_insert(&row);
-}
-
 static enum err record_feedback(struct sqlite_store *store, struct op *op)
 {
     uint64_t impression, holder;
@@ -81,9 +55,8 @@ static enum err record_feedback(struct sqlite_store *store, struct op *op)
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
     struct index_key key = bid_key(store, bid_id);
-    err = insert_feedback(store, op, impression);
-    if (!err)
-        err = undoable_add(store, &store->feedbacks, &key, INDEX_VALUE(store->sequence_next, 0));
+    batch_rows_add(store, op, store->sequence_next, impression);
+    err = undoable_add(store, &store->feedbacks, &key, INDEX_VALUE(store->sequence_next, 0));
     return err ? err : finish_recorded(store, op);
 }
 
@@ -109,28 +82,6 @@ static enum err check_retry(struct sqlite_store *store, struct ad_feedback *feed
     if (*is_retry && !uuid_read(&feedback->id, db_column_text(row, 6))) err = ERR_CORRUPT;
     sqlite3_reset(row);
     return err;
-}
-
-static enum err insert_ad_feedback(struct sqlite_store *store, const struct op *op)
-{
-    const struct ad_feedback *feedback = &op->ad_feedback;
-    char id[UUID_TEXT_LEN];
-    uuid_write(id, &feedback->id);
-    struct db_binder row = db_row(store->statements[SQL_INSERT_AD_FEEDBACK], SPAN("ad_feedback"));
-    db_bind_i64(&row, (int64_t)store->sequence_next);
-    db_bind_i64(&row, op->received_at_ms);
-    db_bind_text(&row, (struct span){id, sizeof id});
-    db_bind_text(&row, feedback->sent_session_id);
-    bind_ad(&row, &feedback->ad);
-    db_bind_text(&row, feedback->api_key_id);
-    db_bind_text(&row, feedback->sentiment);
-    db_bind_text(&row, feedback->reasons);
-    db_bind_text(&row, feedback->comment);
-    db_bind_text(&row, feedback->sent_placement);
-    db_bind_text(&row, feedback->sent_placement_id);
-    db_bind_text(&row, feedback->sent_user_id);
-    db_bind_text(&row, feedback->device);
-    return db_insert(&row);
 }
 
 static enum err index_ad_feedback(struct sqlite_store *store, const struct ad_feedback *feedback,
@@ -166,8 +117,8 @@ static enum err record_new_ad_feedback(struct sqlite_store *store, struct op *op
     if (err) return err;
     feedback->retry_after_ms = store->options.impression_ttl_ms;
     if (count >= LIMIT_AD_FEEDBACKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);
-    err = insert_ad_feedback(store, op);
-    if (!err) err = index_ad_feedback(store, feedback, latest);
+    batch_rows_add(store, op, store->sequence_next, 0);
+    err = index_ad_feedback(store, feedback, latest);
     if (!err)
         err = dedup_count_up(store, of_bids, feedback->ad.bid_id, count, count_value,
                              store->sequence_next);

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "store/engine.h"
+#include "store/sqlite/batch_rows.h"
 #include "store/sqlite/db.h"
 #include "store/sqlite/dir.h"
 #include "store/sqlite/index.h"
@@ -16,9 +17,9 @@
 enum sqlite_statement {
     SQL_BEGIN,
     SQL_COMMIT,
-    SQL_INSERT_CLICK,
-    SQL_INSERT_CONVERSION,
-    SQL_INSERT_SERVER_EVENT,
+    SQL_INSERT_CLICKS,
+    SQL_INSERT_CONVERSIONS,
+    SQL_INSERT_SERVER_EVENTS,
     SQL_CLICK_BID,
     SQL_CLICK_BY_SEQ,
     SQL_CONVERSION_KEYS,
@@ -28,17 +29,17 @@ enum sqlite_statement {
     SQL_PUT_TOTALS,
     SQL_INSERT_KEY,
     SQL_REVOKE_KEY,
-    SQL_INSERT_IMPRESSION,
+    SQL_INSERT_IMPRESSIONS,
     SQL_IMPRESSION_BID,
     SQL_IMPRESSION_BY_SEQ,
-    SQL_INSERT_FEEDBACK,
+    SQL_INSERT_FEEDBACKS,
     SQL_FEEDBACK_BID,
     SQL_FEEDBACK_BY_SEQ,
-    SQL_INSERT_AD_FEEDBACK,
+    SQL_INSERT_AD_FEEDBACKS,
     SQL_AD_FEEDBACK_BID,
     SQL_AD_FEEDBACK_SESSION,
     SQL_AD_FEEDBACK_BY_SEQ,
-    SQL_INSERT_VOTE,
+    SQL_INSERT_VOTES,
     SQL_VOTE_BID,
     SQL_VOTE_BY_SEQ,
     SQL_DELETE_POLL,
@@ -154,6 +155,7 @@ struct sqlite_store {
     struct totals totals;
     uint64_t sequence_next;
 
+    struct batch_rows *batch_rows; /* what the batch records, until it is inserted */
     struct undo_entry undo[UNDO_MAX];
     size_t undo_count;
 
@@ -263,11 +265,14 @@ void totals_column(struct totals *totals, sqlite3_stmt *row, int first, int coun
 /* ERR_CORRUPT, which is logged: not so many rows were found. */
 enum err totals_expect(const struct sqlite_store *store, enum total which, int64_t rows);
 
-/* record.c: decides one op and inserts its row, inside the batch's transaction. */
+/* record.c: decides one op, inside the batch's transaction. */
 enum err record_op(struct sqlite_store *store, struct op *op);
 
-/* Binds the columns that AD_FACTS of schema.c lists. */
-void bind_ad(struct db_binder *row, const struct ad_facts *ad);
+/* batch_rows.c: the op's event will be inserted with this sequence; `link` as in event_row.h. */
+void batch_rows_add(struct sqlite_store *store, struct op *op, uint64_t sequence, uint64_t link);
+
+/* Inserts what waits: at the end of a batch, and before a row of the batch itself is read. */
+enum err batch_rows_insert(struct sqlite_store *store);
 
 /* record_publisher.c: impressions and both kinds of feedback. */
 enum err record_publisher_op(struct sqlite_store *store, struct op *op);

@@ -5,11 +5,9 @@
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
-    [SQL_INSERT_CLICK] = "INSERT INTO click VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SQL_INSERT_CONVERSION] =
-        "INSERT INTO conversion VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SQL_INSERT_SERVER_EVENT] =
-        "INSERT INTO server_event VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_INSERT_CLICKS] = "INSERT INTO click SELECT * FROM batch_click",
+    [SQL_INSERT_CONVERSIONS] = "INSERT INTO conversion SELECT * FROM batch_conversion",
+    [SQL_INSERT_SERVER_EVENTS] = "INSERT INTO server_event SELECT * FROM batch_server_event",
     [SQL_CLICK_BID] = "SELECT bid_id FROM click WHERE seq = ?",
     [SQL_CLICK_BY_SEQ] = "SELECT advertiser_id, * FROM click WHERE seq = ?",
     [SQL_CONVERSION_KEYS] = "SELECT partner_id, click_id, event_type, idempotency_key, event_id,"
@@ -25,21 +23,20 @@ static const char *const texts[SQL_COUNT] = {
                        " checksum = row_checksum('api_key', id, class, label, partner_id,"
                        " publisher_id, advertiser_id, tag_id, hash, created_at_ms, expires_at_ms,"
                        " coalesce(revoked_at_ms, ?1)) WHERE id = ?2",
-    [SQL_INSERT_IMPRESSION] = "INSERT INTO impression VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_INSERT_IMPRESSIONS] = "INSERT INTO impression SELECT * FROM batch_impression",
     [SQL_IMPRESSION_BID] = "SELECT bid_id FROM impression WHERE seq = ?",
     [SQL_IMPRESSION_BY_SEQ] = "SELECT recorded_at_ms, * FROM impression WHERE seq = ?",
-    [SQL_INSERT_FEEDBACK] = "INSERT INTO feedback VALUES (?,?,?,?,?,?,?)",
+    [SQL_INSERT_FEEDBACKS] = "INSERT INTO feedback SELECT * FROM batch_feedback",
     [SQL_FEEDBACK_BID] = "SELECT bid_id FROM feedback WHERE seq = ?",
     [SQL_FEEDBACK_BY_SEQ] = "SELECT * FROM feedback WHERE seq = ?",
-    [SQL_INSERT_AD_FEEDBACK] =
-        "INSERT INTO ad_feedback VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_INSERT_AD_FEEDBACKS] = "INSERT INTO ad_feedback SELECT * FROM batch_ad_feedback",
     [SQL_AD_FEEDBACK_BID] = "SELECT bid_id FROM ad_feedback WHERE seq = ?",
     [SQL_AD_FEEDBACK_SESSION] =
         "SELECT publisher_id, sent_session_id, bid_id FROM ad_feedback WHERE seq = ?",
     [SQL_AD_FEEDBACK_BY_SEQ] =
         "SELECT sentiment, reasons, comment, sent_placement, sent_placement_id, sent_user_id,"
         " feedback_id, * FROM ad_feedback WHERE seq = ?",
-    [SQL_INSERT_VOTE] = "INSERT INTO vote VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_INSERT_VOTES] = "INSERT INTO vote SELECT * FROM batch_vote",
     [SQL_VOTE_BID] = "SELECT bid_id FROM vote WHERE seq = ?",
     [SQL_VOTE_BY_SEQ] = "SELECT * FROM vote WHERE seq = ?",
     [SQL_DELETE_POLL] = "DELETE FROM poll WHERE poll_id = ?",
@@ -87,6 +84,8 @@ enum err report_corrupt_row(struct span table, int64_t sequence)
 
 static int step_to_row(struct sqlite_store *store, enum sqlite_statement which, uint64_t sequence)
 {
+    bool waits = store->batch_rows->first && sequence >= store->batch_rows->first;
+    if (waits && batch_rows_insert(store) != ERR_OK) return sqlite3_extended_errcode(store->db);
     sqlite3_bind_int64(store->statements[which], 1, (int64_t)sequence);
     return sqlite3_step(store->statements[which]);
 }

@@ -1,0 +1,191 @@
+#include "store/sqlite/event_row.h"
+
+#include "store/sqlite/checksum.h"
+
+#include "base/assert.h"
+
+/* The columns of each event's table, in the order of schema.c. */
+
+static struct row_cell *add_cell(struct row *row)
+{
+    ASSERT(row->count < ROW_CELLS_MAX);
+    return &row->cells[row->count++];
+}
+
+static void row_text(struct row *row, struct span text)
+{
+    *add_cell(row) = (struct row_cell){.is_text = true, .text = text};
+    row->checksum =
+        checksum_add(row->checksum, text.ptr ? CHECKSUM_TEXT : CHECKSUM_NULL, text.ptr, text.len);
+}
+
+static void row_i64(struct row *row, int64_t number)
+{
+    *add_cell(row) = (struct row_cell){.number = number};
+    row->checksum = checksum_add_i64(row->checksum, number);
+}
+
+static void row_uuid(struct row *row, const struct uuid *uuid)
+{
+    uuid_write(row->uuid, uuid);
+    row_text(row, (struct span){row->uuid, sizeof row->uuid});
+}
+
+static void row_ad(struct row *row, const struct ad_facts *ad)
+{
+    row_text(row, ad->bid_id);
+    row_text(row, ad->advertiser_id);
+    row_text(row, ad->publisher_id);
+    row_text(row, ad->campaign_id);
+    row_text(row, ad->product_id);
+    row_text(row, ad->creative_id);
+    row_text(row, ad->user_id);
+    row_text(row, ad->session_id);
+    row_text(row, ad->placement);
+    row_text(row, ad->price);
+    row_text(row, ad->currency);
+    row_text(row, ad->pricing);
+}
+
+static void click_row(struct row *row, const struct op *op, uint64_t link)
+{
+    const struct click *click = &op->click;
+    row_i64(row, (int64_t)op->sequence);
+    row_uuid(row, &click->id);
+    row_i64(row, op->received_at_ms);
+    row_ad(row, &click->ad);
+    row_text(row, click->landing_url);
+    row_text(row, click->visitor.address);
+    row_text(row, click->visitor.user_agent);
+    row_text(row, click->route);
+    row_i64(row, click->expires_at_ms);
+}
+
+static void conversion_row(struct row *row, const struct op *op, uint64_t link)
+{
+    const struct conversion *conversion = &op->conversion;
+    row_i64(row, (int64_t)op->sequence);
+    row_i64(row, op->received_at_ms);
+    row_text(row, conversion->sender.partner_id);
+    row_text(row, conversion->click_id);
+    row_text(row, conversion->event_type);
+    row_text(row, conversion->idempotency_key);
+    row_text(row, conversion->event_id);
+    row_text(row, conversion->order_id);
+    row_i64(row, (int64_t)link);
+    row_text(row, conversion->sender.api_key_id);
+    row_text(row, conversion->sender.api_key_label);
+    row_text(row, conversion->conversion_time);
+    row_i64(row, conversion->conversion_time_ms);
+    row_text(row, conversion->conversion_value);
+    row_i64(row, conversion->value.units);
+    row_i64(row, conversion->value.nanos);
+    row_text(row, conversion->currency);
+    row_text(row, conversion->tag_id);
+    row_text(row, conversion->channel);
+    row_text(row, conversion->page_url);
+    row_text(row, conversion->referrer);
+    row_text(row, conversion->user_agent);
+    row_text(row, conversion->session_id);
+    row_text(row, conversion->client_id);
+    row_text(row, conversion->params);
+}
+
+static void server_event_row(struct row *row, const struct op *op, uint64_t link)
+{
+    const struct server_event *event = &op->server_event;
+    row_i64(row, (int64_t)op->sequence);
+    row_i64(row, op->received_at_ms);
+    row_text(row, event->sender.partner_id);
+    row_text(row, event->tag_id);
+    row_text(row, event->event_id);
+    row_text(row, event->event_name);
+    row_text(row, event->sender.api_key_id);
+    row_text(row, event->sender.api_key_label);
+    row_i64(row, event->timestamp);
+    row_text(row, event->page_url);
+    row_text(row, event->referrer);
+    row_text(row, event->user_agent);
+    row_text(row, event->channel);
+    row_text(row, event->session_id);
+    row_text(row, event->client_id);
+    row_text(row, event->attribution_type);
+    row_text(row, event->impression_id);
+    row_text(row, event->click_id);
+    row_text(row, event->bid_id);
+    row_text(row, event->impression_state);
+    if (event->has_view_time)
+        row_i64(row, event->view_time_ms);
+    else
+        row_text(row, SPAN_NONE);
+    row_text(row, event->consent);
+    row_text(row, event->params);
+}
+
+static void impression_row(struct row *row, const struct op *op, uint64_t link)
+{
+    row_i64(row, (int64_t)op->sequence);
+    row_i64(row, op->received_at_ms);
+    row_ad(row, &op->impression.ad);
+    row_text(row, op->impression.visitor.address);
+    row_text(row, op->impression.visitor.user_agent);
+    row_text(row, op->impression.route);
+}
+
+static void feedback_row(struct row *row, const struct op *op, uint64_t link)
+{
+    row_i64(row, (int64_t)op->sequence);
+    row_i64(row, op->received_at_ms);
+    row_text(row, op->feedback.bid_id);
+    row_i64(row, (int64_t)link);
+    row_text(row, op->feedback.type);
+    row_text(row, op->feedback.text);
+}
+
+static void ad_feedback_row(struct row *row, const struct op *op, uint64_t link)
+{
+    const struct ad_feedback *feedback = &op->ad_feedback;
+    row_i64(row, (int64_t)op->sequence);
+    row_i64(row, op->received_at_ms);
+    row_uuid(row, &feedback->id);
+    row_text(row, feedback->sent_session_id);
+    row_ad(row, &feedback->ad);
+    row_text(row, feedback->api_key_id);
+    row_text(row, feedback->sentiment);
+    row_text(row, feedback->reasons);
+    row_text(row, feedback->comment);
+    row_text(row, feedback->sent_placement);
+    row_text(row, feedback->sent_placement_id);
+    row_text(row, feedback->sent_user_id);
+    row_text(row, feedback->device);
+}
+
+static void vote_row(struct row *row, const struct op *op, uint64_t link)
+{
+    row_i64(row, (int64_t)op->sequence);
+    row_i64(row, op->received_at_ms);
+    row_i64(row, op->vote.poll_id);
+    row_text(row, op->vote.option_id);
+    row_ad(row, &op->vote.ad);
+}
+
+static const struct event_table {
+    struct span name;
+    void (*fill)(struct row *row, const struct op *op, uint64_t link);
+} tables[EVENT_TABLES] = {
+    [OP_CLICK] = {SPAN_INIT("click"), click_row},
+    [OP_CONVERSION] = {SPAN_INIT("conversion"), conversion_row},
+    [OP_SERVER_EVENT] = {SPAN_INIT("server_event"), server_event_row},
+    [OP_IMPRESSION] = {SPAN_INIT("impression"), impression_row},
+    [OP_FEEDBACK] = {SPAN_INIT("feedback"), feedback_row},
+    [OP_AD_FEEDBACK] = {SPAN_INIT("ad_feedback"), ad_feedback_row},
+    [OP_VOTE] = {SPAN_INIT("vote"), vote_row},
+};
+
+void event_row(struct row *row, const struct op *op, uint64_t link)
+{
+    row->count = 0;
+    row->checksum = checksum_start(tables[op->kind].name);
+    tables[op->kind].fill(row, op, link);
+    *add_cell(row) = (struct row_cell){.number = (int64_t)row->checksum};
+}
