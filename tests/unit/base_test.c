@@ -112,10 +112,10 @@ static void secret_has_a_fence_on_either_side(void **state)
     assert_int_not_equal(status_of_reading(-1), 0);
 }
 
-/* Lines that this writes to standard error. */
-static size_t lines_written(void (*write_lines)(void))
+/* What this writes to standard error, in memory that the next call uses again. */
+static struct span logged(void (*write_lines)(void))
 {
-    char text[64 * 1024];
+    static char text[64 * 1024];
     int ends[2], error = dup(STDERR_FILENO);
     assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
     fflush(stderr);
@@ -126,10 +126,32 @@ static size_t lines_written(void (*write_lines)(void))
     close(error);
     close(ends[0]);
     close(ends[1]);
+    return (struct span){text, len > 0 ? (size_t)len : 0};
+}
+
+static size_t lines_written(void (*write_lines)(void))
+{
+    struct span text = logged(write_lines);
     size_t count = 0;
-    for (ssize_t i = 0; i < len; i++)
-        count += text[i] == '\n';
+    for (size_t i = 0; i < text.len; i++)
+        count += text.ptr[i] == '\n';
     return count;
+}
+
+static void write_what_needs_escapes(void)
+{
+    log_event(LOG_INFO, "escapes", LOG_TEXT("text", SPAN("a\"\\\n\r\t\0\x1f ~\x7f\xc3\xa9")));
+}
+
+static void log_escapes_all_but_printable_ascii(void **state)
+{
+    (void)state;
+    struct span expected =
+        SPAN("\"event\":\"escapes\",\"text\":\"a\\\"\\\\\\u000a\\u000d\\u0009\\u0000\\u001f ~"
+             "\\u007f\\u00c3\\u00a9\"}\n");
+    struct span line = logged(write_what_needs_escapes);
+    assert_true(line.len > expected.len);
+    assert_memory_equal(line.ptr + line.len - expected.len, expected.ptr, expected.len);
 }
 
 static void write_flood(void)
@@ -161,6 +183,7 @@ int main(void)
         cmocka_unit_test(span_split_yields_every_part),
         cmocka_unit_test(secret_is_zeroed_and_writable),
         cmocka_unit_test(secret_has_a_fence_on_either_side),
+        cmocka_unit_test(log_escapes_all_but_printable_ascii),
         cmocka_unit_test(log_bounds_a_flood_and_tells),
         cmocka_unit_test(span_to_u64_has_no_silent_overflow),
     };
