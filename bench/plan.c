@@ -85,7 +85,7 @@ static void fill_slot(const struct plan *plan, char *out, int mark, uint64_t k, 
 static size_t next_of_template(struct plan *plan, struct plan_source *source,
                                char out[PLAN_REQUEST_MAX])
 {
-    if (source->draw == PLAN_EACH && source->next == plan->keys) return 0;
+    if (source->draw == PLAN_EACH && source->next >= source->end) return 0;
     uint64_t k = source->draw == PLAN_EACH ? source->next++ * STRIDE : names_random(&plan->random);
     uint64_t n = plan->first++;
     memcpy(out, source->text, source->text_len);
@@ -109,12 +109,12 @@ static bool read_lines(struct plan_source *source, char *text)
         }
         source->lines[source->lines_count++] = line;
     }
-    return source->lines_count > 0;
+    return source->end <= source->lines_count;
 }
 
 static size_t next_of_lines(struct plan_source *source, char out[PLAN_REQUEST_MAX])
 {
-    if (source->next >= source->lines_count) return 0;
+    if (source->next >= source->end) return 0;
     const char *path = source->lines[source->next++];
     int path_len = (int)strcspn(path, "\t");
     const char *body = path[path_len] ? path + path_len + 1 : NULL;
@@ -144,14 +144,15 @@ bool plan_add(struct plan *plan, const char *spec)
     char draw[16], path[1024];
     if (plan->sources_count == PLAN_SOURCES_MAX) return false;
     struct plan_source *source = &plan->sources[plan->sources_count++];
-    if (sscanf(spec, "%lu:%15[a-z]:%lu:%1023s", &source->weight, draw, &source->next, path) != 4)
+    if (sscanf(spec, "%lu:%15[a-z]:%lu:%lu:%1023s", &source->weight, draw, &source->next,
+               &source->end, path) != 5)
         return false;
     size_t len;
     char *text = read_file(path, &len);
     plan->weights += source->weight;
     if (!text || source->weight == 0 || !draw_of(draw, &source->draw)) return false;
     if (source->draw == PLAN_LINES) return read_lines(source, text);
-    bool ok = plan->keys > 0 && read_template(source, text);
+    bool ok = source->end <= plan->keys && plan->keys > 0 && read_template(source, text);
     free(text);
     return ok;
 }

@@ -23,7 +23,7 @@ struct plan_slot {
 
 struct plan_source {
     enum plan_draw draw;
-    uint64_t weight, next; /* next: of EACH and LINES */
+    uint64_t weight, next, end; /* of EACH and LINES: the next one, and the first too far */
     char *text;
     size_t text_len;
     struct plan_slot slots[PLAN_SLOTS_MAX];
@@ -41,8 +41,8 @@ struct plan {
     int64_t epoch_ms;
 };
 
-/* `spec`: WEIGHT:random|each|lines:FROM:FILE, FROM being the first number or line to use. False: it
- * is none, or its file cannot be used. */
+/* `spec`: WEIGHT:random|each|lines:FROM:END:FILE, the part of the numbers or lines to use. False:
+ * it is none, or its file cannot be used. */
 bool plan_add(struct plan *plan, const char *spec);
 
 /* The next request's length; 0: a source has run out. */
