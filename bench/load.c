@@ -192,10 +192,11 @@ static void run(struct load *load)
 {
     int64_t now = load->start_ns = now_ns();
     load->end_ns = now + (int64_t)(load->seconds * (double)SECOND_NS);
+    send_due(load, now);
     while (!is_over(load, now)) {
-        send_due(load, now);
         wait_for_events(load, now);
         now = now_ns();
+        send_due(load, now);
     }
 }
 

@@ -56,6 +56,7 @@ class Workload:
 WORKLOADS = {workload.name: workload for workload in (
     Workload("conversion", [Source(1, "conversion")], "conversion"),
     Workload("duplicate", [Source(1, "duplicate")], "conversion", rows_each=0),
+    Workload("refused", [Source(1, "refused")], "conversion", ("422",), rows_each=0),
     Workload("collect", [Source(1, "collect")], "server_event", ("204",)),
     Workload("feedback", [Source(1, "feedback", "each")], "feedback", ("204",)),
     Workload("vote", [Source(1, "vote", "lines")], "vote"),
@@ -104,6 +105,8 @@ class DataSet:
                                "Idempotency-Key: run-{n}"),
             "duplicate": post(path, CONVERSION.replace("ORDER", "order-{k}"), bearer,
                               "Idempotency-Key: fill-{k}"),
+            "refused": post(path, CONVERSION.replace("ORDER", "order-run-{n}").replace("USD", "XXQ"),
+                            bearer, "Idempotency-Key: run-{n}"),
             "collect": post("/v1/api/collect", COLLECT, bearer),
             "feedback": post("/api/v1/tracking/feedback", FEEDBACK),
         }
