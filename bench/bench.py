@@ -30,8 +30,8 @@ PARTS = {
     "index": (parts.index, "an index entry: bytes and nanoseconds"),
 }
 # quick, default
-SIZES = {"seconds": (1, 3), "rounds": (1, 3), "tail_seconds": (5, 20), "disk_events": (200_000, 1_000_000),
-         "ads": (60_000, 300_000)}
+SIZES = {"seconds": (1, 3), "rounds": (1, 3), "tail_seconds": (5, 20),
+         "disk_events": (200_000, 1_000_000), "ads": (60_000, 300_000)}
 
 
 def print_machine():
@@ -55,8 +55,8 @@ def parse():
                          help="existing clicks and conversions: 1M,10M,50M (1M; --quick: 100k)")
     options.add_argument("--connections", default=None, metavar="N,...",
                          help="of the conversions (1,16,64,256,1024; --quick: 1,256)")
-    options.add_argument("--peers", default="floor,fastapi,fastify,redis,pgbench", metavar="NAME,...",
-                         help="beside nginx; none for none (all)")
+    options.add_argument("--peers", default="floor,fastapi,fastify,redis,pgbench",
+                         metavar="NAME,...", help="beside nginx; none for none (all)")
     for name, (_, value) in SIZES.items():
         options.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"({value})")
     options.add_argument("--quick", action="store_true", help="a look, in two minutes")
@@ -64,7 +64,8 @@ def parse():
     for name, (quick, value) in SIZES.items():
         if getattr(given, name) is None:
             setattr(given, name, quick if given.quick else value)
-    given.keys = [count_of(text) for text in (given.keys or ("100k" if given.quick else "1M")).split(",")]
+    keys = given.keys or ("100k" if given.quick else "1M")
+    given.keys = [count_of(text) for text in keys.split(",")]
     connections = given.connections or ("1,256" if given.quick else "1,16,64,256,1024")
     given.connections = [int(text) for text in connections.split(",")]
     given.peers = [] if given.peers == "none" else given.peers.split(",")

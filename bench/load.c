@@ -38,7 +38,8 @@ static const int64_t DRAIN_NS = 10 * SECOND_NS;
 
 struct conn {
     int fd;
-    int64_t due_ns; /* of the request under way; 0: none is */
+    struct conn *next; /* in the list of idle ones */
+    int64_t due_ns;    /* of the request under way; 0: none is */
     size_t answer_len;
     char answer[ANSWER_MAX];
 };
@@ -49,7 +50,7 @@ struct load {
     double seconds, rate;
     int epoll_fd;
     struct conn *conns;
-    struct conn **idle; /* the last one sends next */
+    struct conn *idle; /* the last one to become so sends next */
     size_t conns_count, idle_count, open_count;
     uint64_t sent, answered, broken;
     uint64_t by_status[STATUS_MAX];
@@ -73,6 +74,23 @@ static int64_t now_ns(void)
 
 /* -- connections --------------------------------------------------------------------------- */
 
+static void push_idle(struct load *load, struct conn *conn)
+{
+    conn->next = load->idle;
+    load->idle = conn;
+    load->idle_count++;
+}
+
+/* An idle one that the server closes is looked for: it is a failure, and rare. */
+static void remove_idle(struct load *load, struct conn *conn)
+{
+    struct conn **at = &load->idle;
+    while (*at != conn)
+        at = &(*at)->next;
+    *at = conn->next;
+    load->idle_count--;
+}
+
 static void open_conn(struct load *load, struct conn *conn)
 {
     const struct sockaddr_in to = {.sin_family = AF_INET,
@@ -85,7 +103,7 @@ static void open_conn(struct load *load, struct conn *conn)
     setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
     if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event)) die("epoll_ctl");
-    load->idle[load->idle_count++] = conn;
+    push_idle(load, conn);
 }
 
 static void break_conn(struct load *load, struct conn *conn)
@@ -99,8 +117,7 @@ static void open_all(struct load *load)
 {
     load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     load->conns = calloc(load->conns_count, sizeof *load->conns);
-    load->idle = calloc(load->conns_count, sizeof *load->idle);
-    if (load->epoll_fd < 0 || !load->conns || !load->idle) die("start");
+    if (load->epoll_fd < 0 || !load->conns) die("start");
     for (size_t i = 0; i < load->conns_count; i++)
         open_conn(load, &load->conns[i]);
     load->open_count = load->conns_count;
@@ -122,7 +139,8 @@ static void send_one(struct load *load, int64_t due_ns)
         load->ran_out = true;
         return;
     }
-    struct conn *conn = load->idle[--load->idle_count];
+    struct conn *conn = load->idle;
+    remove_idle(load, conn);
     conn->due_ns = due_ns;
     conn->answer_len = 0;
     load->sent++;
@@ -147,7 +165,7 @@ static void on_answer(struct load *load, struct conn *conn, int64_t now)
     load->last_ns = now;
     histogram_add(&load->latency, (uint64_t)(now - conn->due_ns));
     conn->due_ns = 0;
-    load->idle[load->idle_count++] = conn;
+    push_idle(load, conn);
 }
 
 static void on_readable(struct load *load, struct conn *conn)
@@ -157,6 +175,7 @@ static void on_readable(struct load *load, struct conn *conn)
                        sizeof conn->answer - conn->answer_len, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0 || conn->due_ns == 0) {
+        if (conn->due_ns == 0) remove_idle(load, conn);
         break_conn(load, conn);
         return;
     }

@@ -160,8 +160,8 @@ def many_keys(bench):
 
 
 def memory_target(bench, data):
-    """All of a fresh server's memory over what it remembers of the data set: click ids, and two keys
-    of each conversion."""
+    """All of a fresh server's memory over what it remembers of the data set: click ids, two keys of
+    each conversion, and bids."""
     data.adtally.stop()
     data.adtally.start()
     remembered = 3 * data.keys + data.impressions
@@ -210,7 +210,8 @@ def loops(bench):
     for workload, split in one.items():
         if workload in two:
             bench.table.target(f"{workload}: two loops, of one's requests/s",
-                               two[workload].capacity() / split.capacity(), LOOPS_MIN, at_least=True)
+                               two[workload].capacity() / split.capacity(), LOOPS_MIN,
+                               at_least=True)
     busy, alone = one["conversion"], one["alone"]
     model = {"loop_us": busy.loops_us, "op_us": busy.rest_us,
              "batch_us": max(0, alone.rest_us - busy.rest_us), "sync_us": probe_fsync(bench)}
@@ -268,11 +269,12 @@ def split_of(spent, requests, busy):
 
 
 # Integers as 8 bytes, whatever SQLite makes of them.
-OWN_BYTES = "CASE typeof({0}) WHEN 'null' THEN 0 WHEN 'integer' THEN 8 ELSE length(CAST({0} AS BLOB)) END"
+OWN_BYTES = ("CASE typeof({0}) WHEN 'null' THEN 0 WHEN 'integer' THEN 8"
+             " ELSE length(CAST({0} AS BLOB)) END")
 
 
 def own_bytes(adtally, sequence):
-    """Of a conversion: the lengths of its columns' values, on average over those since `sequence`."""
+    """Of a conversion: its columns' values' lengths, on average over those since `sequence`."""
     names = [row[1] for row in adtally.query("PRAGMA table_info(conversion)")]
     each = " + ".join(OWN_BYTES.format(f'"{name}"') for name in names)
     return adtally.query(f"SELECT avg({each}) FROM conversion WHERE seq > {sequence}")[0][0]
@@ -285,8 +287,8 @@ def disk(bench):
     data.fill()
     adtally.start()
     try:
-        sequence, kept, written = adtally.rows("last_seq"), adtally.disk_bytes(), adtally.usage().write_bytes
-        first = adtally.rows()
+        sequence, first = adtally.rows("last_seq"), adtally.rows()
+        kept, written = adtally.disk_bytes(), adtally.usage().write_bytes
         while (events := adtally.rows() - first) < bench.options.disk_events:
             bench.once(adtally, "conversion", data)
         written = (adtally.usage().write_bytes - written) / events
@@ -294,7 +296,8 @@ def disk(bench):
     finally:
         adtally.stop()
     kept = (adtally.disk_bytes() - kept) / events
-    print(f"\n{events:,} conversions of {own:.0f} bytes: {kept:.0f} bytes each kept, {written:.0f} written")
+    print(f"\n{events:,} conversions of {own:.0f} bytes: {kept:.0f} bytes each kept, "
+          f"{written:.0f} written")
     limit = DISK_FACTOR * own + DISK_MORE
     bench.table.target("disk: bytes kept an event", kept, limit, " B")
     bench.table.target("disk: bytes written an event, WAL included", written, limit, " B")
@@ -308,7 +311,8 @@ def restart(bench):
             seconds = statistics.median(ready_again(data.adtally, by) for _ in range(RESTARTS))
             rows = data.adtally.rows("last_seq")
             limit = RESTART_SECONDS_MAX if rows < RESTART_FEW else RESTART_MANY_SECONDS_MAX
-            bench.table.target(f"ready after {by.name}, {rows / 1e6:.1f} M events", seconds, limit, " s")
+            bench.table.target(f"ready after {by.name}, {rows / 1e6:.1f} M events", seconds, limit,
+                               " s")
 
 
 def ready_again(adtally, by):
@@ -318,7 +322,8 @@ def ready_again(adtally, by):
 
 def index(bench):
     """An index entry: what it costs in memory, and a lookup with 1 M and 10 M there."""
-    run = subprocess.run([bench.programs / "index_bench"], stdout=subprocess.PIPE, text=True, check=True)
+    run = subprocess.run([bench.programs / "index_bench"], stdout=subprocess.PIPE, text=True,
+                         check=True)
     figures = json.loads(run.stdout)
     print(f"\nindex: {figures['bytes_each']} bytes a bid; a lookup {figures['ns_1m']} ns at 1 M, "
           f"{figures['ns_10m']} ns at 10 M")

@@ -23,15 +23,14 @@ enum { MARKS_COUNT = sizeof marks / sizeof marks[0] };
 /* Prime, so that it visits all of any smaller number of keys: each once, far from the last. */
 static const uint64_t STRIDE = 2654435761;
 
-static char *read_file(const char *path, size_t *len)
+static char *read_file(const char *path)
 {
     FILE *file = fopen(path, "re");
     char *text = NULL;
     size_t cap = 0;
     if (!file) return NULL;
-    ssize_t got = getdelim(&text, &cap, '\0', file);
+    if (getdelim(&text, &cap, '\0', file) < 0) text = NULL;
     fclose(file);
-    *len = got > 0 ? (size_t)got : 0;
     return text;
 }
 
@@ -100,7 +99,8 @@ static size_t next_of_template(struct plan *plan, struct plan_source *source,
 static bool read_lines(struct plan_source *source, char *text)
 {
     size_t cap = 0;
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    char *rest;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         if (source->lines_count == cap) {
             cap = cap ? cap * 2 : 1024;
             const char **more = reallocarray(source->lines, cap, sizeof *more);
@@ -129,32 +129,46 @@ static size_t next_of_lines(struct plan_source *source, char out[PLAN_REQUEST_MA
 
 /* -- the plan ------------------------------------------------------------------------------ */
 
-static bool draw_of(const char *name, enum plan_draw *out)
+/* A number and the colon behind it; *at moves past both. */
+static bool take_number(const char **at, uint64_t *out)
 {
-    static const char *const names[] = {"random", "each", "lines"};
+    char *end;
+    *out = strtoul(*at, &end, 10);
+    bool ok = end > *at && *end == ':';
+    *at = ok ? end + 1 : end;
+    return ok;
+}
+
+static bool take_draw(const char **at, enum plan_draw *out)
+{
+    static const char *const names[] = {"random:", "each:", "lines:"};
     for (int i = PLAN_RANDOM; i <= PLAN_LINES; i++) {
         *out = (enum plan_draw)i;
-        if (strcmp(name, names[i]) == 0) return true;
+        if (strncmp(*at, names[i], strlen(names[i])) != 0) continue;
+        *at += strlen(names[i]);
+        return true;
     }
     return false;
 }
 
-bool plan_add(struct plan *plan, const char *spec)
+static bool read_source(const struct plan *plan, struct plan_source *source, const char *path)
 {
-    char draw[16], path[1024];
-    if (plan->sources_count == PLAN_SOURCES_MAX) return false;
-    struct plan_source *source = &plan->sources[plan->sources_count++];
-    if (sscanf(spec, "%lu:%15[a-z]:%lu:%lu:%1023s", &source->weight, draw, &source->next,
-               &source->end, path) != 5)
-        return false;
-    size_t len;
-    char *text = read_file(path, &len);
-    plan->weights += source->weight;
-    if (!text || source->weight == 0 || !draw_of(draw, &source->draw)) return false;
+    char *text = read_file(path);
+    if (!text) return false;
     if (source->draw == PLAN_LINES) return read_lines(source, text);
-    bool ok = source->end <= plan->keys && plan->keys > 0 && read_template(source, text);
+    bool ok = plan->keys > 0 && source->end <= plan->keys && read_template(source, text);
     free(text);
     return ok;
+}
+
+bool plan_add(struct plan *plan, const char *spec)
+{
+    if (plan->sources_count == PLAN_SOURCES_MAX) return false;
+    struct plan_source *source = &plan->sources[plan->sources_count++];
+    bool ok = take_number(&spec, &source->weight) && take_draw(&spec, &source->draw) &&
+              take_number(&spec, &source->next) && take_number(&spec, &source->end);
+    plan->weights += source->weight;
+    return ok && source->weight > 0 && read_source(plan, source, spec);
 }
 
 size_t plan_next(struct plan *plan, char out[PLAN_REQUEST_MAX])

@@ -2,11 +2,11 @@
 
     bench/scaling.py --loop-us L --op-us O --batch-us B --sync-us S
 
-`./dev bench --loops` measures the four and prints them as options. What is modelled: every core has a
-loop, which spends L on each request, half before the ledger and half after. The one ledger thread takes
-all that wait, up to 1024, as a batch: B + O for each of them on the processor, then S for the disk. Its
-processor time is the loops' loss. A fixed number of clients send their next request when they have
-their answer, from another machine.
+`./dev bench --loops` measures the four and prints them as options. What is modelled: every core has
+a loop, which spends L on each request, half before the ledger and half after. The one ledger thread
+takes all that wait, up to 1024, as a batch: B + O for each of them on the processor, then S for the
+disk. Its processor time is the loops' loss. A fixed number of clients send their next request when
+they have their answer, from another machine.
 """
 
 import argparse
@@ -32,7 +32,7 @@ class Model:
         self.ledger_busy_us = self.ledger_cpu_us = 0.0
 
     def run(self, requests):
-        """Requests/s, latencies in order, and the shares of their time that loops and ledger work."""
+        """Requests/s, latencies in order, and what part of the time loops and ledger are busy."""
         latencies, loops_us = [], 0.0
         for client in range(self.clients):
             self.push(0.0, self.arrive, (client, 0.0))
@@ -44,7 +44,8 @@ class Model:
                 latencies.append(latency)
                 loops_us += 2 * self.half_us
         return {"rate": len(latencies) / now * 1e6, "latencies": sorted(latencies),
-                "loops": loops_us / (now * self.cores), "ledger": min(1.0, self.ledger_busy_us / now)}
+                "loops": loops_us / (now * self.cores),
+                "ledger": min(1.0, self.ledger_busy_us / now)}
 
     def push(self, at, what, given):
         heapq.heappush(self.events, (at, next(self.numbers), what, given))

@@ -47,8 +47,8 @@ def cpu_seconds(path):
 
 
 def write_bytes(pid):
-    """What it caused to be written to storage, in pages, at the moment it made them dirty; less what
-    was given up before. It counts those of children that have ended as well."""
+    """What it caused to be written to storage, in pages, counted when it made them dirty; less what
+    was given up before. Those of children that have ended are in it."""
     lines = pathlib.Path(f"/proc/{pid}/io").read_text().splitlines()
     io = {name: int(value) for name, value in (line.split(": ") for line in lines)}
     return io["write_bytes"] - io["cancelled_write_bytes"]

@@ -21,7 +21,8 @@ class Table:
     def rows(self, workload, keys, connections, results):
         for system, result in results.items():
             cells = " | ".join(write(result[field]) for _, field, write in COLUMNS)
-            print(f"| {workload} | {scale(keys)} | {connections} | {system} | {cells} |", flush=True)
+            print(f"| {workload} | {scale(keys)} | {connections} | {system} | {cells} |",
+                  flush=True)
 
     def target(self, name, figure, limit, unit="", at_least=False):
         """A figure and its limit: at most so much, or at least."""

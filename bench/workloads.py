@@ -72,8 +72,8 @@ WORKLOADS = {workload.name: workload for workload in (
 class DataSet:
     """An adtally with so many clicks, conversions and impressions, and what it takes to name them.
 
-    `shares`: into how many parts what is for one use gets divided, one for each run that needs some;
-    every system gets the same ones.
+    `shares`: into how many parts what is for one use gets divided, one for each run that needs
+    some; every system gets the same ones.
     """
 
     def __init__(self, adtally, programs, keys, ads=0, shares=1):
@@ -105,8 +105,8 @@ class DataSet:
                                "Idempotency-Key: run-{n}"),
             "duplicate": post(path, CONVERSION.replace("ORDER", "order-{k}"), bearer,
                               "Idempotency-Key: fill-{k}"),
-            "refused": post(path, CONVERSION.replace("ORDER", "order-run-{n}").replace("USD", "XXQ"),
-                            bearer, "Idempotency-Key: run-{n}"),
+            "refused": post(path, CONVERSION.replace("USD", "XXQ"), bearer,
+                            "Idempotency-Key: run-{n}"),
             "collect": post("/v1/api/collect", COLLECT, bearer),
             "feedback": post("/api/v1/tracking/feedback", FEEDBACK),
         }

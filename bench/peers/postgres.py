@@ -95,8 +95,8 @@ class Postgres(Server):
 
 class PgBench(Postgres):
     """PostgreSQL alone: the statements of the FastAPI peer, prepared, sent by pgbench itself, which
-    has no HTTP, no JSON and no keys to check. Its clicks are numbers, since pgbench can make those. It
-    never has more clients than the applications have connections to theirs: a process each."""
+    has no HTTP, no JSON and no keys to check. Its clicks are numbers, since pgbench can make those.
+    It never has more clients than the applications have connections to theirs: a process each."""
 
     name = "PostgreSQL, pgbench"
 
@@ -115,8 +115,8 @@ class PgBench(Postgres):
         logs = pathlib.Path(tempfile.mkdtemp(prefix="pgbench-", dir=self.data.parent))
         done = subprocess.run(
             ["pgbench", "-h", self.sockets, "-U", USER, "-n", "-M", "prepared", "-j", "1",
-             "-c", str(min(connections, CLIENTS_MAX)), "-T", str(seconds), "-D", f"keys={self.keys}",
-             "-D", f"run={run}", "-f", HERE / "pgbench.sql", "--log",
+             "-c", str(min(connections, CLIENTS_MAX)), "-T", str(seconds),
+             "-D", f"keys={self.keys}", "-D", f"run={run}", "-f", HERE / "pgbench.sql", "--log",
              "--log-prefix", logs / "log", "postgres"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True)
         waits_us = sorted(int(line.split(" ", 3)[2]) for path in logs.iterdir()

@@ -1,5 +1,5 @@
-"""What a team would write: an application in one of the usual frameworks, with a worker per core, in
-front of PostgreSQL."""
+"""What a team would write: an application in one of the usual frameworks, with a worker per core,
+in front of PostgreSQL."""
 
 import os
 import pathlib
