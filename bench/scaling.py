@@ -87,18 +87,25 @@ class Model:
         return now - sent
 
 
-def bound(cores, loop_us, op_us):
+def ledger_us(op_us, batch_us, sync_us):
+    """What an event costs the ledger's thread at best: in a full batch."""
+    return op_us + (batch_us + sync_us) / BATCH_MAX
+
+
+def bound(cores, loop_us, op_us, batch_us, sync_us):
     """Requests/s that no number of clients can pass: the cores, or the one ledger thread."""
-    return 1e6 / max((loop_us + op_us) / cores, op_us)
+    cpu_us = loop_us + ledger_us(op_us, batch_us, 0)
+    return 1e6 / max(cpu_us / cores, ledger_us(op_us, batch_us, sync_us))
 
 
 def at(latencies, part):
     return latencies[int(part * (len(latencies) - 1))]
 
 
-def saturation(loop_us, op_us):
+def saturation(loop_us, op_us, batch_us, sync_us):
     """From how many cores on the ledger's thread is the limit."""
-    return (loop_us + op_us) / op_us
+    cpu_us = loop_us + ledger_us(op_us, batch_us, 0)
+    return cpu_us / ledger_us(op_us, batch_us, sync_us)
 
 
 def parse():
@@ -118,11 +125,11 @@ def main():
     for cores in CORES:
         found = Model(cores, given.clients, *costs).run(given.requests)
         p50, p99 = (at(found["latencies"], part) / 1e3 for part in (0.5, 0.99))
-        limit = bound(cores, given.loop_us, given.op_us)
+        limit = bound(cores, *costs)
         print(f"| {cores} | {found['rate']:,.0f} | {limit:,.0f} | {p50:.2f} | {p99:.2f} "
               f"| {found['loops']:.0%} | {found['ledger']:.0%} |")
-    print(f"\nThe ledger's thread is the limit from {saturation(given.loop_us, given.op_us):.1f} "
-          f"cores on: {1e6 / given.op_us:,.0f} requests/s.")
+    print(f"\nThe ledger's thread is the limit from {saturation(*costs):.1f} cores on: "
+          f"{1e6 / ledger_us(*costs[1:]):,.0f} requests/s.")
 
 
 if __name__ == "__main__":

@@ -255,8 +255,11 @@ def test_a_split_gives_each_thread_its_part():
     assert (split.loops, split.loops_us, split.rest_us) == (2, pytest.approx(5), pytest.approx(1))
 
 
+COSTS = {"loop_us": 8, "op_us": 2, "batch_us": 50, "sync_us": 100}
+
+
 def model(cores, clients, requests=20_000):
-    return scaling.Model(cores, clients, loop_us=8, op_us=2, batch_us=50, sync_us=100).run(requests)
+    return scaling.Model(cores, clients, **COSTS).run(requests)
 
 
 def test_a_client_alone_waits_for_all_parts():
@@ -265,10 +268,11 @@ def test_a_client_alone_waits_for_all_parts():
 
 def test_more_cores_help_until_the_ledger_is_the_limit():
     rates = [model(cores, 2048)["rate"] for cores in (1, 2, 4, 16, 64)]
-    limits = [scaling.bound(cores, 8, 2) for cores in (1, 2, 4, 16, 64)]
+    limits = [scaling.bound(cores, **COSTS) for cores in (1, 2, 4, 16, 64)]
     assert all(0.5 * limit < rate < 1.05 * limit for rate, limit in zip(rates, limits))
     assert rates[1] > 1.6 * rates[0] and rates[4] < 1.05 * rates[3]
-    assert scaling.saturation(8, 2) == 5
+    full_batches = (8 + 2 + 50 / 1024) / (2 + 150 / 1024)
+    assert scaling.saturation(**COSTS) == pytest.approx(full_batches)
 
 
 def test_a_targets_verdict(capsys):
