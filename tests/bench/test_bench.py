@@ -157,7 +157,7 @@ def test_every_answer_is_found_whole(toy, template, answer):
 
 
 def test_with_a_rate_a_stall_is_felt_by_all_that_it_delayed(toy, template):
-    """Of a second at 200/s a stall of 0.3 s delays a third; without a rate one client waits once."""
+    """Of a second at 200/s a stall of 0.3 s delays a third; without one a client waits once."""
 
     def answer(number):
         time.sleep(0.3 if number == 50 else 0)
