@@ -4,6 +4,7 @@
 #include "api/metrics.h"
 #include "api/problems.h"
 #include "api/route.h"
+#include "base/rng_pool.h"
 #include "ledger/limiter.h"
 
 /* What the files of this module share: the server's part, a loop's part, a request's part. */
@@ -25,6 +26,7 @@ struct api_loop {
     struct json_token *tokens; /* scratch of the request being parsed, never across a submit */
     uint32_t tokens_cap;
     uint64_t json_seed;
+    struct rng_pool random; /* of ids */
 };
 
 enum {

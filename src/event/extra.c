@@ -1,6 +1,7 @@
 #include "event/extra.h"
 
 #include "base/assert.h"
+#include "base/uninitialized.h"
 #include "json/write.h"
 
 enum { CHARACTER_LEN_MAX = 4, STRING_LEN_MAX = LIMIT_EXTRA_STRING_CHARACTERS * CHARACTER_LEN_MAX };
@@ -30,7 +31,7 @@ static bool is_control(const unsigned char *bytes)
 /* Writes a string with its quotes; returns how many ends were cut: 0 or 1. */
 static uint32_t write_sanitized(struct writer *out, const struct json_doc *doc, uint32_t token)
 {
-    char text[STRING_LEN_MAX];
+    UNINITIALIZED char text[STRING_LEN_MAX];
     struct writer clean;
     writer_init(&clean, text, sizeof text);
     struct json_unescaper from = json_unescape(doc, token);

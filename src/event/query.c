@@ -1,5 +1,7 @@
 #include "event/query.h"
 
+#include <string.h>
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
@@ -63,7 +65,12 @@ enum query_found query_find(struct span query, struct span name, struct span *ra
     return found;
 }
 
-/* What stands for itself, up to the next escape: nearly all of a token. */
+bool query_is_plain(struct span raw)
+{
+    return raw.len == 0 || (!memchr(raw.ptr, '%', raw.len) && !memchr(raw.ptr, '+', raw.len));
+}
+
+/* What stands for itself, up to the next escape: nearly all of a value. */
 static struct span take_plain(struct span *raw)
 {
     struct span plain = {raw->ptr, 0};
@@ -92,17 +99,26 @@ static bool is_unreserved(char c)
            c == '.' || c == '_' || c == '~';
 }
 
+/* What needs no escape, up to the first character that does: nearly always all of it. */
+static struct span take_unreserved(struct span *text)
+{
+    struct span run = {text->ptr, 0};
+    while (run.len < text->len && is_unreserved(text->ptr[run.len]))
+        run.len++;
+    *text = (struct span){text->ptr + run.len, text->len - run.len};
+    return run;
+}
+
 void query_encode(struct writer *out, struct span text)
 {
     static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (is_unreserved(text.ptr[i])) {
-            writer_char(out, text.ptr[i]);
-        } else {
-            char escape[] = {'%', digits[c >> 4], digits[c & 15]};
-            writer_put(out, (struct span){escape, sizeof escape});
-        }
+    while (text.len > 0) {
+        writer_put(out, take_unreserved(&text));
+        if (text.len == 0) break;
+        unsigned char c = (unsigned char)text.ptr[0];
+        char escape[] = {'%', digits[c >> 4], digits[c & 15]};
+        writer_put(out, (struct span){escape, sizeof escape});
+        text = (struct span){text.ptr + 1, text.len - 1};
     }
 }
 

@@ -39,3 +39,4 @@ uint32_t keyring_token_keys(struct keyring *keyring, struct token_key out[TOKEN_
 const uint8_t *keyring_pepper(const struct keyring *keyring);
 const uint8_t *keyring_receipt_key(const struct keyring *keyring);
 struct span keyring_click_signing_key(const struct keyring *keyring);
+const struct hash_hmac_key *keyring_click_hmac_key(const struct keyring *keyring); /* the same */

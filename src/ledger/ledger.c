@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/uninitialized.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -137,7 +138,7 @@ static enum err probe_if_degraded(struct ledger *ledger)
  * the caller's concern: the rest was answered, and is tried again. */
 static enum err take_turn(struct ledger *ledger, struct op *op)
 {
-    struct op *ops[STORE_BATCH_MAX];
+    UNINITIALIZED struct op *ops[STORE_BATCH_MAX];
     size_t count = 0;
     for (; op; op = op->next)
         ops[count++] = op;

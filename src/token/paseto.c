@@ -1,5 +1,6 @@
 #include "token/paseto.h"
 
+#include "base/uninitialized.h"
 #include "token/base64url.h"
 
 #include <sodium.h>
@@ -183,7 +184,7 @@ bool paseto_decrypt(struct writer *out, const struct paseto_key *key, struct spa
                     struct span assertion)
 {
     struct span body, footer_text;
-    char footer_bytes[PASETO_FOOTER_MAX];
+    UNINITIALIZED char footer_bytes[PASETO_FOOTER_MAX];
     struct writer footer;
     writer_init(&footer, footer_bytes, sizeof footer_bytes);
     if (!split_token(token, &body, &footer_text)) return false;

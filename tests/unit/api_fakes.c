@@ -120,9 +120,11 @@ const uint8_t *keyring_receipt_key(const struct keyring *keyring)
     return receipt_key;
 }
 
-struct span keyring_click_signing_key(const struct keyring *keyring)
+const struct hash_hmac_key *keyring_click_hmac_key(const struct keyring *keyring)
 {
-    return SPAN("signing");
+    static struct hash_hmac_key key;
+    hash_hmac_prepare(&key, SPAN("signing"));
+    return &key;
 }
 
 static void *memory_of(size_t size)

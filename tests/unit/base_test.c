@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/rng_pool.h"
 #include "base/secret.h"
 #include "base/span.h"
 #include "base/writer.h"
@@ -152,6 +153,24 @@ static void log_bounds_a_flood_and_tells(void **state)
     assert_int_equal(lines_written(tell_left_out), 0);
 }
 
+/* Every byte of a pool is given out once, and none stays behind. */
+static void a_pool_gives_no_byte_twice(void **state)
+{
+    (void)state;
+    enum { ID = 10, IDS = 3 * RNG_POOL_SIZE / ID };
+    static const unsigned char nothing[RNG_POOL_SIZE];
+    struct rng_pool pool = {.left = 0};
+    unsigned char ids[IDS][ID];
+    for (int i = 0; i < IDS; i++) {
+        rng_take(&pool, ids[i], ID);
+        assert_memory_equal(pool.bytes, nothing, RNG_POOL_SIZE - pool.left);
+        for (int j = 0; j < i; j++)
+            assert_memory_not_equal(ids[i], ids[j], ID);
+    }
+    rng_take(&pool, (unsigned char[RNG_POOL_SIZE]){0}, RNG_POOL_SIZE);
+    assert_int_equal(pool.left, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +181,7 @@ int main(void)
         cmocka_unit_test(secret_is_zeroed_and_writable),
         cmocka_unit_test(secret_has_a_fence_on_either_side),
         cmocka_unit_test(log_bounds_a_flood_and_tells),
+        cmocka_unit_test(a_pool_gives_no_byte_twice),
         cmocka_unit_test(span_to_u64_has_no_silent_overflow),
     };
     return UNIT_RUN(tests);
