@@ -25,8 +25,9 @@ static bool start(struct writer *out, struct arena *arena, size_t size)
 static void add_unlisted(struct extra *extra, const struct params_source *source)
 {
     const struct json_doc *doc = source->doc;
+    uint32_t next = 0;
     for (uint32_t key = 1; key < doc->tokens[0].end; key = doc->tokens[key + 1].end)
-        if (!fields_find(source->fields, doc, key, source->arena))
+        if (!fields_find(source->fields, doc, key, source->arena, &next))
             extra_add(extra, doc, key, key + 1);
 }
 
@@ -68,9 +69,9 @@ struct span params_of_conversion(const struct params_source *source)
 static void copy_members(struct writer *out, const struct params_source *source)
 {
     const struct json_doc *doc = source->doc;
-    uint32_t end = doc->tokens[source->params].end;
+    uint32_t end = doc->tokens[source->params].end, next = 0;
     for (uint32_t key = source->params + 1; key < end; key = doc->tokens[key + 1].end) {
-        if (fields_find(&reserved, doc, key, source->arena)) continue;
+        if (fields_find(&reserved, doc, key, source->arena, &next)) continue;
         json_write_comma(out);
         writer_put(out, json_raw(doc, key));
         writer_char(out, ':');

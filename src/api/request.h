@@ -42,6 +42,7 @@ struct api_request {
     struct api_loop *loop;
     const struct route *route;
     const struct api_key *key; /* the valid one, of routes that want one */
+    struct keyring_memo memo;  /* of the connection's requests */
     const char *reason;        /* why it is refused: reject_row's label */
     int64_t now_ms;            /* wall clock, once per request */
     char client_address[INET6_ADDRSTRLEN];

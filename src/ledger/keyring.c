@@ -150,18 +150,49 @@ enum err keyring_load(struct keyring *keyring, struct store *store)
     return err;
 }
 
-const struct api_key *keyring_find(struct keyring *keyring, struct span secret,
-                                   enum apikey_class cls, int64_t now_ms)
+static bool is_remembered(const struct keyring_memo *memo, struct span secret)
+{
+    return memo->key && memo->secret_len == secret.len &&
+           hash_equal(memo->secret, secret.ptr, secret.len);
+}
+
+static void remember(struct keyring_memo *memo, const struct api_key *key, struct span secret)
+{
+    memo->key = key;
+    memo->secret_len = secret.len;
+    memcpy(memo->secret, secret.ptr, secret.len);
+}
+
+/* Whose this secret is, whatever became of that key. */
+static const struct api_key *find_by_hash(struct keyring *keyring, struct span secret)
 {
     uint8_t hash[HASH_SIZE];
-    if (secret.len == 0 || secret.len > APIKEY_SECRET_MAX) return NULL;
     hash_secret(hash, keyring->kept->secrets.pepper, secret);
     pthread_rwlock_rdlock(&keyring->lock);
-    struct entry *entry = find(keyring, hash);
-    bool valid = entry && entry->key.cls == cls && !entry->key.revoked_at_ms &&
-                 (!entry->key.expires_at_ms || now_ms < entry->key.expires_at_ms);
+    const struct entry *entry = find(keyring, hash);
     pthread_rwlock_unlock(&keyring->lock);
-    return valid ? &entry->key : NULL;
+    return entry ? &entry->key : NULL;
+}
+
+static bool is_valid(struct keyring *keyring, const struct api_key *key, enum apikey_class cls,
+                     int64_t now_ms)
+{
+    pthread_rwlock_rdlock(&keyring->lock);
+    bool is_revoked = key->revoked_at_ms != 0;
+    pthread_rwlock_unlock(&keyring->lock);
+    return key->cls == cls && !is_revoked && (!key->expires_at_ms || now_ms < key->expires_at_ms);
+}
+
+const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo *memo,
+                                   struct span secret, enum apikey_class cls, int64_t now_ms)
+{
+    if (secret.len == 0 || secret.len > APIKEY_SECRET_MAX) return NULL;
+    if (!is_remembered(memo, secret)) {
+        const struct api_key *key = find_by_hash(keyring, secret);
+        if (!key) return NULL;
+        remember(memo, key, secret);
+    }
+    return is_valid(keyring, memo->key, cls, now_ms) ? memo->key : NULL;
 }
 
 void keyring_each(struct keyring *keyring, store_on_key *on_key, void *arg)

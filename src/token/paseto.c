@@ -2,6 +2,7 @@
 
 #include "base/uninitialized.h"
 #include "token/base64url.h"
+#include "token/hash.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -170,7 +171,7 @@ static bool open_in_place(uint8_t *raw, size_t message_len, const struct paseto_
     uint8_t mac[MAC_SIZE], *ciphertext = raw + PASETO_NONCE_SIZE;
     derive(&derived, key, raw);
     compute_mac(mac, &derived, raw, message_len, footer, assertion);
-    bool authentic = sodium_memcmp(mac, ciphertext + message_len, MAC_SIZE) == 0;
+    bool authentic = hash_equal(mac, ciphertext + message_len, MAC_SIZE);
     if (authentic) {
         apply_stream(ciphertext, ciphertext, message_len, &derived);
         memmove(raw, ciphertext, message_len);

@@ -95,8 +95,8 @@ void ev_wake_close(struct ev_loop *loop, struct ev_wake *wake) {}
 
 void ev_wake_ring(struct ev_wake *wake) {}
 
-const struct api_key *keyring_find(struct keyring *keyring, struct span secret,
-                                   enum apikey_class cls, int64_t now_ms)
+const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo *memo,
+                                   struct span secret, enum apikey_class cls, int64_t now_ms)
 {
     const struct api_key *key = cls == APIKEY_PARTNER     ? &fake_partner
                                 : cls == APIKEY_PUBLISHER ? &fake_publisher

@@ -153,6 +153,24 @@ static void log_bounds_a_flood_and_tells(void **state)
     assert_int_equal(lines_written(tell_left_out), 0);
 }
 
+/* Words of eight bytes and what is left of them: each byte against each, at each place. */
+static void span_eq_nocase_folds_letters_only(void **state)
+{
+    (void)state;
+    enum { LEN = 11 };
+    for (int place = 0; place < LEN; place++)
+        for (int a = 0; a < 256; a++)
+            for (int b = 0; b < 256; b++) {
+                char left[LEN] = "Content-LEN", right[LEN] = "cONTENT-len";
+                left[place] = (char)a;
+                right[place] = (char)b;
+                bool is_letter = (a | 0x20) >= 'a' && (a | 0x20) <= 'z';
+                bool is_same = a == b || (is_letter && (a ^ b) == 0x20);
+                assert_int_equal(
+                    span_eq_nocase((struct span){left, LEN}, (struct span){right, LEN}), is_same);
+            }
+}
+
 /* Every byte of a pool is given out once, and none stays behind. */
 static void a_pool_gives_no_byte_twice(void **state)
 {
@@ -181,6 +199,7 @@ int main(void)
         cmocka_unit_test(secret_is_zeroed_and_writable),
         cmocka_unit_test(secret_has_a_fence_on_either_side),
         cmocka_unit_test(log_bounds_a_flood_and_tells),
+        cmocka_unit_test(span_eq_nocase_folds_letters_only),
         cmocka_unit_test(a_pool_gives_no_byte_twice),
         cmocka_unit_test(span_to_u64_has_no_silent_overflow),
     };

@@ -178,19 +178,49 @@ static void keys_hold_from_the_answer_on(void **state)
     struct bench *bench = *state;
     struct keyring *keyring = ledger_keyring(bench->ledger);
     struct span secret = SPAN("a-secret-of-some-length");
+    struct keyring_memo memo = {0};
     int64_t now_ms = clock_wall_ms();
     struct op create = key_op(bench->ledger, SPAN("abcdefghijkl"), secret);
-    assert_null(keyring_find(keyring, secret, APIKEY_PARTNER, now_ms));
+    assert_null(keyring_find(keyring, &memo, secret, APIKEY_PARTNER, now_ms));
     ledger_call(bench->ledger, &create);
     assert_int_equal(create.outcome, OUTCOME_RECORDED);
-    const struct api_key *key = keyring_find(keyring, secret, APIKEY_PARTNER, now_ms);
+    const struct api_key *key = keyring_find(keyring, &memo, secret, APIKEY_PARTNER, now_ms);
     assert_non_null(key);
     assert_true(span_eq(key->id, SPAN("abcdefghijkl")));
-    assert_null(keyring_find(keyring, secret, APIKEY_ADSERVER, now_ms));
-    assert_null(keyring_find(keyring, SPAN("a-secret-of-some-lengtH"), APIKEY_PARTNER, now_ms));
+    assert_null(keyring_find(keyring, &memo, secret, APIKEY_ADSERVER, now_ms));
+    assert_null(
+        keyring_find(keyring, &memo, SPAN("a-secret-of-some-lengtH"), APIKEY_PARTNER, now_ms));
     struct op revoke = {.kind = OP_KEY_REVOKE, .received_at_ms = now_ms, .key_id = create.key.id};
     ledger_call(bench->ledger, &revoke);
-    assert_null(keyring_find(keyring, secret, APIKEY_PARTNER, now_ms));
+    assert_null(keyring_find(keyring, &memo, secret, APIKEY_PARTNER, now_ms));
+}
+
+/* What a memo saves is the hash: what became of the key since is looked at each time. */
+static void a_remembered_secret_is_only_its_own(void **state)
+{
+    struct bench *bench = *state;
+    struct keyring *keyring = ledger_keyring(bench->ledger);
+    struct keyring_memo memo = {0};
+    struct span secrets[] = {SPAN("the-first-secret-is-32-bytes-lon"),
+                             SPAN("the-first-secret-is-32-bytes-lon-and-more"),
+                             SPAN("the-first-secret-is-32-bytes-lon-and-morE")};
+    struct op first = key_op(bench->ledger, SPAN("abcdefghijkl"), secrets[0]);
+    struct op second = key_op(bench->ledger, SPAN("abcdefghijkm"), secrets[1]);
+    ledger_call(bench->ledger, &first);
+    ledger_call(bench->ledger, &second);
+    for (int round = 0; round < 2; round++) {
+        const struct api_key *key = keyring_find(keyring, &memo, secrets[0], APIKEY_PARTNER, 1);
+        assert_true(span_eq(key->id, SPAN("abcdefghijkl")));
+        assert_ptr_equal(keyring_find(keyring, &memo, secrets[0], APIKEY_PARTNER, 1), key);
+        assert_null(keyring_find(keyring, &memo, secrets[0], APIKEY_ADSERVER, 1));
+        key = keyring_find(keyring, &memo, secrets[1], APIKEY_PARTNER, 1);
+        assert_true(span_eq(key->id, SPAN("abcdefghijkm")));
+        assert_null(keyring_find(keyring, &memo, secrets[2], APIKEY_PARTNER, 1));
+    }
+    assert_true(memo.key && span_eq(memo.key->id, SPAN("abcdefghijkm")));
+    struct op revoke = {.kind = OP_KEY_REVOKE, .received_at_ms = 1, .key_id = second.key.id};
+    ledger_call(bench->ledger, &revoke);
+    assert_null(keyring_find(keyring, &memo, secrets[1], APIKEY_PARTNER, 1));
 }
 
 static void expired_keys_are_no_keys(void **state)
@@ -198,10 +228,12 @@ static void expired_keys_are_no_keys(void **state)
     struct bench *bench = *state;
     struct keyring *keyring = ledger_keyring(bench->ledger);
     struct op create = key_op(bench->ledger, SPAN("abcdefghijkl"), SPAN("secret-secret-secret"));
+    struct keyring_memo memo = {0};
     create.key.expires_at_ms = 5000;
     ledger_call(bench->ledger, &create);
-    assert_non_null(keyring_find(keyring, SPAN("secret-secret-secret"), APIKEY_PARTNER, 4999));
-    assert_null(keyring_find(keyring, SPAN("secret-secret-secret"), APIKEY_PARTNER, 5000));
+    assert_non_null(
+        keyring_find(keyring, &memo, SPAN("secret-secret-secret"), APIKEY_PARTNER, 4999));
+    assert_null(keyring_find(keyring, &memo, SPAN("secret-secret-secret"), APIKEY_PARTNER, 5000));
 }
 
 static void rotated_token_key_mints_and_the_old_one_still_reads(void **state)
@@ -230,6 +262,7 @@ int main(void)
         LEDGER_CASE(stop_answers_everything_that_was_submitted),
         LEDGER_CASE(full_queue_refuses_and_says_so),
         LEDGER_CASE(keys_hold_from_the_answer_on),
+        LEDGER_CASE(a_remembered_secret_is_only_its_own),
         LEDGER_CASE(expired_keys_are_no_keys),
         LEDGER_CASE(rotated_token_key_mints_and_the_old_one_still_reads),
     };
