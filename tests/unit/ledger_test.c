@@ -23,7 +23,7 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
     return remove(path);
 }
 
-static void start(struct bench *bench, uint32_t queue_cap)
+static struct store *open_store(const struct bench *bench)
 {
     struct store *store;
     struct store_options options;
@@ -32,6 +32,12 @@ static void start(struct bench *bench, uint32_t queue_cap)
     options.dir = bench->dir;
     options.create = true;
     assert_int_equal(store_open(&store, &options, problem), ERR_OK);
+    return store;
+}
+
+static void start(struct bench *bench, uint32_t queue_cap)
+{
+    struct store *store = open_store(bench);
     struct ledger_options ledger_options = {.queue_cap = queue_cap};
     assert_int_equal(ledger_start(&bench->ledger, store, &ledger_options), ERR_OK);
 }
@@ -135,6 +141,68 @@ static void stop_answers_everything_that_was_submitted(void **state)
     assert_int_equal(answered, OPS);
     assert_true(wakes >= 1);
     ledger_port_fini(&port);
+}
+
+/* A loop that takes what it gets between two wakes would be woken again for the rest. */
+static void take_all(void *arg)
+{
+    struct ledger_port *port = arg;
+    int64_t number = 0;
+    for (struct op *op = ledger_take_answered(port); op; op = op->next) {
+        assert_int_equal(op->outcome, OUTCOME_RECORDED);
+        assert_int_equal(op->server_event.timestamp, number++);
+    }
+    assert_int_equal(number, 3);
+    port->wake_arg = NULL; /* a second wake would find no port */
+}
+
+static void a_batch_wakes_each_port_once(void **state)
+{
+    enum { PORTS = 3, EACH = 3 };
+    struct bench *bench = *state;
+    struct ledger *ledger;
+    struct ledger_options options = {.queue_cap = 16};
+    struct ledger_port ports[PORTS];
+    struct op ops[PORTS * EACH];
+    ledger_stop(bench->ledger);
+    bench->ledger = NULL;
+    assert_int_equal(ledger_open(&ledger, open_store(bench), &options), ERR_OK);
+    for (int i = 0; i < PORTS; i++)
+        ledger_port_init(&ports[i], take_all, &ports[i]);
+    for (int i = 0; i < PORTS * EACH; i++) {
+        ops[i] = event_op(SPAN_NONE);
+        ops[i].server_event.timestamp = i / PORTS;
+        assert_true(ledger_submit(ledger, &ports[i % PORTS], &ops[i]));
+    }
+    assert_int_equal(ledger_turn(ledger), ERR_OK);
+    for (int i = 0; i < PORTS; i++) {
+        assert_null(ports[i].wake_arg);
+        ledger_port_fini(&ports[i]);
+    }
+    ledger_close(ledger);
+}
+
+static void a_chain_is_pushed_whole_or_not_at_all(void **state)
+{
+    struct queue queue;
+    struct queue_chain chain = {0};
+    struct op ops[3];
+    bool was_empty;
+    queue_init(&queue, 3);
+    queue_chain_add(&chain, &ops[0]);
+    queue_chain_add(&chain, &ops[1]);
+    assert_true(queue_try_push(&queue, &ops[2], &was_empty));
+    assert_true(queue_try_push_chain(&queue, &chain, &was_empty));
+    assert_false(was_empty);
+    assert_ptr_equal(queue_pop_all(&queue, 2), &ops[2]);
+    assert_ptr_equal(ops[2].next, &ops[0]);
+    assert_true(queue_try_push(&queue, &ops[2], &was_empty));
+    assert_true(queue_try_push(&queue, &ops[0], &was_empty));
+    assert_false(
+        queue_try_push_chain(&queue, &(struct queue_chain){&ops[0], &ops[0], 1}, &was_empty));
+    assert_ptr_equal(queue_pop_all(&queue, 3), &ops[1]);
+    assert_null(ops[0].next);
+    queue_fini(&queue);
 }
 
 static void full_queue_refuses_and_says_so(void **state)
@@ -261,6 +329,8 @@ int main(void)
         LEDGER_CASE(racing_copies_have_one_winner_and_one_sequence),
         LEDGER_CASE(stop_answers_everything_that_was_submitted),
         LEDGER_CASE(full_queue_refuses_and_says_so),
+        LEDGER_CASE(a_chain_is_pushed_whole_or_not_at_all),
+        LEDGER_CASE(a_batch_wakes_each_port_once),
         LEDGER_CASE(keys_hold_from_the_answer_on),
         LEDGER_CASE(a_remembered_secret_is_only_its_own),
         LEDGER_CASE(expired_keys_are_no_keys),
