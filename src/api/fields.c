@@ -209,10 +209,9 @@ uint32_t fields_read(const struct fields_reader *reader, const struct fields *fi
     uint32_t unlisted = 0, next = 0;
     for (uint32_t key = object + 1; key < doc->tokens[object].end; key = doc->tokens[key + 1].end) {
         const struct field *field = fields_find(fields, doc, key, reader->arena, &next);
-        if (field)
-            values[field->slot].token = key + 1;
-        else
-            unlisted++;
+        if (field) values[field->slot].token = key + 1;
+        doc->tokens[key].mark = !field;
+        unlisted += !field;
     }
     for (uint32_t i = 0; i < fields->count; i++) {
         const struct field *field = &fields->rows[i];

@@ -63,7 +63,8 @@ struct fields_reader {
     const void *page;   /* for the page's own checks */
 };
 
-/* `values` has room for every slot of the table, zeroed. Returns how many members no row lists. */
+/* `values` has room for every slot of the table, zeroed. Returns how many members no row lists; the
+ * tokens of their keys are marked. */
 uint32_t fields_read(const struct fields_reader *reader, const struct fields *fields,
                      uint32_t object, struct field_value *values);
 

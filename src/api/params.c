@@ -25,10 +25,8 @@ static bool start(struct writer *out, struct arena *arena, size_t size)
 static void add_unlisted(struct extra *extra, const struct params_source *source)
 {
     const struct json_doc *doc = source->doc;
-    uint32_t next = 0;
     for (uint32_t key = 1; key < doc->tokens[0].end; key = doc->tokens[key + 1].end)
-        if (!fields_find(source->fields, doc, key, source->arena, &next))
-            extra_add(extra, doc, key, key + 1);
+        if (doc->tokens[key].mark) extra_add(extra, doc, key, key + 1);
 }
 
 /* A client's own extra that is no object has no place to go. */

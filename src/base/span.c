@@ -33,10 +33,15 @@ static uint64_t lower_word(const char *at)
 
 bool span_eq_nocase(struct span a, struct span b)
 {
-    size_t i = 0;
+    const size_t size = sizeof(uint64_t);
     if (a.len != b.len) return false;
-    for (; a.len - i >= sizeof(uint64_t); i += sizeof(uint64_t))
+    size_t i = 0;
+    for (; a.len - i >= size; i += size)
         if (lower_word(a.ptr + i) != lower_word(b.ptr + i)) return false;
+    if (i > 0) { /* the rest, and what of the last word was compared before */
+        const char *left = a.ptr + a.len - size, *right = b.ptr + b.len - size;
+        return lower_word(left) == lower_word(right);
+    }
     for (; i < a.len; i++)
         if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i])) return false;
     return true;
