@@ -59,13 +59,13 @@ enum { VERIFIED_SIZE = crypto_verify_32_BYTES }; /* at once: sodium_memcmp goes 
 bool hash_equal(const void *a, const void *b, size_t size)
 {
     const unsigned char *left = a, *right = b;
+    if (size < VERIFIED_SIZE) return sodium_memcmp(left, right, size) == 0;
     int differs = 0;
-    for (; size >= VERIFIED_SIZE; size -= VERIFIED_SIZE) {
-        differs |= crypto_verify_32(left, right);
-        left += VERIFIED_SIZE;
-        right += VERIFIED_SIZE;
-    }
-    return (differs | sodium_memcmp(left, right, size)) == 0;
+    for (size_t at = 0; size - at > VERIFIED_SIZE; at += VERIFIED_SIZE)
+        differs |= crypto_verify_32(left + at, right + at);
+    /* The last ones, some of them for the second time. */
+    size_t last = size - VERIFIED_SIZE;
+    return (differs | crypto_verify_32(left + last, right + last)) == 0;
 }
 
 void hash_wipe(void *memory, size_t size)
