@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/rng_pool.h"
 #include "base/secret.h"
 #include "base/span.h"
 #include "base/writer.h"
@@ -174,6 +175,42 @@ static void log_bounds_a_flood_and_tells(void **state)
     assert_int_equal(lines_written(tell_left_out), 0);
 }
 
+/* Words of eight bytes and what is left of them: each byte against each, at each place. */
+static void span_eq_nocase_folds_letters_only(void **state)
+{
+    (void)state;
+    enum { LEN = 11 };
+    for (int place = 0; place < LEN; place++)
+        for (int a = 0; a < 256; a++)
+            for (int b = 0; b < 256; b++) {
+                char left[LEN] = "Content-LEN", right[LEN] = "cONTENT-len";
+                left[place] = (char)a;
+                right[place] = (char)b;
+                bool is_letter = (a | 0x20) >= 'a' && (a | 0x20) <= 'z';
+                bool is_same = a == b || (is_letter && (a ^ b) == 0x20);
+                assert_int_equal(
+                    span_eq_nocase((struct span){left, LEN}, (struct span){right, LEN}), is_same);
+            }
+}
+
+/* Every byte of a pool is given out once, and none stays behind. */
+static void a_pool_gives_no_byte_twice(void **state)
+{
+    (void)state;
+    enum { ID = 10, IDS = 3 * RNG_POOL_SIZE / ID };
+    static const unsigned char nothing[RNG_POOL_SIZE];
+    struct rng_pool pool = {.left = 0};
+    unsigned char ids[IDS][ID];
+    for (int i = 0; i < IDS; i++) {
+        rng_take(&pool, ids[i], ID);
+        assert_memory_equal(pool.bytes, nothing, RNG_POOL_SIZE - pool.left);
+        for (int j = 0; j < i; j++)
+            assert_memory_not_equal(ids[i], ids[j], ID);
+    }
+    rng_take(&pool, (unsigned char[RNG_POOL_SIZE]){0}, RNG_POOL_SIZE);
+    assert_int_equal(pool.left, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +222,8 @@ int main(void)
         cmocka_unit_test(secret_has_a_fence_on_either_side),
         cmocka_unit_test(log_escapes_all_but_printable_ascii),
         cmocka_unit_test(log_bounds_a_flood_and_tells),
+        cmocka_unit_test(span_eq_nocase_folds_letters_only),
+        cmocka_unit_test(a_pool_gives_no_byte_twice),
         cmocka_unit_test(span_to_u64_has_no_silent_overflow),
     };
     return UNIT_RUN(tests);
