@@ -1,11 +1,11 @@
-"""The servers under measurement: started, asked for their CPU time, stopped."""
+"""The systems under measurement: started, asked what they used, stopped. adtally's is here, the
+others' are in peers/."""
 
+import dataclasses
 import http.client
 import json
 import os
 import pathlib
-import queue
-import shutil
 import signal
 import socket
 import sqlite3
@@ -17,9 +17,9 @@ import urllib.parse
 # The store's file in a data directory. Read-only: the server is the one writer.
 DATABASE = "adtally.db"
 
-READY_SECONDS_MAX = 120
+READY_SECONDS_MAX = 300
+PEER_READY_SECONDS_MAX = 30
 ADS_PER_MINT = 500
-CLICK_CONNECTIONS = 16
 
 
 def free_port():
@@ -28,67 +28,116 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def process_cpu_seconds(pid):
-    """User and system time of all threads of a process."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def children_of(pid):
-    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """Of all its threads: a child belongs to the one that made it."""
+    children = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        children += map(int, (task / "children").read_text().split())
+    return children
+
+
+def tree_of(pid):
+    return [pid] + [below for child in children_of(pid) for below in tree_of(child)]
+
+
+def cpu_seconds(path):
+    """User and system time of a process or thread, and of its children that have ended."""
+    fields = pathlib.Path(path, "stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def write_bytes(pid):
+    """What it caused to be written to storage, in pages, counted when it made them dirty; less what
+    was given up before. Those of children that have ended are in it."""
+    lines = pathlib.Path(f"/proc/{pid}/io").read_text().splitlines()
+    io = {name: int(value) for name, value in (line.split(": ") for line in lines)}
+    return io["write_bytes"] - io["cancelled_write_bytes"]
+
+
+def pss_bytes(pid):
+    """Memory, with what processes share counted once."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+@dataclasses.dataclass
+class Usage:
+    cpu_seconds: float = 0
+    write_bytes: int = 0
+    pss_bytes: int = 0
 
 
 class Server:
+    """One or more processes, each the root of a tree of its own."""
+
+    name = "?"
+
     def __init__(self):
         self.port = free_port()
-        self.process = None
+        self.processes = []
 
-    def cpu_seconds(self):
-        pid = self.process.pid
-        return sum(map(process_cpu_seconds, [pid, *children_of(pid)]))
+    def launch(self, *arguments, **options):
+        process = subprocess.Popen([str(argument) for argument in arguments], **options)
+        self.processes.append(process)
+        return process
+
+    def usage(self):
+        while True:
+            try:
+                return self.usage_now()
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # one ended meanwhile: what it used is its parent's from now on
+
+    def usage_now(self):
+        usage = Usage()
+        for pid in (below for process in self.processes for below in tree_of(process.pid)):
+            usage.cpu_seconds += cpu_seconds(f"/proc/{pid}")
+            usage.write_bytes += write_bytes(pid)
+            usage.pss_bytes += pss_bytes(pid)
+        return usage
 
     def stop(self, by=signal.SIGTERM):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(by)
-            self.process.wait(timeout=60)
-        self.process = None
-
-
-class Nginx(Server):
-    def __init__(self, prefix):
-        super().__init__()
-        self.prefix = prefix
-
-    def start(self):
-        (self.prefix / "tmp").mkdir(parents=True)
-        template = pathlib.Path(__file__).with_name("nginx.conf").read_text()
-        conf = self.prefix / "nginx.conf"
-        conf.write_text(template.replace("@PORT@", str(self.port)))
-        binary = shutil.which("nginx") or "/usr/sbin/nginx"
-        self.process = subprocess.Popen(
-            [binary, "-e", "stderr", "-p", f"{self.prefix}/", "-c", conf.name])
-        wait_for_port(self.port)
+        """In the order of their starting turned round: who asks goes before who answers."""
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.send_signal(by)
+                process.wait(timeout=120)
+            if process.stdout:
+                process.stdout.close()
+        self.processes = []
 
 
 class Adtally(Server):
-    def __init__(self, binary, data):
+    name = "adtally"
+
+    def __init__(self, binary, data, *options):
         super().__init__()
-        self.binary, self.data = binary, data
+        self.binary, self.data, self.options = binary, data, options
+
+    def command(self, *arguments, text=None):
+        run = subprocess.run([self.binary, *arguments, "--data", self.data], input=text, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        return run.stdout.strip()
 
     def create_key(self, *options):
-        run = subprocess.run([self.binary, "key", "create", *options, "--label", "bench",
-                              "--data", self.data], stdout=subprocess.PIPE, text=True, check=True)
-        return run.stdout.strip()
+        return self.command("key", "create", *options, "--label", "bench")
+
+    def put_poll(self):
+        poll = {"sponsored_poll_id": 1, "question": "?",
+                "options": [{"id": "0", "text": "Yes"}, {"id": "1", "text": "No"}]}
+        self.command("poll", "put", "-", text=json.dumps(poll))
 
     def start(self):
         """Seconds from exec until the server said, and /health confirms, that it is ready."""
         started = time.monotonic()
-        self.process = subprocess.Popen(
-            [self.binary, "serve", "--data", self.data, "--listen", f"127.0.0.1:{self.port}"],
-            stdout=subprocess.PIPE, text=True)
-        watchdog = threading.Timer(READY_SECONDS_MAX, self.process.kill)
+        process = self.launch(self.binary, "serve", "--data", self.data, "--listen",
+                              f"127.0.0.1:{self.port}", *self.options, stdout=subprocess.PIPE,
+                              text=True)
+        watchdog = threading.Timer(READY_SECONDS_MAX, process.kill)
         watchdog.start()
-        line = self.process.stdout.readline()
+        line = process.stdout.readline()
         watchdog.cancel()
         if "ready" not in line:
             raise SystemExit(f"bench: adtally did not start: {line.strip()}")
@@ -96,11 +145,10 @@ class Adtally(Server):
             raise SystemExit("bench: adtally said ready, its /health does not")
         return time.monotonic() - started
 
-    def stop(self, by=signal.SIGTERM):
-        process = self.process
-        super().stop(by)
-        if process:
-            process.stdout.close()
+    def threads_cpu_seconds(self):
+        """By thread."""
+        tasks = pathlib.Path(f"/proc/{self.processes[0].pid}/task").iterdir()
+        return {task.name: cpu_seconds(task) for task in tasks}
 
     def get(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -116,14 +164,12 @@ class Adtally(Server):
         finally:
             connection.close()
 
-    def count(self, table):
-        return self.query(f"SELECT count(*) FROM {table}")[0][0]
+    def rows(self, table="conversion"):
+        """As the store itself counts them: to count 50 M takes a while."""
+        return self.query(f"SELECT {table} FROM total")[0][0]
 
-    def put_poll(self):
-        poll = {"sponsored_poll_id": 1, "question": "?",
-                "options": [{"id": "0", "text": "Yes"}, {"id": "1", "text": "No"}]}
-        subprocess.run([self.binary, "poll", "put", "-", "--data", self.data], text=True, check=True,
-                       input=json.dumps(poll), stdout=subprocess.DEVNULL)
+    def disk_bytes(self):
+        return sum(path.stat().st_blocks * 512 for path in self.data.rglob("*") if path.is_file())
 
     def mint(self, key, count, **more):
         """`count` minted ads, one after the other."""
@@ -138,46 +184,23 @@ class Adtally(Server):
             yield from answer["ads"]
         connection.close()
 
-    def click(self, paths):
-        """Follows every path once; the click ids."""
-        todo, clicks = queue.SimpleQueue(), []
-        for path in paths:
-            todo.put(path)
-        workers = [threading.Thread(target=self.click_from, args=(todo, clicks))
-                   for _ in range(CLICK_CONNECTIONS)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        if len(clicks) != len(paths):
-            raise SystemExit(f"bench: {len(clicks)} of {len(paths)} clicks were recorded")
-        return clicks
-
-    def click_from(self, todo, clicks):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        while True:
-            try:
-                connection.request("GET", todo.get_nowait())
-            except queue.Empty:
-                break
-            answer = connection.getresponse()
-            answer.read()
-            query = urllib.parse.urlsplit(answer.getheader("Location", "")).query
-            clicks += urllib.parse.parse_qs(query).get("thrad_click_id", [])
-        connection.close()
-
 
 def path_of(url):
     parts = urllib.parse.urlsplit(url)
     return f"{parts.path}?{parts.query}"
 
 
-def wait_for_port(port):
-    deadline = time.monotonic() + READY_SECONDS_MAX
-    while time.monotonic() < deadline:
+def wait_for_answer(port, process):
+    """Until it answers a request, whatever it says."""
+    deadline = time.monotonic() + PEER_READY_SECONDS_MAX
+    while time.monotonic() < deadline and process.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            connection.request("GET", "/")
+            connection.getresponse()
             return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"bench: nothing listens on port {port}")
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.1)
+        finally:
+            connection.close()
+    raise SystemExit(f"bench: no answer on port {port}: {' '.join(process.args)}")

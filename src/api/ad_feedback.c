@@ -3,7 +3,6 @@
 #include "api/body.h"
 #include "api/pages.h"
 #include "base/limits.h"
-#include "base/rng.h"
 #include "json/write.h"
 
 /* POST /ad-feedback (seed 001, contract section 4). */
@@ -112,7 +111,7 @@ static void fill(struct ad_feedback *feedback, const struct api_request *request
                  const struct claims *claims, const struct field_value *values)
 {
     uint8_t random[10];
-    rng_fill(random, sizeof random);
+    rng_take(&request->loop->random, random, sizeof random);
     *feedback = (struct ad_feedback){
         .id = uuid_make_v7(request->now_ms, random),
         .ad = ad_token_facts(claims),

@@ -1,5 +1,6 @@
 #include "api/ad_token.h"
 
+#include "base/uninitialized.h"
 #include "event/query.h"
 
 /* A writer over its own piece of the arena. */
@@ -17,14 +18,16 @@ enum query_found ad_token_find(struct span *token, struct span query, struct spa
     struct writer out;
     enum query_found found = query_find(query, parameter, &raw);
     *token = SPAN("");
-    if (found == QUERY_ONCE && reserve(&out, arena, raw.len) && query_decode(&out, raw))
+    if (found == QUERY_ONCE && query_is_plain(raw))
+        *token = raw;
+    else if (found == QUERY_ONCE && reserve(&out, arena, raw.len) && query_decode(&out, raw))
         *token = writer_text(&out);
     return found;
 }
 
 static bool find_key(struct token_key *key, struct span token, struct keyring *keyring)
 {
-    char memory[PASETO_FOOTER_MAX];
+    UNINITIALIZED char memory[PASETO_FOOTER_MAX];
     struct writer footer;
     writer_init(&footer, memory, sizeof memory);
     if (!paseto_footer(&footer, token)) return false;

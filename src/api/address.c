@@ -117,15 +117,27 @@ size_t address_network_size(const struct in6_addr *address)
     return IN6_IS_ADDR_V4MAPPED(address) ? sizeof address->s6_addr : IPV6_NETWORK_SIZE;
 }
 
+/* As inet_ntop does, without its sprintf. */
+static struct span write_ipv4(char out[INET6_ADDRSTRLEN], const uint8_t bytes[4])
+{
+    struct writer text;
+    writer_init(&text, out, INET6_ADDRSTRLEN);
+    for (int i = 0; i < 4; i++) {
+        if (i > 0) writer_char(&text, '.');
+        writer_u64(&text, bytes[i]);
+    }
+    writer_char(&text, '\0');
+    text.len--;
+    return writer_text(&text);
+}
+
 struct span address_write(char out[INET6_ADDRSTRLEN], const struct in6_addr *address, bool full)
 {
     struct in6_addr shown = *address;
     bool is_ipv4 = IN6_IS_ADDR_V4MAPPED(address);
     size_t kept = is_ipv4 ? IPV4_OFFSET + 3 : 6; /* /24, /48 */
     if (!full) memset(shown.s6_addr + kept, 0, sizeof shown.s6_addr - kept);
-    if (is_ipv4)
-        inet_ntop(AF_INET, shown.s6_addr + IPV4_OFFSET, out, INET6_ADDRSTRLEN);
-    else
-        inet_ntop(AF_INET6, &shown, out, INET6_ADDRSTRLEN);
+    if (is_ipv4) return write_ipv4(out, shown.s6_addr + IPV4_OFFSET);
+    inet_ntop(AF_INET6, &shown, out, INET6_ADDRSTRLEN);
     return span_of(out);
 }

@@ -12,6 +12,11 @@ struct span auth_bearer(struct span authorization)
     return span_eq_nocase(scheme, SPAN("bearer")) && secret.len > 0 ? secret : SPAN_NONE;
 }
 
+static struct keyring_memo *memo_of(const struct http_request *http)
+{
+    return &((struct api_request *)http->user)->memo;
+}
+
 /* The reason to refuse, or REJECT_COUNT and the key. */
 static enum reject find_key(const struct api_key **key, const struct http_request *http,
                             struct keyring *keyring, enum auth auth, int64_t now_ms)
@@ -23,7 +28,7 @@ static enum reject find_key(const struct api_key **key, const struct http_reques
     /* Two of them: which one the proxies in between looked at is anybody's guess. */
     if (count > 1) return REJECT_KEY_INVALID;
     enum apikey_class cls = auth == AUTH_PARTNER ? APIKEY_PARTNER : APIKEY_ADSERVER;
-    *key = keyring_find(keyring, secret, cls, now_ms);
+    *key = keyring_find(keyring, memo_of(http), secret, cls, now_ms);
     return *key ? REJECT_COUNT : REJECT_KEY_INVALID;
 }
 
@@ -33,7 +38,8 @@ static enum reject find_publisher_key(const struct api_key **key, const struct h
 {
     struct span value = SPAN_NONE;
     size_t count = http_request_header(http, SPAN("x-api-key"), &value);
-    *key = count == 1 ? keyring_find(keyring, value, APIKEY_PUBLISHER, now_ms) : NULL;
+    *key =
+        count == 1 ? keyring_find(keyring, memo_of(http), value, APIKEY_PUBLISHER, now_ms) : NULL;
     return *key ? REJECT_COUNT : REJECT_KEY_INVALID;
 }
 

@@ -118,7 +118,6 @@ void collect_handle(struct api_request *request)
     request->op.kind = OP_SERVER_EVENT;
     fill(event, request, values);
     struct params_source source = {.doc = &doc,
-                                   .fields = &fields,
                                    .arena = request->http->arena,
                                    .unlisted = unlisted,
                                    .params = values[PARAMS].token};

@@ -127,8 +127,8 @@ static void handle(struct api_request *request, const struct fields *fields, boo
     fill(conversion, request->key, values);
     conversion->idempotency_key = key;
     conversion->check_order = is_v1 || !key.ptr;
-    conversion->params = params_of_conversion(&(struct params_source){
-        .doc = &doc, .fields = fields, .arena = request->http->arena, .unlisted = unlisted});
+    conversion->params = params_of_conversion(
+        &(struct params_source){.doc = &doc, .arena = request->http->arena, .unlisted = unlisted});
     api_submit(request);
 }
 

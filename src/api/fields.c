@@ -181,14 +181,22 @@ static void read_value(const struct fields_reader *reader, const struct field *f
     }
 }
 
+static const struct field *search(const struct field *at, const struct field *end, struct span name)
+{
+    for (; at < end; at++)
+        if (at->name.len == name.len && span_eq(at->name, name)) return at;
+    return NULL;
+}
+
 const struct field *fields_find(const struct fields *fields, const struct json_doc *doc,
-                                uint32_t key, struct arena *arena)
+                                uint32_t key, struct arena *arena, uint32_t *next)
 {
     size_t used = arena->used;
     struct span name = json_string(doc, key, arena);
-    const struct field *found = NULL;
-    for (uint32_t i = 0; i < fields->count && !found; i++)
-        if (span_eq(fields->rows[i].name, name)) found = &fields->rows[i];
+    const struct field *rows = fields->rows;
+    const struct field *found = search(rows + *next, rows + fields->count, name);
+    if (!found) found = search(rows, rows + *next, name);
+    if (found) *next = (uint32_t)(found - rows) + 1;
     arena->used = used;
     return found;
 }
@@ -198,13 +206,12 @@ uint32_t fields_read(const struct fields_reader *reader, const struct fields *fi
 {
     const struct json_doc *doc = reader->doc;
     ASSERT(doc->tokens[object].type == JSON_OBJECT && fields->count <= FIELDS_MAX);
-    uint32_t unlisted = 0;
+    uint32_t unlisted = 0, next = 0;
     for (uint32_t key = object + 1; key < doc->tokens[object].end; key = doc->tokens[key + 1].end) {
-        const struct field *field = fields_find(fields, doc, key, reader->arena);
-        if (field)
-            values[field->slot].token = key + 1;
-        else
-            unlisted++;
+        const struct field *field = fields_find(fields, doc, key, reader->arena, &next);
+        if (field) values[field->slot].token = key + 1;
+        doc->tokens[key].mark = !field;
+        unlisted += !field;
     }
     for (uint32_t i = 0; i < fields->count; i++) {
         const struct field *field = &fields->rows[i];

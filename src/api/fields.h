@@ -63,13 +63,16 @@ struct fields_reader {
     const void *page;   /* for the page's own checks */
 };
 
-/* `values` has room for every slot of the table, zeroed. Returns how many members no row lists. */
+/* `values` has room for every slot of the table, zeroed. Returns how many members no row lists; the
+ * tokens of their keys are marked. */
 uint32_t fields_read(const struct fields_reader *reader, const struct fields *fields,
                      uint32_t object, struct field_value *values);
 
-/* The row that lists this key token, or NULL. Leaves the arena as it was. */
+/* The row that lists this key token, or NULL. Leaves the arena as it was. The search begins at row
+ * `*next`, which becomes the one after the row that was found: a client that sends its fields in
+ * the page's order has each found at once. 0 to begin with. */
 const struct field *fields_find(const struct fields *fields, const struct json_doc *doc,
-                                uint32_t key, struct arena *arena);
+                                uint32_t key, struct arena *arena, uint32_t *next);
 
 /* What a check is made of. Each adds a problem when the answer is no. `msg` NULL: the type's own.
  */

@@ -26,8 +26,7 @@ static void add_unlisted(struct extra *extra, const struct params_source *source
 {
     const struct json_doc *doc = source->doc;
     for (uint32_t key = 1; key < doc->tokens[0].end; key = doc->tokens[key + 1].end)
-        if (!fields_find(source->fields, doc, key, source->arena))
-            extra_add(extra, doc, key, key + 1);
+        if (doc->tokens[key].mark) extra_add(extra, doc, key, key + 1);
 }
 
 /* A client's own extra that is no object has no place to go. */
@@ -68,9 +67,9 @@ struct span params_of_conversion(const struct params_source *source)
 static void copy_members(struct writer *out, const struct params_source *source)
 {
     const struct json_doc *doc = source->doc;
-    uint32_t end = doc->tokens[source->params].end;
+    uint32_t end = doc->tokens[source->params].end, next = 0;
     for (uint32_t key = source->params + 1; key < end; key = doc->tokens[key + 1].end) {
-        if (fields_find(&reserved, doc, key, source->arena)) continue;
+        if (fields_find(&reserved, doc, key, source->arena, &next)) continue;
         json_write_comma(out);
         writer_put(out, json_raw(doc, key));
         writer_char(out, ':');

@@ -6,10 +6,9 @@
 /* The params column of a server-to-server event (contract section 5), JSON text in the arena. */
 
 struct params_source {
-    const struct json_doc *doc;
-    const struct fields *fields; /* members of the root that no row lists are extra */
+    const struct json_doc *doc; /* as fields_read left it: marked members of the root are extra */
     struct arena *arena;
-    uint32_t unlisted; /* how many there are */
+    uint32_t unlisted; /* how many of them there are */
     uint32_t params;   /* the client's params object; 0: none */
 };
 

@@ -3,7 +3,6 @@
 #include "api/pages.h"
 #include "api/visitor.h"
 #include "base/limits.h"
-#include "base/rng.h"
 #include "event/query.h"
 #include "token/hash.h"
 
@@ -33,7 +32,7 @@ static void fill(struct click *click, struct api_request *request, const struct 
                  const struct landing *landing)
 {
     uint8_t random[10];
-    rng_fill(random, sizeof random);
+    rng_take(&request->loop->random, random, sizeof random);
     *click = (struct click){
         .id = uuid_make_v7(request->now_ms, random),
         .expires_at_ms = request->now_ms + request->loop->api->options.click_ttl_ms,
@@ -75,7 +74,7 @@ static void sign(struct writer *out, const struct api_request *request, struct s
     writer_char(&message, '.');
     writer_put(&message, request->op.click.ad.bid_id);
     uint8_t signature[HASH_HMAC_SIZE];
-    hash_hmac_sha256(signature, keyring_click_signing_key(request->loop->api->keyring),
+    hash_hmac_sha256(signature, keyring_click_hmac_key(request->loop->api->keyring),
                      writer_text(&message));
     writer_hex(out, signature, sizeof signature);
 }

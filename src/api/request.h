@@ -4,6 +4,7 @@
 #include "api/metrics.h"
 #include "api/problems.h"
 #include "api/route.h"
+#include "base/rng_pool.h"
 #include "ledger/limiter.h"
 
 /* What the files of this module share: the server's part, a loop's part, a request's part. */
@@ -25,6 +26,7 @@ struct api_loop {
     struct json_token *tokens; /* scratch of the request being parsed, never across a submit */
     uint32_t tokens_cap;
     uint64_t json_seed;
+    struct rng_pool random; /* of ids */
 };
 
 enum {
@@ -40,6 +42,7 @@ struct api_request {
     struct api_loop *loop;
     const struct route *route;
     const struct api_key *key; /* the valid one, of routes that want one */
+    struct keyring_memo memo;  /* of the connection's requests */
     const char *reason;        /* why it is refused: reject_row's label */
     int64_t now_ms;            /* wall clock, once per request */
     char client_address[INET6_ADDRSTRLEN];

@@ -1,5 +1,6 @@
 #include "base/span.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -18,10 +19,30 @@ static char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+/* Eight bytes, each as ascii_lower has it. The sums stay within their bytes. */
+static uint64_t lower_word(const char *at)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    uint64_t low = word & ones * 0x7f;
+    uint64_t from_a = low + ones * (0x80 - 'A'), past_z = low + ones * (0x7f - 'Z');
+    uint64_t is_upper = (from_a ^ past_z) & ~word & ones * 0x80;
+    return word | is_upper >> 2;
+}
+
 bool span_eq_nocase(struct span a, struct span b)
 {
+    const size_t size = sizeof(uint64_t);
     if (a.len != b.len) return false;
-    for (size_t i = 0; i < a.len; i++)
+    size_t i = 0;
+    for (; a.len - i >= size; i += size)
+        if (lower_word(a.ptr + i) != lower_word(b.ptr + i)) return false;
+    if (i > 0) { /* the rest, and what of the last word was compared before */
+        const char *left = a.ptr + a.len - size, *right = b.ptr + b.len - size;
+        return lower_word(left) == lower_word(right);
+    }
+    for (; i < a.len; i++)
         if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i])) return false;
     return true;
 }

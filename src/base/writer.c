@@ -1,33 +1,8 @@
 #include "base/writer.h"
 
-#include <string.h>
-
 void writer_init(struct writer *writer, void *memory, size_t size)
 {
     *writer = (struct writer){.base = memory, .cap = size};
-}
-
-char *writer_claim(struct writer *writer, size_t size)
-{
-    if (writer->overflow || size > writer->cap - writer->len) {
-        writer->overflow = true;
-        return NULL;
-    }
-    char *at = writer->base + writer->len;
-    writer->len += size;
-    return at;
-}
-
-void writer_put(struct writer *writer, struct span text)
-{
-    char *at = writer_claim(writer, text.len);
-    if (at && text.len) memcpy(at, text.ptr, text.len);
-}
-
-void writer_char(struct writer *writer, char c)
-{
-    char *at = writer_claim(writer, 1);
-    if (at) *at = c;
 }
 
 void writer_u64(struct writer *writer, uint64_t value)

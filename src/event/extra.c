@@ -1,6 +1,7 @@
 #include "event/extra.h"
 
 #include "base/assert.h"
+#include "base/uninitialized.h"
 #include "json/write.h"
 
 enum { CHARACTER_LEN_MAX = 4, STRING_LEN_MAX = LIMIT_EXTRA_STRING_CHARACTERS * CHARACTER_LEN_MAX };
@@ -27,10 +28,27 @@ static bool is_control(const unsigned char *bytes)
     return bytes[0] < 0x20 || bytes[0] == 0x7f || (bytes[0] == 0xc2 && bytes[1] < 0xa0);
 }
 
+/* Whether a string needs nothing: no escape, no character past ASCII, no control, not too long. */
+static bool is_clean(const struct json_doc *doc, uint32_t token)
+{
+    const struct json_token *string = &doc->tokens[token];
+    if (string->escaped || string->len > LIMIT_EXTRA_STRING_CHARACTERS) return false;
+    unsigned char most = 0; /* what is below a space, no string holds unescaped */
+    for (size_t i = 0; i < string->len; i++) {
+        unsigned char c = (unsigned char)doc->text.ptr[string->start + i];
+        most = c > most ? c : most;
+    }
+    return most < 0x7f;
+}
+
 /* Writes a string with its quotes; returns how many ends were cut: 0 or 1. */
 static uint32_t write_sanitized(struct writer *out, const struct json_doc *doc, uint32_t token)
 {
-    char text[STRING_LEN_MAX];
+    if (is_clean(doc, token)) {
+        writer_put(out, json_raw(doc, token));
+        return 0;
+    }
+    UNINITIALIZED char text[STRING_LEN_MAX];
     struct writer clean;
     writer_init(&clean, text, sizeof text);
     struct json_unescaper from = json_unescape(doc, token);

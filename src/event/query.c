@@ -1,5 +1,7 @@
 #include "event/query.h"
 
+#include <string.h>
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
@@ -63,7 +65,12 @@ enum query_found query_find(struct span query, struct span name, struct span *ra
     return found;
 }
 
-/* What stands for itself, up to the next escape: nearly all of a token. */
+bool query_is_plain(struct span raw)
+{
+    return raw.len == 0 || (!memchr(raw.ptr, '%', raw.len) && !memchr(raw.ptr, '+', raw.len));
+}
+
+/* What stands for itself, up to the next escape: nearly all of a value. */
 static struct span take_plain(struct span *raw)
 {
     struct span plain = {raw->ptr, 0};
@@ -86,23 +93,43 @@ bool query_decode(struct writer *out, struct span raw)
     return !broken;
 }
 
-static bool is_unreserved(char c)
+/* RFC 3986 section 2.3. */
+/* clang-format off */
+static const bool is_unreserved[256] = {
+    ['A'] = true, ['B'] = true, ['C'] = true, ['D'] = true, ['E'] = true, ['F'] = true,
+    ['G'] = true, ['H'] = true, ['I'] = true, ['J'] = true, ['K'] = true, ['L'] = true,
+    ['M'] = true, ['N'] = true, ['O'] = true, ['P'] = true, ['Q'] = true, ['R'] = true,
+    ['S'] = true, ['T'] = true, ['U'] = true, ['V'] = true, ['W'] = true, ['X'] = true,
+    ['Y'] = true, ['Z'] = true, ['a'] = true, ['b'] = true, ['c'] = true, ['d'] = true,
+    ['e'] = true, ['f'] = true, ['g'] = true, ['h'] = true, ['i'] = true, ['j'] = true,
+    ['k'] = true, ['l'] = true, ['m'] = true, ['n'] = true, ['o'] = true, ['p'] = true,
+    ['q'] = true, ['r'] = true, ['s'] = true, ['t'] = true, ['u'] = true, ['v'] = true,
+    ['w'] = true, ['x'] = true, ['y'] = true, ['z'] = true, ['0'] = true, ['1'] = true,
+    ['2'] = true, ['3'] = true, ['4'] = true, ['5'] = true, ['6'] = true, ['7'] = true,
+    ['8'] = true, ['9'] = true, ['-'] = true, ['.'] = true, ['_'] = true, ['~'] = true,
+};
+/* clang-format on */
+
+/* What needs no escape, up to the first character that does: nearly always all of it. */
+static struct span take_unreserved(struct span *text)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
+    struct span run = {text->ptr, 0};
+    while (run.len < text->len && is_unreserved[(unsigned char)text->ptr[run.len]])
+        run.len++;
+    *text = (struct span){text->ptr + run.len, text->len - run.len};
+    return run;
 }
 
 void query_encode(struct writer *out, struct span text)
 {
     static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (is_unreserved(text.ptr[i])) {
-            writer_char(out, text.ptr[i]);
-        } else {
-            char escape[] = {'%', digits[c >> 4], digits[c & 15]};
-            writer_put(out, (struct span){escape, sizeof escape});
-        }
+    while (text.len > 0) {
+        writer_put(out, take_unreserved(&text));
+        if (text.len == 0) break;
+        unsigned char c = (unsigned char)text.ptr[0];
+        char escape[] = {'%', digits[c >> 4], digits[c & 15]};
+        writer_put(out, (struct span){escape, sizeof escape});
+        text = (struct span){text.ptr + 1, text.len - 1};
     }
 }
 

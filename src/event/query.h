@@ -14,6 +14,9 @@ enum query_found { QUERY_ABSENT, QUERY_ONCE, QUERY_REPEATED };
  * itself, as browsers have it. */
 enum query_found query_find(struct span query, struct span name, struct span *raw);
 
+/* Whether decoding would change nothing: such a value may be used where it stands. */
+bool query_is_plain(struct span raw);
+
 /* Appends the decoded value ("+" is a space). False, and nothing written, for a broken %-escape. */
 bool query_decode(struct writer *out, struct span raw);
 

@@ -73,9 +73,23 @@ static bool is_host(struct span text)
     return bracket ? is_ip_literal(name) : is_reg_name(name);
 }
 
+/* Whether one of eight bytes is no visible ASCII, or is a "#". Carries and borrows between bytes
+ * only start at one that is, so the answer is exact. */
+static bool has_invisible(const char *at)
+{
+    const uint64_t ones = 0x0101010101010101, highs = ones * 0x80;
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    uint64_t hash = (word ^ ones * '#') - ones;
+    return ((word | (word + ones) | (word - ones * '!') | hash) & highs) != 0;
+}
+
 static bool is_visible(struct span text)
 {
-    for (size_t i = 0; i < text.len; i++)
+    size_t i = 0;
+    for (; text.len - i >= sizeof(uint64_t); i += sizeof(uint64_t))
+        if (has_invisible(text.ptr + i)) return false;
+    for (; i < text.len; i++)
         if (text.ptr[i] <= ' ' || text.ptr[i] > '~' || text.ptr[i] == '#') return false;
     return text.len > 0;
 }

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 
+#include <endian.h>
 #include <string.h>
 
 enum { BAD_REQUEST = 400, TARGET_TOO_LONG = 414, HEAD_TOO_LARGE = 431 };
@@ -102,15 +103,18 @@ static bool is_control(unsigned char c)
     return c < 0x20 || c == 0x7f;
 }
 
-/* Position of the first control character in [at, end), or end; eight bytes at a time. */
+/* Position of the first control character in [at, end), or end; eight bytes at a time. A byte's top
+ * bit in `found` is set when it is one; a borrow can only set it wrongly above one that is. */
 static size_t find_control(const char *text, size_t at, size_t end)
 {
-    const uint64_t ones = 0x0101010101010101, highs = ones * 0x80;
+    const uint64_t ones = 0x0101010101010101;
     for (; at + sizeof(uint64_t) <= end; at += sizeof(uint64_t)) {
         uint64_t word;
         memcpy(&word, text + at, sizeof word);
-        uint64_t del = word ^ (ones * 0x7f);
-        if (((word - ones * 0x20) & ~word & highs) | ((del - ones) & ~del & highs)) break;
+        word = le64toh(word);
+        uint64_t del = word ^ ones * 0x7f;
+        uint64_t found = ((word - ones * 0x20) | (del - ones)) & ~word & ones * 0x80;
+        if (found) return at + (size_t)__builtin_ctzll(found) / 8;
     }
     while (at < end && !is_control((unsigned char)text[at]))
         at++;

@@ -39,6 +39,7 @@ struct json_token {
     uint32_t end;    /* index of the token after this value and all it contains */
     uint8_t type;    /* enum json_type */
     uint8_t escaped; /* a string that holds at least one backslash */
+    uint8_t mark;    /* the reader's own, to find it again; 0 to begin with */
 };
 
 struct json_doc {

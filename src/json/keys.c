@@ -72,6 +72,14 @@ static uint64_t hash_key(const struct json_doc *doc, uint32_t key, uint64_t seed
     return hash_plain(doc, token, seed, factor);
 }
 
+static bool are_equal(const struct json_doc *doc, uint32_t a, uint32_t b)
+{
+    const struct json_token *left = &doc->tokens[a], *right = &doc->tokens[b];
+    if (left->escaped || right->escaped) return json_strings_equal(doc, a, b);
+    return left->len == right->len &&
+           memcmp(doc->text.ptr + left->start, doc->text.ptr + right->start, left->len) == 0;
+}
+
 /* False when the table holds an equal key. */
 static bool insert_key(struct key_table *table, const struct json_doc *doc, uint32_t key,
                        uint64_t hash)
@@ -85,7 +93,7 @@ static bool insert_key(struct key_table *table, const struct json_doc *doc, uint
             memcpy(at, &key, SLOT_SIZE);
             return true;
         }
-        if (json_strings_equal(doc, other, key)) return false;
+        if (are_equal(doc, other, key)) return false;
         if (++slot == table->cap) slot = 0;
     }
 }

@@ -72,7 +72,8 @@ static bool is_plain(unsigned char byte)
     return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
 }
 
-/* Eight bytes at a time. A byte's top bit in `stop` is set when it is not plain; a borrow can only
+/* Eight bytes at a time. A byte's top bit in `stop` is set when it is not plain: each difference
+ * has it set below its bound, and past 0x80, where the byte itself has it too. A borrow can only
  * set it wrongly above a byte that is right, so the lowest one is the first that is not plain. */
 static const unsigned char *skip_plain(const unsigned char *at, const unsigned char *end)
 {
@@ -81,8 +82,7 @@ static const unsigned char *skip_plain(const unsigned char *at, const unsigned c
         uint64_t word = json_load_word(at);
         uint64_t quote = word ^ ones * '"';
         uint64_t backslash = word ^ ones * '\\';
-        uint64_t stop = word | ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) |
-                        ((backslash - ones) & ~backslash);
+        uint64_t stop = word | (word - ones * 0x20) | (quote - ones) | (backslash - ones);
         stop &= ones * 0x80;
         if (stop) return at + __builtin_ctzll(stop) / 8;
     }

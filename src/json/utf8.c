@@ -32,11 +32,21 @@ size_t json_utf8_sequence(const unsigned char *at, size_t room)
     return 0;
 }
 
+/* Eight bytes: nearly all of nearly every text. */
+static bool is_ascii(const unsigned char *at)
+{
+    return (json_load_word(at) & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool json_utf8_valid(struct span text)
 {
     const unsigned char *bytes = (const unsigned char *)text.ptr;
     size_t at = 0;
     while (at < text.len) {
+        if (text.len - at >= sizeof(uint64_t) && is_ascii(bytes + at)) {
+            at += sizeof(uint64_t);
+            continue;
+        }
         size_t len = json_utf8_sequence(bytes + at, text.len - at);
         if (len == 0) return false;
         at += len;

@@ -17,12 +17,17 @@ struct entry {
 
 enum { BUCKETS = 1024 };
 
+/* In locked memory. All but the token keys is filled in once, then read without the lock. */
+struct kept {
+    struct secrets secrets;
+    struct hash_hmac_key click_hmac_key; /* of secrets.click_signing_key */
+};
+
 struct keyring {
     pthread_rwlock_t lock;
     struct entry *buckets[BUCKETS];
     struct entry *first, **last; /* in the store's order */
-    struct secrets *secrets;     /* in locked memory; all but the token keys is filled in once, then
-                                    read without the lock */
+    struct kept *kept;
     bool is_loaded;
     bool out_of_memory; /* while loading */
 };
@@ -31,8 +36,8 @@ struct keyring *keyring_new(void)
 {
     struct keyring *keyring = calloc(1, sizeof *keyring);
     if (!keyring) return NULL;
-    keyring->secrets = secret_new(sizeof *keyring->secrets);
-    if (!keyring->secrets) {
+    keyring->kept = secret_new(sizeof *keyring->kept);
+    if (!keyring->kept) {
         free(keyring);
         return NULL;
     }
@@ -49,7 +54,7 @@ void keyring_free(struct keyring *keyring)
         free(entry);
     }
     pthread_rwlock_destroy(&keyring->lock);
-    secret_free(keyring->secrets, sizeof *keyring->secrets);
+    secret_free(keyring->kept, sizeof *keyring->kept);
     free(keyring);
 }
 
@@ -123,13 +128,15 @@ void keyring_revoke(struct keyring *keyring, struct span id, int64_t at_ms)
 
 static void take_secrets(struct keyring *keyring, const struct secrets *secrets)
 {
+    struct kept *kept = keyring->kept;
     if (!keyring->is_loaded) {
-        *keyring->secrets = *secrets;
+        kept->secrets = *secrets;
+        hash_hmac_prepare(&kept->click_hmac_key, keyring_click_signing_key(keyring));
         keyring->is_loaded = true;
         return;
     }
-    memcpy(keyring->secrets->token_keys, secrets->token_keys, sizeof secrets->token_keys);
-    keyring->secrets->token_keys_count = secrets->token_keys_count;
+    memcpy(kept->secrets.token_keys, secrets->token_keys, sizeof secrets->token_keys);
+    kept->secrets.token_keys_count = secrets->token_keys_count;
 }
 
 enum err keyring_load(struct keyring *keyring, struct store *store)
@@ -143,18 +150,49 @@ enum err keyring_load(struct keyring *keyring, struct store *store)
     return err;
 }
 
-const struct api_key *keyring_find(struct keyring *keyring, struct span secret,
-                                   enum apikey_class cls, int64_t now_ms)
+static bool is_remembered(const struct keyring_memo *memo, struct span secret)
+{
+    return memo->key && memo->secret_len == secret.len &&
+           hash_equal(memo->secret, secret.ptr, secret.len);
+}
+
+static void remember(struct keyring_memo *memo, const struct api_key *key, struct span secret)
+{
+    memo->key = key;
+    memo->secret_len = secret.len;
+    memcpy(memo->secret, secret.ptr, secret.len);
+}
+
+/* Whose this secret is, whatever became of that key. */
+static const struct api_key *find_by_hash(struct keyring *keyring, struct span secret)
 {
     uint8_t hash[HASH_SIZE];
-    if (secret.len == 0 || secret.len > APIKEY_SECRET_MAX) return NULL;
-    hash_secret(hash, keyring->secrets->pepper, secret);
+    hash_secret(hash, keyring->kept->secrets.pepper, secret);
     pthread_rwlock_rdlock(&keyring->lock);
-    struct entry *entry = find(keyring, hash);
-    bool valid = entry && entry->key.cls == cls && !entry->key.revoked_at_ms &&
-                 (!entry->key.expires_at_ms || now_ms < entry->key.expires_at_ms);
+    const struct entry *entry = find(keyring, hash);
     pthread_rwlock_unlock(&keyring->lock);
-    return valid ? &entry->key : NULL;
+    return entry ? &entry->key : NULL;
+}
+
+static bool is_valid(struct keyring *keyring, const struct api_key *key, enum apikey_class cls,
+                     int64_t now_ms)
+{
+    pthread_rwlock_rdlock(&keyring->lock);
+    bool is_revoked = key->revoked_at_ms != 0;
+    pthread_rwlock_unlock(&keyring->lock);
+    return key->cls == cls && !is_revoked && (!key->expires_at_ms || now_ms < key->expires_at_ms);
+}
+
+const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo *memo,
+                                   struct span secret, enum apikey_class cls, int64_t now_ms)
+{
+    if (secret.len == 0 || secret.len > APIKEY_SECRET_MAX) return NULL;
+    if (!is_remembered(memo, secret)) {
+        const struct api_key *key = find_by_hash(keyring, secret);
+        if (!key) return NULL;
+        remember(memo, key, secret);
+    }
+    return is_valid(keyring, memo->key, cls, now_ms) ? memo->key : NULL;
 }
 
 void keyring_each(struct keyring *keyring, store_on_key *on_key, void *arg)
@@ -168,8 +206,8 @@ void keyring_each(struct keyring *keyring, store_on_key *on_key, void *arg)
 void keyring_minting_key(struct keyring *keyring, struct token_key *out)
 {
     pthread_rwlock_rdlock(&keyring->lock);
-    ASSERT(keyring->secrets->token_keys_count > 0);
-    *out = keyring->secrets->token_keys[keyring->secrets->token_keys_count - 1];
+    ASSERT(keyring->kept->secrets.token_keys_count > 0);
+    *out = keyring->kept->secrets.token_keys[keyring->kept->secrets.token_keys_count - 1];
     pthread_rwlock_unlock(&keyring->lock);
 }
 
@@ -178,8 +216,8 @@ bool keyring_token_key(struct keyring *keyring, struct span kid, struct token_ke
     bool found = false;
     if (kid.len != TOKEN_KID_LEN) return false;
     pthread_rwlock_rdlock(&keyring->lock);
-    for (uint32_t i = 0; i < keyring->secrets->token_keys_count && !found; i++) {
-        const struct token_key *key = &keyring->secrets->token_keys[i];
+    for (uint32_t i = 0; i < keyring->kept->secrets.token_keys_count && !found; i++) {
+        const struct token_key *key = &keyring->kept->secrets.token_keys[i];
         found = memcmp(key->kid, kid.ptr, TOKEN_KID_LEN) == 0;
         if (found) *out = *key;
     }
@@ -190,24 +228,29 @@ bool keyring_token_key(struct keyring *keyring, struct span kid, struct token_ke
 uint32_t keyring_token_keys(struct keyring *keyring, struct token_key out[TOKEN_KEYS_MAX])
 {
     pthread_rwlock_rdlock(&keyring->lock);
-    uint32_t count = keyring->secrets->token_keys_count;
-    memcpy(out, keyring->secrets->token_keys, count * sizeof out[0]);
+    uint32_t count = keyring->kept->secrets.token_keys_count;
+    memcpy(out, keyring->kept->secrets.token_keys, count * sizeof out[0]);
     pthread_rwlock_unlock(&keyring->lock);
     return count;
 }
 
 const uint8_t *keyring_pepper(const struct keyring *keyring)
 {
-    return keyring->secrets->pepper;
+    return keyring->kept->secrets.pepper;
 }
 
 const uint8_t *keyring_receipt_key(const struct keyring *keyring)
 {
-    return keyring->secrets->receipt_key;
+    return keyring->kept->secrets.receipt_key;
 }
 
 struct span keyring_click_signing_key(const struct keyring *keyring)
 {
-    return (struct span){(const char *)keyring->secrets->click_signing_key,
-                         sizeof keyring->secrets->click_signing_key};
+    return (struct span){(const char *)keyring->kept->secrets.click_signing_key,
+                         sizeof keyring->kept->secrets.click_signing_key};
+}
+
+const struct hash_hmac_key *keyring_click_hmac_key(const struct keyring *keyring)
+{
+    return &keyring->kept->click_hmac_key;
 }

@@ -22,10 +22,19 @@ enum err keyring_load(struct keyring *keyring, struct store *store);
 /* The ledger's: a revocation that stands, which needs neither memory nor the store. */
 void keyring_revoke(struct keyring *keyring, struct span id, int64_t at_ms);
 
+/* The secret that a connection presented last, and whose it is: the same one again is compared, in
+ * constant time, instead of hashed. Zeroed to begin with; of one keyring and one thread. */
+struct keyring_memo {
+    const struct api_key *key; /* NULL: none yet */
+    size_t secret_len;
+    char secret[APIKEY_SECRET_MAX];
+};
+
 /* The key whose secret this is, when it is of class `cls`, not revoked and not expired; NULL for
- * every other reason alike. Looked up by keyed hash: nothing compares secrets byte by byte. */
-const struct api_key *keyring_find(struct keyring *keyring, struct span secret,
-                                   enum apikey_class cls, int64_t now_ms);
+ * every other reason alike. Looked up by keyed hash: nothing compares secrets byte by byte. What
+ * `memo` holds saves the hash and nothing else: a revocation counts at once. */
+const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo *memo,
+                                   struct span secret, enum apikey_class cls, int64_t now_ms);
 
 /* Every API key, for listing; under the keyring's lock, so `on_key` must be brief. */
 void keyring_each(struct keyring *keyring, store_on_key *on_key, void *arg);
@@ -39,3 +48,4 @@ uint32_t keyring_token_keys(struct keyring *keyring, struct token_key out[TOKEN_
 const uint8_t *keyring_pepper(const struct keyring *keyring);
 const uint8_t *keyring_receipt_key(const struct keyring *keyring);
 struct span keyring_click_signing_key(const struct keyring *keyring);
+const struct hash_hmac_key *keyring_click_hmac_key(const struct keyring *keyring); /* the same */

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/uninitialized.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -63,15 +64,35 @@ static void note_batch(struct ledger *ledger, enum err err, size_t count, bool w
         log_event_bounded(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
 }
 
-static void answer(struct op *op)
+static void answer_port(struct ledger_port *port)
 {
     bool was_empty;
-    struct ledger_port *port = op->port;
-    void (*wake)(void *) = port->wake; /* a waited-on port may be gone once it has the op */
+    struct queue_chain batch = port->batch;
+    void (*wake)(void *) = port->wake; /* a waited-on port may be gone once it has its op */
     void *wake_arg = port->wake_arg;
-    bool pushed = queue_try_push(&port->answered, op, &was_empty);
+    port->batch = (struct queue_chain){0};
+    bool pushed = queue_try_push_chain(&port->answered, &batch, &was_empty);
     ASSERT(pushed);
     if (was_empty && wake) wake(wake_arg);
+}
+
+/* A port gets its part of the batch at once: one wake, however many ops. One by one, a loop would
+ * take the first, sleep, and be woken for the second. */
+static void answer(struct op *const ops[], size_t count)
+{
+    struct ledger_port *ports = NULL, *next;
+    for (size_t i = 0; i < count; i++) {
+        struct ledger_port *port = ops[i]->port;
+        if (!port->batch.first) {
+            port->next_batch = ports;
+            ports = port;
+        }
+        queue_chain_add(&port->batch, ops[i]);
+    }
+    for (; ports; ports = next) {
+        next = ports->next_batch;
+        answer_port(ports);
+    }
 }
 
 /* What loops look up themselves: keys and polls. */
@@ -119,8 +140,7 @@ static enum err run_batch(struct ledger *ledger, struct op *const ops[], size_t 
     }
     if (copies_changed || ledger->are_copies_stale) update_copies(ledger);
     note_batch(ledger, err, count, wrote);
-    for (size_t i = 0; i < count; i++)
-        answer(ops[i]);
+    answer(ops, count);
     return store_maintain(ledger->store);
 }
 
@@ -137,7 +157,7 @@ static enum err probe_if_degraded(struct ledger *ledger)
  * the caller's concern: the rest was answered, and is tried again. */
 static enum err take_turn(struct ledger *ledger, struct op *op)
 {
-    struct op *ops[STORE_BATCH_MAX];
+    UNINITIALIZED struct op *ops[STORE_BATCH_MAX];
     size_t count = 0;
     for (; op; op = op->next)
         ops[count++] = op;

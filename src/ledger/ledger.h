@@ -25,6 +25,8 @@ struct ledger_port {
     struct queue answered;
     void (*wake)(void *arg);
     void *wake_arg;
+    struct queue_chain batch;       /* the ledger's, while it answers: what comes here next */
+    struct ledger_port *next_batch; /* and the next port with one */
 };
 
 void ledger_port_init(struct ledger_port *port, void (*wake)(void *arg), void *wake_arg);

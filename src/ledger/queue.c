@@ -24,17 +24,34 @@ void queue_fini(struct queue *queue)
     pthread_mutex_destroy(&queue->mutex);
 }
 
+void queue_chain_add(struct queue_chain *chain, struct op *op)
+{
+    op->next = NULL;
+    if (chain->first)
+        chain->last->next = op;
+    else
+        chain->first = op;
+    chain->last = op;
+    chain->count++;
+}
+
 bool queue_try_push(struct queue *queue, struct op *op, bool *was_empty)
 {
+    struct queue_chain one = {0};
+    queue_chain_add(&one, op);
+    return queue_try_push_chain(queue, &one, was_empty);
+}
+
+bool queue_try_push_chain(struct queue *queue, const struct queue_chain *chain, bool *was_empty)
+{
     pthread_mutex_lock(&queue->mutex);
-    bool taken = !queue->closed && queue->count < queue->cap;
+    bool taken = !queue->closed && chain->count <= queue->cap - queue->count;
     *was_empty = queue->count == 0;
     if (taken) {
-        op->next = NULL;
-        *queue->tail = op;
-        queue->tail = &op->next;
-        queue->count++;
-        /* With the mutex held: a waiter may free the queue as soon as it has the op. */
+        *queue->tail = chain->first;
+        queue->tail = &chain->last->next;
+        queue->count += chain->count;
+        /* With the mutex held: a waiter may free the queue as soon as it has the ops. */
         if (*was_empty) pthread_cond_signal(&queue->not_empty);
     }
     pthread_mutex_unlock(&queue->mutex);

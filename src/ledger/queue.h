@@ -19,8 +19,18 @@ struct queue {
 void queue_init(struct queue *queue, uint32_t cap);
 void queue_fini(struct queue *queue);
 
+/* Ops that are linked, oldest first. */
+struct queue_chain {
+    struct op *first, *last; /* NULL: none */
+    uint32_t count;
+};
+void queue_chain_add(struct queue_chain *chain, struct op *op);
+
 /* False: full or closed, and nothing was taken. `*was_empty` tells whether a reader may sleep. */
 bool queue_try_push(struct queue *queue, struct op *op, bool *was_empty);
+
+/* The same for a chain that is not empty: all of it or nothing. */
+bool queue_try_push_chain(struct queue *queue, const struct queue_chain *chain, bool *was_empty);
 
 /* Up to `max` ops, oldest first, linked; NULL when there are none now. */
 struct op *queue_pop_all(struct queue *queue, uint32_t max);

@@ -1,6 +1,7 @@
 #include "token/claims.h"
 
 #include "base/limits.h"
+#include "base/uninitialized.h"
 #include "event/amount.h"
 #include "event/datetime.h"
 #include "event/text.h"
@@ -8,6 +9,7 @@
 #include "json/write.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define BIT(purpose) (1u << (purpose))
 
@@ -41,10 +43,12 @@ static bool is_pricing(struct span text)
     return span_eq(text, SPAN("cpm")) || span_eq(text, SPAN("cpc"));
 }
 
+enum { NAME_LEN = 3 }; /* of every claim */
+
 /* The table of contract section 6: each claim that is a text. */
 /* clang-format off */
 static const struct text_rule {
-    const char *name;
+    char name[NAME_LEN + 1];
     size_t offset;
     unsigned in;
     unsigned required_in;
@@ -67,6 +71,14 @@ static const struct text_rule {
 /* clang-format on */
 
 enum { TEXT_RULES_COUNT = sizeof text_rules / sizeof text_rules[0] };
+
+/* The claims by number: the rules' first. */
+enum { CLAIM_POL = TEXT_RULES_COUNT, CLAIM_EXP, CLAIMS_COUNT };
+
+static const char *name_of(size_t claim)
+{
+    return claim == CLAIM_POL ? "pol" : claim == CLAIM_EXP ? "exp" : text_rules[claim].name;
+}
 
 struct span purpose_assertion(enum purpose purpose)
 {
@@ -98,13 +110,53 @@ void claims_write(struct writer *out, const struct claims *claims, enum purpose 
     writer_lit(out, "\"}");
 }
 
+/* Where a document has its claims: value tokens, 0 for one that it has not. */
+struct found {
+    uint32_t tokens[CLAIMS_COUNT];
+};
+
+/* False for a key of another length. */
+static bool read_name(char name[NAME_LEN], const struct json_doc *doc, uint32_t key)
+{
+    const struct json_token *token = &doc->tokens[key];
+    if (!token->escaped) {
+        if (token->len == NAME_LEN) memcpy(name, doc->text.ptr + token->start, NAME_LEN);
+        return token->len == NAME_LEN;
+    }
+    struct json_unescaper from = json_unescape(doc, key);
+    for (size_t i = 0; i < NAME_LEN; i++) {
+        int byte = json_next_byte(&from);
+        if (byte < 0) return false;
+        name[i] = (char)byte;
+    }
+    return json_next_byte(&from) < 0;
+}
+
+/* One look at each member. They are looked for in the table's order, which is how claims_write
+ * puts them: nearly every name is the next one. */
+static void find_claims(struct found *found, const struct json_doc *doc)
+{
+    size_t next = 0;
+    *found = (struct found){0};
+    for (uint32_t key = 1; key < doc->tokens[0].end; key = doc->tokens[key + 1].end) {
+        char name[NAME_LEN];
+        if (!read_name(name, doc, key)) continue;
+        for (size_t tried = 0; tried < CLAIMS_COUNT; tried++) {
+            size_t claim = next;
+            next = next + 1 == CLAIMS_COUNT ? 0 : next + 1;
+            if (memcmp(name_of(claim), name, NAME_LEN) != 0) continue;
+            found->tokens[claim] = key + 1;
+            break;
+        }
+    }
+}
+
 /* A string, or absent for null, blank and no such member; false for another type (or a full
  * arena). */
-static bool read_text(struct span *out, const struct json_doc *doc, const char *name,
+static bool read_text(struct span *out, const struct json_doc *doc, uint32_t token,
                       struct arena *arena)
 {
     *out = SPAN_NONE;
-    uint32_t token = json_member(doc, 0, span_of(name));
     if (token == 0 || doc->tokens[token].type == JSON_NULL) return true;
     if (doc->tokens[token].type != JSON_STRING) return false;
     struct span text = json_string(doc, token, arena);
@@ -113,24 +165,24 @@ static bool read_text(struct span *out, const struct json_doc *doc, const char *
     return true;
 }
 
-static bool read_texts(struct claims *out, const struct json_doc *doc, enum purpose purpose,
-                       struct arena *arena)
+static bool read_texts(struct claims *out, const struct json_doc *doc, const struct found *found,
+                       enum purpose purpose, struct arena *arena)
 {
     for (size_t i = 0; i < TEXT_RULES_COUNT; i++) {
         const struct text_rule *rule = &text_rules[i];
         struct span *field = (struct span *)(void *)((char *)out + rule->offset);
         if (!(rule->in & BIT(purpose))) continue;
-        if (!read_text(field, doc, rule->name, arena)) return false;
+        if (!read_text(field, doc, found->tokens[i], arena)) return false;
         if (field->ptr ? !rule->accepts(*field) : rule->required_in & BIT(purpose)) return false;
     }
     return true;
 }
 
-static bool read_poll(int64_t *out, const struct json_doc *doc, enum purpose purpose)
+static bool read_poll(int64_t *out, const struct json_doc *doc, uint32_t token,
+                      enum purpose purpose)
 {
     unsigned long long id;
     if (!(IN_POLL & BIT(purpose))) return true;
-    uint32_t token = json_member(doc, 0, SPAN("pol"));
     if (token == 0 || doc->tokens[token].type != JSON_NUMBER) return false;
     if (!span_to_u64(json_raw(doc, token), INT64_MAX, &id)) return false;
     *out = (int64_t)id;
@@ -154,14 +206,18 @@ static bool raise_currency(struct span *currency, struct arena *arena)
 bool claims_read(struct claims *out, struct span json, enum purpose purpose, struct arena *arena,
                  uint64_t seed)
 {
-    struct json_token tokens[CLAIMS_JSON_TOKENS_MAX];
+    UNINITIALIZED struct json_token tokens[CLAIMS_JSON_TOKENS_MAX];
     struct json_doc doc;
+    struct found found;
     struct span exp;
     *out = (struct claims){.pol = -1};
     if (json_parse(&doc, json, tokens, CLAIMS_JSON_TOKENS_MAX, seed) != JSON_OK) return false;
-    return tokens[0].type == JSON_OBJECT && read_texts(out, &doc, purpose, arena) &&
-           raise_currency(&out->cur, arena) && read_poll(&out->pol, &doc, purpose) &&
-           read_text(&exp, &doc, "exp", arena) && datetime_parse_rfc3339(&out->exp_ms, exp);
+    if (tokens[0].type != JSON_OBJECT) return false;
+    find_claims(&found, &doc);
+    return read_texts(out, &doc, &found, purpose, arena) && raise_currency(&out->cur, arena) &&
+           read_poll(&out->pol, &doc, found.tokens[CLAIM_POL], purpose) &&
+           read_text(&exp, &doc, found.tokens[CLAIM_EXP], arena) &&
+           datetime_parse_rfc3339(&out->exp_ms, exp);
 }
 
 void footer_write(struct writer *out, struct span kid)

@@ -25,8 +25,14 @@ void hash_secret(uint8_t out[HASH_SIZE], const uint8_t key[HASH_KEY_SIZE], struc
 uint64_t hash_fingerprint(const uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const void *bytes,
                           size_t size);
 
-/* HMAC-SHA256 (RFC 2104): `thrad_sig`. The key may have any length. */
-void hash_hmac_sha256(uint8_t out[HASH_HMAC_SIZE], struct span key, struct span message);
+/* HMAC-SHA256 (RFC 2104): `thrad_sig`. A key, of any length, is made ready once, which is half the
+ * work of a short message; what is ready is as secret as the key. */
+struct hash_hmac_key {
+    uint64_t state[26];
+};
+void hash_hmac_prepare(struct hash_hmac_key *out, struct span key);
+void hash_hmac_sha256(uint8_t out[HASH_HMAC_SIZE], const struct hash_hmac_key *key,
+                      struct span message);
 
 /* Constant time for equal sizes. */
 bool hash_equal(const void *a, const void *b, size_t size);

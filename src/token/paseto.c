@@ -1,6 +1,8 @@
 #include "token/paseto.h"
 
+#include "base/uninitialized.h"
 #include "token/base64url.h"
+#include "token/hash.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -169,7 +171,7 @@ static bool open_in_place(uint8_t *raw, size_t message_len, const struct paseto_
     uint8_t mac[MAC_SIZE], *ciphertext = raw + PASETO_NONCE_SIZE;
     derive(&derived, key, raw);
     compute_mac(mac, &derived, raw, message_len, footer, assertion);
-    bool authentic = sodium_memcmp(mac, ciphertext + message_len, MAC_SIZE) == 0;
+    bool authentic = hash_equal(mac, ciphertext + message_len, MAC_SIZE);
     if (authentic) {
         apply_stream(ciphertext, ciphertext, message_len, &derived);
         memmove(raw, ciphertext, message_len);
@@ -183,7 +185,7 @@ bool paseto_decrypt(struct writer *out, const struct paseto_key *key, struct spa
                     struct span assertion)
 {
     struct span body, footer_text;
-    char footer_bytes[PASETO_FOOTER_MAX];
+    UNINITIALIZED char footer_bytes[PASETO_FOOTER_MAX];
     struct writer footer;
     writer_init(&footer, footer_bytes, sizeof footer_bytes);
     if (!split_token(token, &body, &footer_text)) return false;

@@ -371,10 +371,18 @@ bool server_is_healthy(void)
     return ledger_is_healthy(server.ledger);
 }
 
+/* What a connection remembers ends with the server. */
+static void forget_connections(void)
+{
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        if (server.all[i].user) memset(server.all[i].user, 0, server.http.user_size);
+}
+
 static void close_all(void)
 {
     for (size_t i = 0; i < server.slots_count; i++)
         server.slots[i]->is_used = false;
+    forget_connections();
     server.slots_count = 0;
     api_loop_free(server.loop);
     api_free(server.api);

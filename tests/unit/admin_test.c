@@ -92,7 +92,9 @@ static void take(struct bench *bench, const char *name, char *out, size_t size)
 
 static const struct api_key *find(struct bench *bench, const char *secret, enum apikey_class cls)
 {
-    return keyring_find(ledger_keyring(bench->admin.ledger), span_of(secret), cls, clock_wall_ms());
+    struct keyring_memo memo = {0};
+    return keyring_find(ledger_keyring(bench->admin.ledger), &memo, span_of(secret), cls,
+                        clock_wall_ms());
 }
 
 static void a_key_is_good_from_its_answer_until_it_is_revoked(void **state)

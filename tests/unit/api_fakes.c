@@ -95,8 +95,8 @@ void ev_wake_close(struct ev_loop *loop, struct ev_wake *wake) {}
 
 void ev_wake_ring(struct ev_wake *wake) {}
 
-const struct api_key *keyring_find(struct keyring *keyring, struct span secret,
-                                   enum apikey_class cls, int64_t now_ms)
+const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo *memo,
+                                   struct span secret, enum apikey_class cls, int64_t now_ms)
 {
     const struct api_key *key = cls == APIKEY_PARTNER     ? &fake_partner
                                 : cls == APIKEY_PUBLISHER ? &fake_publisher
@@ -120,9 +120,11 @@ const uint8_t *keyring_receipt_key(const struct keyring *keyring)
     return receipt_key;
 }
 
-struct span keyring_click_signing_key(const struct keyring *keyring)
+const struct hash_hmac_key *keyring_click_hmac_key(const struct keyring *keyring)
 {
-    return SPAN("signing");
+    static struct hash_hmac_key key;
+    hash_hmac_prepare(&key, SPAN("signing"));
+    return &key;
 }
 
 static void *memory_of(size_t size)

@@ -73,7 +73,6 @@ static void read_body(struct source *source, const char *body)
     uint32_t unlisted = fields_read(&reader, &fields, 0, values);
     assert_int_equal(problems.count, 0);
     source->params = (struct params_source){.doc = &source->doc,
-                                            .fields = &fields,
                                             .arena = &source->arena,
                                             .unlisted = unlisted,
                                             .params = values[1].token};

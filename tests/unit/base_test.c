@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/rng_pool.h"
 #include "base/secret.h"
 #include "base/span.h"
 #include "base/writer.h"
@@ -112,10 +113,10 @@ static void secret_has_a_fence_on_either_side(void **state)
     assert_int_not_equal(status_of_reading(-1), 0);
 }
 
-/* Lines that this writes to standard error. */
-static size_t lines_written(void (*write_lines)(void))
+/* What this writes to standard error, in memory that the next call uses again. */
+static struct span logged(void (*write_lines)(void))
 {
-    char text[64 * 1024];
+    static char text[64 * 1024];
     int ends[2], error = dup(STDERR_FILENO);
     assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
     fflush(stderr);
@@ -126,10 +127,32 @@ static size_t lines_written(void (*write_lines)(void))
     close(error);
     close(ends[0]);
     close(ends[1]);
+    return (struct span){text, len > 0 ? (size_t)len : 0};
+}
+
+static size_t lines_written(void (*write_lines)(void))
+{
+    struct span text = logged(write_lines);
     size_t count = 0;
-    for (ssize_t i = 0; i < len; i++)
-        count += text[i] == '\n';
+    for (size_t i = 0; i < text.len; i++)
+        count += text.ptr[i] == '\n';
     return count;
+}
+
+static void write_what_needs_escapes(void)
+{
+    log_event(LOG_INFO, "escapes", LOG_TEXT("text", SPAN("a\"\\\n\r\t\0\x1f ~\x7f\xc3\xa9")));
+}
+
+static void log_escapes_all_but_printable_ascii(void **state)
+{
+    (void)state;
+    struct span expected =
+        SPAN("\"event\":\"escapes\",\"text\":\"a\\\"\\\\\\u000a\\u000d\\u0009\\u0000\\u001f ~"
+             "\\u007f\\u00c3\\u00a9\"}\n");
+    struct span line = logged(write_what_needs_escapes);
+    assert_true(line.len > expected.len);
+    assert_memory_equal(line.ptr + line.len - expected.len, expected.ptr, expected.len);
 }
 
 static void write_flood(void)
@@ -152,6 +175,42 @@ static void log_bounds_a_flood_and_tells(void **state)
     assert_int_equal(lines_written(tell_left_out), 0);
 }
 
+/* Words of eight bytes and what is left of them: each byte against each, at each place. */
+static void span_eq_nocase_folds_letters_only(void **state)
+{
+    (void)state;
+    enum { LEN = 11 };
+    for (int place = 0; place < LEN; place++)
+        for (int a = 0; a < 256; a++)
+            for (int b = 0; b < 256; b++) {
+                char left[LEN] = "Content-LEN", right[LEN] = "cONTENT-len";
+                left[place] = (char)a;
+                right[place] = (char)b;
+                bool is_letter = (a | 0x20) >= 'a' && (a | 0x20) <= 'z';
+                bool is_same = a == b || (is_letter && (a ^ b) == 0x20);
+                assert_int_equal(
+                    span_eq_nocase((struct span){left, LEN}, (struct span){right, LEN}), is_same);
+            }
+}
+
+/* Every byte of a pool is given out once, and none stays behind. */
+static void a_pool_gives_no_byte_twice(void **state)
+{
+    (void)state;
+    enum { ID = 10, IDS = 3 * RNG_POOL_SIZE / ID };
+    static const unsigned char nothing[RNG_POOL_SIZE];
+    struct rng_pool pool = {.left = 0};
+    unsigned char ids[IDS][ID];
+    for (int i = 0; i < IDS; i++) {
+        rng_take(&pool, ids[i], ID);
+        assert_memory_equal(pool.bytes, nothing, RNG_POOL_SIZE - pool.left);
+        for (int j = 0; j < i; j++)
+            assert_memory_not_equal(ids[i], ids[j], ID);
+    }
+    rng_take(&pool, (unsigned char[RNG_POOL_SIZE]){0}, RNG_POOL_SIZE);
+    assert_int_equal(pool.left, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,7 +220,10 @@ int main(void)
         cmocka_unit_test(span_split_yields_every_part),
         cmocka_unit_test(secret_is_zeroed_and_writable),
         cmocka_unit_test(secret_has_a_fence_on_either_side),
+        cmocka_unit_test(log_escapes_all_but_printable_ascii),
         cmocka_unit_test(log_bounds_a_flood_and_tells),
+        cmocka_unit_test(span_eq_nocase_folds_letters_only),
+        cmocka_unit_test(a_pool_gives_no_byte_twice),
         cmocka_unit_test(span_to_u64_has_no_silent_overflow),
     };
     return UNIT_RUN(tests);

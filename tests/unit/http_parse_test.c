@@ -191,10 +191,33 @@ static void values_lose_the_white_space_around_them(void **state)
     assert_true(span_eq(parser.head.target, SPAN("/")));
 }
 
+/* The check takes eight bytes at a time: each byte at each place of a target of each length. */
+static void a_target_is_visible_at_every_place(void **state)
+{
+    (void)state;
+    enum { LEN_MAX = 20 };
+    char text[LEN_MAX];
+    struct http_header headers[1] = {{SPAN_INIT("Host"), SPAN_INIT("a")}};
+    for (size_t len = 2; len <= LEN_MAX; len++)
+        for (size_t place = 1; place < len; place++)
+            for (int byte = 0; byte < 256; byte++) {
+                memset(text, 'a', sizeof text);
+                text[0] = '/';
+                text[place] = (char)byte;
+                struct http_head head = {.method = HTTP_GET,
+                                         .target = {text, len},
+                                         .headers = headers,
+                                         .headers_count = 1};
+                bool is_visible = byte > ' ' && byte < 0x7f && byte != '#';
+                assert_int_equal(http_head_check(&head), is_visible ? 0 : 400);
+            }
+}
+
 int main(void)
 {
     UNIT_ADD_ROWS(http_row_heads, head_row);
     UNIT_ADD_ROWS(http_row_bodies, body_row);
+    UNIT_ADD(a_target_is_visible_at_every_place);
     UNIT_ADD(values_lose_the_white_space_around_them);
     return UNIT_RUN_ADDED("http_parse");
 }

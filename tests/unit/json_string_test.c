@@ -160,6 +160,23 @@ static void utf8_takes_each_code_point_in_its_shortest_form(void **state)
     }
 }
 
+/* ASCII is read by eights: what is not stands at each place among it, whole and cut. */
+static void utf8_is_checked_at_every_place(void **state)
+{
+    (void)state;
+    enum { LEN = 26 };
+    for (size_t len = 2; len <= LEN; len++)
+        for (size_t place = 0; place < len; place++) {
+            char text[LEN];
+            memset(text, 'a', sizeof text);
+            text[place] = '\xc3';
+            assert_false(json_utf8_valid((struct span){text, len}));
+            if (place + 1 == len) continue;
+            text[place + 1] = '\xa9';
+            assert_true(json_utf8_valid((struct span){text, len}));
+        }
+}
+
 static void utf8_refuses_every_cut(void **state)
 {
     (void)state;
@@ -260,6 +277,7 @@ int main(void)
     UNIT_ADD(characters_are_code_points);
     UNIT_ADD(utf8_takes_each_code_point_in_its_shortest_form);
     UNIT_ADD(utf8_refuses_every_cut);
+    UNIT_ADD(utf8_is_checked_at_every_place);
     UNIT_ADD(written_members_read_back);
     UNIT_ADD(every_byte_survives_writing_and_reading);
     UNIT_ADD(a_comma_stands_only_between);

@@ -23,7 +23,7 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
     return remove(path);
 }
 
-static void start(struct bench *bench, uint32_t queue_cap)
+static struct store *open_store(const struct bench *bench)
 {
     struct store *store;
     struct store_options options;
@@ -32,6 +32,12 @@ static void start(struct bench *bench, uint32_t queue_cap)
     options.dir = bench->dir;
     options.create = true;
     assert_int_equal(store_open(&store, &options, problem), ERR_OK);
+    return store;
+}
+
+static void start(struct bench *bench, uint32_t queue_cap)
+{
+    struct store *store = open_store(bench);
     struct ledger_options ledger_options = {.queue_cap = queue_cap};
     assert_int_equal(ledger_start(&bench->ledger, store, &ledger_options), ERR_OK);
 }
@@ -137,6 +143,68 @@ static void stop_answers_everything_that_was_submitted(void **state)
     ledger_port_fini(&port);
 }
 
+/* A loop that takes what it gets between two wakes would be woken again for the rest. */
+static void take_all(void *arg)
+{
+    struct ledger_port *port = arg;
+    int64_t number = 0;
+    for (struct op *op = ledger_take_answered(port); op; op = op->next) {
+        assert_int_equal(op->outcome, OUTCOME_RECORDED);
+        assert_int_equal(op->server_event.timestamp, number++);
+    }
+    assert_int_equal(number, 3);
+    port->wake_arg = NULL; /* a second wake would find no port */
+}
+
+static void a_batch_wakes_each_port_once(void **state)
+{
+    enum { PORTS = 3, EACH = 3 };
+    struct bench *bench = *state;
+    struct ledger *ledger;
+    struct ledger_options options = {.queue_cap = 16};
+    struct ledger_port ports[PORTS];
+    struct op ops[PORTS * EACH];
+    ledger_stop(bench->ledger);
+    bench->ledger = NULL;
+    assert_int_equal(ledger_open(&ledger, open_store(bench), &options), ERR_OK);
+    for (int i = 0; i < PORTS; i++)
+        ledger_port_init(&ports[i], take_all, &ports[i]);
+    for (int i = 0; i < PORTS * EACH; i++) {
+        ops[i] = event_op(SPAN_NONE);
+        ops[i].server_event.timestamp = i / PORTS;
+        assert_true(ledger_submit(ledger, &ports[i % PORTS], &ops[i]));
+    }
+    assert_int_equal(ledger_turn(ledger), ERR_OK);
+    for (int i = 0; i < PORTS; i++) {
+        assert_null(ports[i].wake_arg);
+        ledger_port_fini(&ports[i]);
+    }
+    ledger_close(ledger);
+}
+
+static void a_chain_is_pushed_whole_or_not_at_all(void **state)
+{
+    struct queue queue;
+    struct queue_chain chain = {0};
+    struct op ops[3];
+    bool was_empty;
+    queue_init(&queue, 3);
+    queue_chain_add(&chain, &ops[0]);
+    queue_chain_add(&chain, &ops[1]);
+    assert_true(queue_try_push(&queue, &ops[2], &was_empty));
+    assert_true(queue_try_push_chain(&queue, &chain, &was_empty));
+    assert_false(was_empty);
+    assert_ptr_equal(queue_pop_all(&queue, 2), &ops[2]);
+    assert_ptr_equal(ops[2].next, &ops[0]);
+    assert_true(queue_try_push(&queue, &ops[2], &was_empty));
+    assert_true(queue_try_push(&queue, &ops[0], &was_empty));
+    assert_false(
+        queue_try_push_chain(&queue, &(struct queue_chain){&ops[0], &ops[0], 1}, &was_empty));
+    assert_ptr_equal(queue_pop_all(&queue, 3), &ops[1]);
+    assert_null(ops[0].next);
+    queue_fini(&queue);
+}
+
 static void full_queue_refuses_and_says_so(void **state)
 {
     struct queue queue;
@@ -178,19 +246,49 @@ static void keys_hold_from_the_answer_on(void **state)
     struct bench *bench = *state;
     struct keyring *keyring = ledger_keyring(bench->ledger);
     struct span secret = SPAN("a-secret-of-some-length");
+    struct keyring_memo memo = {0};
     int64_t now_ms = clock_wall_ms();
     struct op create = key_op(bench->ledger, SPAN("abcdefghijkl"), secret);
-    assert_null(keyring_find(keyring, secret, APIKEY_PARTNER, now_ms));
+    assert_null(keyring_find(keyring, &memo, secret, APIKEY_PARTNER, now_ms));
     ledger_call(bench->ledger, &create);
     assert_int_equal(create.outcome, OUTCOME_RECORDED);
-    const struct api_key *key = keyring_find(keyring, secret, APIKEY_PARTNER, now_ms);
+    const struct api_key *key = keyring_find(keyring, &memo, secret, APIKEY_PARTNER, now_ms);
     assert_non_null(key);
     assert_true(span_eq(key->id, SPAN("abcdefghijkl")));
-    assert_null(keyring_find(keyring, secret, APIKEY_ADSERVER, now_ms));
-    assert_null(keyring_find(keyring, SPAN("a-secret-of-some-lengtH"), APIKEY_PARTNER, now_ms));
+    assert_null(keyring_find(keyring, &memo, secret, APIKEY_ADSERVER, now_ms));
+    assert_null(
+        keyring_find(keyring, &memo, SPAN("a-secret-of-some-lengtH"), APIKEY_PARTNER, now_ms));
     struct op revoke = {.kind = OP_KEY_REVOKE, .received_at_ms = now_ms, .key_id = create.key.id};
     ledger_call(bench->ledger, &revoke);
-    assert_null(keyring_find(keyring, secret, APIKEY_PARTNER, now_ms));
+    assert_null(keyring_find(keyring, &memo, secret, APIKEY_PARTNER, now_ms));
+}
+
+/* What a memo saves is the hash: what became of the key since is looked at each time. */
+static void a_remembered_secret_is_only_its_own(void **state)
+{
+    struct bench *bench = *state;
+    struct keyring *keyring = ledger_keyring(bench->ledger);
+    struct keyring_memo memo = {0};
+    struct span secrets[] = {SPAN("the-first-secret-is-32-bytes-lon"),
+                             SPAN("the-first-secret-is-32-bytes-lon-and-more"),
+                             SPAN("the-first-secret-is-32-bytes-lon-and-morE")};
+    struct op first = key_op(bench->ledger, SPAN("abcdefghijkl"), secrets[0]);
+    struct op second = key_op(bench->ledger, SPAN("abcdefghijkm"), secrets[1]);
+    ledger_call(bench->ledger, &first);
+    ledger_call(bench->ledger, &second);
+    for (int round = 0; round < 2; round++) {
+        const struct api_key *key = keyring_find(keyring, &memo, secrets[0], APIKEY_PARTNER, 1);
+        assert_true(span_eq(key->id, SPAN("abcdefghijkl")));
+        assert_ptr_equal(keyring_find(keyring, &memo, secrets[0], APIKEY_PARTNER, 1), key);
+        assert_null(keyring_find(keyring, &memo, secrets[0], APIKEY_ADSERVER, 1));
+        key = keyring_find(keyring, &memo, secrets[1], APIKEY_PARTNER, 1);
+        assert_true(span_eq(key->id, SPAN("abcdefghijkm")));
+        assert_null(keyring_find(keyring, &memo, secrets[2], APIKEY_PARTNER, 1));
+    }
+    assert_true(memo.key && span_eq(memo.key->id, SPAN("abcdefghijkm")));
+    struct op revoke = {.kind = OP_KEY_REVOKE, .received_at_ms = 1, .key_id = second.key.id};
+    ledger_call(bench->ledger, &revoke);
+    assert_null(keyring_find(keyring, &memo, secrets[1], APIKEY_PARTNER, 1));
 }
 
 static void expired_keys_are_no_keys(void **state)
@@ -198,10 +296,12 @@ static void expired_keys_are_no_keys(void **state)
     struct bench *bench = *state;
     struct keyring *keyring = ledger_keyring(bench->ledger);
     struct op create = key_op(bench->ledger, SPAN("abcdefghijkl"), SPAN("secret-secret-secret"));
+    struct keyring_memo memo = {0};
     create.key.expires_at_ms = 5000;
     ledger_call(bench->ledger, &create);
-    assert_non_null(keyring_find(keyring, SPAN("secret-secret-secret"), APIKEY_PARTNER, 4999));
-    assert_null(keyring_find(keyring, SPAN("secret-secret-secret"), APIKEY_PARTNER, 5000));
+    assert_non_null(
+        keyring_find(keyring, &memo, SPAN("secret-secret-secret"), APIKEY_PARTNER, 4999));
+    assert_null(keyring_find(keyring, &memo, SPAN("secret-secret-secret"), APIKEY_PARTNER, 5000));
 }
 
 static void rotated_token_key_mints_and_the_old_one_still_reads(void **state)
@@ -229,7 +329,10 @@ int main(void)
         LEDGER_CASE(racing_copies_have_one_winner_and_one_sequence),
         LEDGER_CASE(stop_answers_everything_that_was_submitted),
         LEDGER_CASE(full_queue_refuses_and_says_so),
+        LEDGER_CASE(a_chain_is_pushed_whole_or_not_at_all),
+        LEDGER_CASE(a_batch_wakes_each_port_once),
         LEDGER_CASE(keys_hold_from_the_answer_on),
+        LEDGER_CASE(a_remembered_secret_is_only_its_own),
         LEDGER_CASE(expired_keys_are_no_keys),
         LEDGER_CASE(rotated_token_key_mints_and_the_old_one_still_reads),
     };

@@ -114,6 +114,8 @@ static void value_is_decoded(void **state)
     assert_int_equal(query_decode(&out, span_of(row->raw)), row->text != NULL);
     writer_char(&out, '\0');
     assert_string_equal(memory + 1, row->text ? row->text : "");
+    bool is_same = row->text && strcmp(row->text, row->raw) == 0;
+    assert_int_equal(query_is_plain(span_of(row->raw)), is_same);
 }
 
 static void nul_bytes_are_decoded_as_any_other(void **state)

@@ -1,0 +1,1 @@
+"""The systems that adtally is compared with."""
