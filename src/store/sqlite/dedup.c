@@ -35,7 +35,9 @@ struct index_key click_key(const struct uuid *id)
     struct index_key key;
     memcpy(&key.word[1], id->bytes, 8);
     memcpy(&key.word[0], id->bytes + 8, 8);
-    key.word[0] = __builtin_bswap64(key.word[0]); /* the fixed variant bits end up on top */
+    key.word[0] = __builtin_bswap64(key.word[0]);
+    key.word[0] =
+        key.word[0] << 32 | key.word[0] >> 32; /* the variant: where no slot depends on it */
     return key;
 }
 
