@@ -273,10 +273,12 @@ void undoable_replace(struct sqlite_store *store, struct index *index, const str
     note_undo(store, (struct undo_entry){index, *key, old_value, new_value, NULL});
 }
 
-void undoable_count(struct sqlite_store *store, uint64_t *counter)
+void undoable_count(struct sqlite_store *store, uint64_t *counter, const struct index_key *name,
+                    uint64_t sequence)
 {
     ++*counter;
-    note_undo(store, (struct undo_entry){.counter = counter});
+    note_undo(store, (struct undo_entry){
+                         .counter = counter, .key = *name, .new_value = INDEX_VALUE(sequence, 0)});
 }
 
 /* Where the batch changed a poll's options its counters have moved, and are counted again anyway.

@@ -57,6 +57,13 @@ void index_fini(struct index *index)
     *index = (struct index){.words = index->words};
 }
 
+void index_clear(struct index *index)
+{
+    struct index empty = {.words = index->words, .number = index->number, .floor = index->floor};
+    index_fini(index);
+    *index = empty;
+}
+
 uint64_t index_next(const struct index *index, const struct index_key *key,
                     struct index_cursor *cursor)
 {

@@ -38,15 +38,17 @@ struct index_shard {
 };
 
 struct index {
-    unsigned words; /* per key: 1 or 2 */
-    uint64_t floor; /* sequences below are expired */
-    uint64_t count; /* entries, expired ones included until their shard drops them */
-    uint64_t bytes; /* memory of all shards */
+    unsigned words;  /* per key: 1 or 2 */
+    unsigned number; /* the caller's */
+    uint64_t floor;  /* sequences below are expired */
+    uint64_t count;  /* entries, expired ones included until their shard drops them */
+    uint64_t bytes;  /* memory of all shards */
     struct index_shard shards[INDEX_SHARDS];
 };
 
 void index_init(struct index *index, unsigned words);
 void index_fini(struct index *index);
+void index_clear(struct index *index);
 
 /* Sequences of the caller start at 1: the value 0 means none. Candidates come in no order. */
 struct index_cursor {
