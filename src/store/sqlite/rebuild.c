@@ -324,7 +324,10 @@ enum err rebuild_indexes(struct sqlite_store *store)
     if (!err) err = polls_load(store);
     if (!err) err = sqlite_each_key(&store->store, pass_key, NULL);
     if (!err) err = scan_sources(store);
-    if (!err) index_logs_write(store, (uint64_t)store->options.index_log_events);
+    if (err)
+        index_logs_close(store); /* half of the rows are not noted */
+    else
+        index_logs_write(store, (uint64_t)store->options.index_log_events);
     store->rebuild_ms = clock_mono_ms() - started_ms;
     return err;
 }
