@@ -5,9 +5,8 @@
 
 #include <string.h>
 
-/* What a fingerprint is taken of: parts with their lengths, so that no two lists look alike. A
- * derived tag_id is "site:" and a host, a little longer than what clients may send. */
-enum { PART_MAX = LIMIT_ID + 8, KEY_BYTES_MAX = 4 * (PART_MAX + 2) + 1 };
+/* What a fingerprint is taken of: parts with their lengths, so that no two lists look alike. */
+enum { KEY_BYTES_MAX = 4 * (DEDUP_PART_MAX + 2) + 1 };
 
 struct key_bytes {
     uint8_t bytes[KEY_BYTES_MAX];
@@ -16,7 +15,7 @@ struct key_bytes {
 
 static void add_part(struct key_bytes *key, struct span part)
 {
-    ASSERT(part.len <= PART_MAX && key->size + part.len + 2 <= KEY_BYTES_MAX);
+    ASSERT(part.len <= DEDUP_PART_MAX && key->size + part.len + 2 <= KEY_BYTES_MAX);
     key->bytes[key->size++] = (uint8_t)(part.len >> 8);
     key->bytes[key->size++] = (uint8_t)part.len;
     if (part.len) memcpy(key->bytes + key->size, part.ptr, part.len);

@@ -236,18 +236,25 @@ static bool read_segment(struct index_log *log, uint32_t number, struct reading 
     return true;
 }
 
-/* The youngest segment that begins at or below the floor; 0: none does. */
+static bool exists(const struct index_log *log, uint32_t number)
+{
+    int fd = open_segment(log, number, O_RDONLY);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+}
+
+/* The youngest segment that begins at or below the floor, or without one the oldest; 0: there is
+ * none. */
 static uint32_t find_start(const struct index_log *log, uint32_t highest, uint64_t floor)
 {
-    for (uint32_t number = highest; number > 0; number--) {
+    uint32_t oldest = 0;
+    for (uint32_t number = highest; number > 0 && exists(log, number); number--) {
         struct header header;
-        int fd = open_segment(log, number, O_RDONLY);
-        if (fd < 0) return 0;
-        close(fd);
-        if (peek_header(log, number, &header) && header.part == 0 && header.first <= floor)
-            return number;
+        if (!peek_header(log, number, &header) || header.part != 0) continue;
+        if (floor > 0 && header.first <= floor) return number;
+        oldest = number;
     }
-    return 0;
+    return floor > 0 ? 0 : oldest;
 }
 
 /* What the last block says: headers lead to it without reading what stands between them. */
@@ -271,10 +278,11 @@ enum err index_log_read(struct index_log *log, uint64_t floor,
                         const struct index_log_visitor *visitor, struct index_log_mark *mark)
 {
     struct reading reading = {.visitor = visitor, .mark = mark};
+    log->part = 0;
     *mark = (struct index_log_mark){.sequence_next = 0};
     uint32_t highest = list_segments(log, 0, 0);
     log->newest = highest;
-    log->oldest = find_start(log, highest, floor > 0 ? floor : 1);
+    log->oldest = find_start(log, highest, floor);
     if (!log->oldest) return ERR_OK;
     announce(log, highest, visitor);
     for (uint32_t number = log->oldest; number <= highest && !reading.err; number++)

@@ -75,10 +75,10 @@ struct index_log_reader {
 };
 bool index_log_next(struct index_log_reader *reader, struct index_change *change);
 
-/* Hands over the changes of every block that follows from the one that covers sequence `floor` on,
- * after the counts to expect. Leaves the last complete mark in *mark; its sequence_next is 0 when
- * there is none that may be used: what was handed over is to be forgotten then. The error is the
- * callee's. */
+/* Hands over the changes of every block that follows from the segment on that covers sequence
+ * `floor`, or from the oldest one on when that is 0, after the counts to expect. Leaves the last
+ * complete mark in *mark; its sequence_next is 0 when there is none that may be used: what was
+ * handed over is to be forgotten then. The error is the callee's. */
 struct index_log_visitor {
     enum err (*on_block)(void *arg, struct index_log_reader changes,
                          const struct index_log_mark *mark);

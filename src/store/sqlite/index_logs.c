@@ -6,7 +6,7 @@
 /* The logs of the store's indexes (index_log.h): what is written after batches and read at start.
  * One for all that is forgotten at the same age. */
 
-enum { PREFETCH_DISTANCE = 16, NOTHING_FAILED = 0 };
+enum { PREFETCH_DISTANCE = 16 };
 
 static const struct log_kind {
     struct span name;
@@ -34,6 +34,11 @@ static const enum index_log_number log_of_index[INDEX_NUMBERS + 1] = {
     [INDEX_VOTES] = LOG_VOTES,
     [VOTE_COUNTS] = LOG_VOTES,
 };
+
+enum index_log_number index_logs_of(unsigned number)
+{
+    return log_of_index[number];
+}
 
 bool index_logs_open(struct sqlite_store *store)
 {
@@ -70,8 +75,7 @@ void index_logs_note(struct sqlite_store *store)
     store->undo_count = 0;
 }
 
-/* ERR_NOT_FOUND: no event has this sequence. */
-static enum err read_row_checksum(struct sqlite_store *store, uint64_t sequence, uint64_t *checksum)
+enum err sqlite_row_checksum(struct sqlite_store *store, uint64_t sequence, uint64_t *checksum)
 {
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row,
@@ -124,7 +128,7 @@ void index_logs_write(struct sqlite_store *store, uint64_t events)
         is_any_due = is_any_due || is_due(store, &store->logs[i], events);
     struct index_log_mark mark = {.sequence_next = store->sequence_next};
     if (!is_any_due || !store->db ||
-        read_row_checksum(store, store->sequence_next - 1, &mark.row_checksum))
+        sqlite_row_checksum(store, store->sequence_next - 1, &mark.row_checksum))
         return;
     memcpy(mark.totals, store->totals.rows, sizeof mark.totals);
     for (int i = 0; i < INDEX_LOGS; i++) {
@@ -209,7 +213,7 @@ static enum err is_of_database(struct sqlite_store *store, const struct index_lo
     for (int i = 0; i < INDEX_LOG_TOTALS; i++)
         *is = *is && mark->totals[i] <= store->totals.rows[i];
     if (!*is) return ERR_OK;
-    enum err err = read_row_checksum(store, mark->sequence_next - 1, &checksum);
+    enum err err = sqlite_row_checksum(store, mark->sequence_next - 1, &checksum);
     *is = !err && checksum == mark->row_checksum;
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
@@ -226,7 +230,7 @@ static enum err read_log(struct loading *loading, uint64_t floor, struct index_l
     struct sqlite_store *store = loading->store;
     struct index_log *log = &store->logs[loading->which];
     const struct index_log_visitor visitor = {load_block, load_counts, loading};
-    enum err err = index_log_read(log, floor, &visitor, mark);
+    enum err err = index_log_read(log, floor ? floor : 1, &visitor, mark);
     bool is_usable = !err && mark->sequence_next > floor;
     if (is_usable) err = is_of_database(store, mark, &is_usable);
     if (is_usable && loading->which == LOG_VOTES)

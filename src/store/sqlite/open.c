@@ -69,12 +69,11 @@ static enum err load_secrets(struct sqlite_store *store)
     return secrets_write(store->secrets, store->dir.fd);
 }
 
-/* The same at every start: fingerprints are in the logs of the indexes. */
-static void derive_fingerprint_key(struct sqlite_store *store)
+void sqlite_fingerprint_key(uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const struct secrets *secrets)
 {
     uint8_t hash[HASH_SIZE];
-    hash_secret(hash, store->secrets->pepper, SPAN("adtally index fingerprints"));
-    memcpy(store->fingerprint_key, hash, sizeof store->fingerprint_key);
+    hash_secret(hash, secrets->pepper, SPAN("adtally index fingerprints"));
+    memcpy(key, hash, HASH_FINGERPRINT_KEY_SIZE);
     hash_wipe(hash, sizeof hash);
 }
 
@@ -126,7 +125,7 @@ static enum err open_database(struct sqlite_store *store, char *problem)
 {
     const char *dir = store->options.dir;
     enum err err = say(problem, load_secrets(store), "read secrets.json", dir);
-    if (!err) derive_fingerprint_key(store);
+    if (!err) sqlite_fingerprint_key(store->fingerprint_key, store->secrets);
     if (!err) err = check_wal(store, problem);
     if (!err) err = say(problem, sqlite_open_connection(store), "open adtally.db", dir);
     if (!err) err = say(problem, schema_apply(store->db), "use adtally.db", dir);

@@ -35,8 +35,7 @@ static int find_option(const struct poll *poll, struct span id)
     return -1;
 }
 
-/* What names an option in the log of the votes, whatever its place in the poll. */
-static struct index_key option_key(int64_t poll_id, struct span option_id)
+struct index_key polls_option_key(int64_t poll_id, struct span option_id)
 {
     uint64_t checksum = checksum_add_i64(checksum_start(SPAN("poll_option")), poll_id);
     return (struct index_key){
@@ -202,7 +201,7 @@ static enum err record_new_vote(struct sqlite_store *store, struct op *op, struc
     enum err err = insert_vote(store, op, sequence);
     if (!err) err = undoable_add(store, &store->votes, &key, INDEX_VALUE(sequence, 0));
     if (err) return err;
-    struct index_key option_name = option_key(op->vote.poll_id, op->vote.option_id);
+    struct index_key option_name = polls_option_key(op->vote.poll_id, op->vote.option_id);
     undoable_count(store, &live->votes[option], &option_name, sequence);
     copy_results(&op->vote, live);
     store->sequence_next++;
@@ -306,7 +305,7 @@ bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span o
                       uint64_t sequence)
 {
     uint64_t *votes = votes_of(store, poll_id, option_id);
-    struct index_key name = option_key(poll_id, option_id);
+    struct index_key name = polls_option_key(poll_id, option_id);
     if (votes) undoable_count(store, votes, &name, sequence);
     return votes != NULL;
 }
@@ -316,7 +315,7 @@ static void take_votes(struct live_poll *live, const struct index *counts)
     const struct poll *poll = &live->snapshot->poll;
     for (uint32_t i = 0; i < poll->options_count; i++) {
         struct index_cursor cursor;
-        struct index_key key = option_key(poll->id, poll->options[i].id);
+        struct index_key key = polls_option_key(poll->id, poll->options[i].id);
         live->votes[i] = INDEX_SEQUENCE(index_first(counts, &key, &cursor));
     }
 }

@@ -189,6 +189,9 @@ static inline struct sqlite_store *sqlite_of(struct store *store)
 enum err sqlite_open_connection(struct sqlite_store *store);
 struct index *sqlite_index(struct sqlite_store *store, enum index_number number);
 
+/* The same at every start: fingerprints are in the logs of the indexes. */
+void sqlite_fingerprint_key(uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const struct secrets *secrets);
+
 /* statements.c */
 enum err statements_prepare(struct sqlite_store *store);
 void statements_finalize(struct sqlite_store *store);
@@ -203,6 +206,10 @@ enum err report_corrupt_row(struct span table, int64_t sequence);
 
 /* dedup.c: keys of what must be unique, and whether a row really has them. */
 enum dedup_layer { DEDUP_EXPLICIT, DEDUP_ORDER };
+
+/* No part of a key is longer. A derived tag_id is "site:" and a host, a little longer than what
+ * clients may send. */
+enum { DEDUP_PART_MAX = LIMIT_ID + 8 };
 
 struct index_key click_key(const struct uuid *id);
 struct index_key bid_key(const struct sqlite_store *store, struct span bid_id);
@@ -286,6 +293,9 @@ enum err polls_reload(struct sqlite_store *store);
 /* A vote that stands is counted, as one change of the batch; false: for no option. */
 bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id,
                       uint64_t sequence);
+/* What names an option in the log of the votes, whatever its place in the poll. */
+struct index_key polls_option_key(int64_t poll_id, struct span option_id);
+
 /* The votes of every option, by what names it in the log; false: they are not so many together. */
 bool polls_take_votes(struct sqlite_store *store, const struct index *counts, int64_t total);
 void polls_free(struct sqlite_store *store);
@@ -313,6 +323,10 @@ bool index_logs_open(struct sqlite_store *store);
 void index_logs_close(struct sqlite_store *store);
 void index_logs_note(struct sqlite_store *store);
 void index_logs_write(struct sqlite_store *store, uint64_t events);
+enum index_log_number index_logs_of(unsigned number); /* of an index, or VOTE_COUNTS */
+
+/* The checksum of the event's row, which is not looked at. ERR_NOT_FOUND: there is none. */
+enum err sqlite_row_checksum(struct sqlite_store *store, uint64_t sequence, uint64_t *checksum);
 
 /* Fills the indexes of a log, from sequence `floor` on, each from its own of `floors` on. `from` is
  * where rows have to be read on from; its sequence is 0 when nothing could be used. */
