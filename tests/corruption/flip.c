@@ -1,6 +1,7 @@
 #include "base.h"
 
 #include "store/sqlite/db.h"
+#include "store/sqlite/index_log.h"
 #include "token/hash.h"
 
 #include <fcntl.h>
@@ -43,8 +44,7 @@ enum {
     PAGE = 4096,
     DB_HEADER = 256,
     PAGE_HEADER = 16,
-    WAL_HEADER = 32,
-    BLOCK_HEADER = 152 /* of a log of indexes */
+    WAL_HEADER = 32
 };
 
 enum mode {
@@ -206,7 +206,7 @@ static unsigned bit_of(size_t at, unsigned nth)
 static bool is_vital(size_t at)
 {
     if (run.choice == FILE_DB) return at < DB_HEADER || at % PAGE < PAGE_HEADER;
-    return at < (run.choice >= FILE_INDEX_FIRST ? BLOCK_HEADER : WAL_HEADER);
+    return at < (run.choice >= FILE_INDEX_FIRST ? INDEX_LOG_HEADER_SIZE : WAL_HEADER);
 }
 
 static bool is_chosen(size_t at)

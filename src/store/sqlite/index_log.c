@@ -27,7 +27,7 @@ struct header {
 };
 static const uint64_t MAGIC = 0x3130676f6c786469; /* the format's version is in it */
 enum { CHECKED_FROM = offsetof(struct header, previous) };
-_Static_assert(sizeof(struct header) % 8 == 0, "changes are read by words");
+_Static_assert(sizeof(struct header) == INDEX_LOG_HEADER_SIZE, "without gaps");
 
 /* A change: one word that says what it is, the key, the old value.
  *
@@ -316,6 +316,12 @@ void index_log_close(struct index_log *log)
     *log = (struct index_log){.fd = -1, .is_off = true};
 }
 
+static void close_segment(struct index_log *log)
+{
+    if (log->fd >= 0) close(log->fd);
+    log->fd = -1;
+}
+
 static void start_block(struct index_log *log)
 {
     log->size = sizeof(struct header);
@@ -331,6 +337,7 @@ void index_log_resume(struct index_log *log)
 /* Under a number of its own: a removal that a power cut undoes meets nothing of the new one. */
 void index_log_restart(struct index_log *log, uint64_t sequence)
 {
+    close_segment(log);
     log->newest++;
     list_segments(log, log->newest, log->newest);
     log->oldest = log->newest;
@@ -355,8 +362,7 @@ static bool write_all(int fd, const uint8_t *bytes, size_t size, uint64_t offset
 static bool open_for_block(struct index_log *log)
 {
     if (log->end >= log->segment_size) {
-        if (log->fd >= 0) close(log->fd);
-        log->fd = -1;
+        close_segment(log);
         log->newest++;
         log->end = 0;
     }

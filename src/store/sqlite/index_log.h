@@ -42,7 +42,7 @@ struct index_change {
 
 /* Bytes of a block with its header. A change takes 16, and 8 more for a second word or an old
  * value. */
-enum { INDEX_LOG_BLOCK_MAX = 1 << 20, INDEX_LOG_NAME_MAX = 32 };
+enum { INDEX_LOG_BLOCK_MAX = 1 << 20, INDEX_LOG_HEADER_SIZE = 152, INDEX_LOG_NAME_MAX = 32 };
 
 struct index_log {
     int dir_fd;            /* borrowed */
