@@ -274,7 +274,8 @@ static void store_does_what_the_model_does(void **state)
     assert_int_equal(store_verify(dir, &report, &findings), ERR_OK);
     assert_int_equal(findings, 0);
     assert_int_equal(rows_read[HARM_NONE], 0);
-    assert_true(restarts[HARM_NONE] && rows_read[HARM_REMOVED] && rows_read[HARM_CUT]);
+    assert_true(rows_read[HARM_REMOVED] + rows_read[HARM_CUT] + rows_read[HARM_FLIPPED] > 0);
+    assert_true(restarts[HARM_NONE] > 0);
     print_message("# recorded %zu events, %d clicks\n", model.count, model.clicks_count);
 }
 

@@ -6,9 +6,8 @@
 #include <string.h>
 
 /* Sizes of a shard are a series of its own, so that the shards, which fill alike, do not all grow
- * at once: on average the indexes take what lies halfway between full and just grown. The larger
- * the entry the smaller the step: memory for time. */
-enum { SLOTS_FIRST = 12, SERIES_BITS = 20, ROOM_SHARE = 32 };
+ * at once: on average the indexes take what lies halfway between full and just grown. */
+enum { SLOTS_FIRST = 12, SERIES_BITS = 20, STEP_SHARE = 8, ROOM_SHARE = 32 };
 
 _Static_assert((INDEX_SHARDS & (INDEX_SHARDS - 1)) == 0, "shards are chosen by a mask");
 
@@ -115,11 +114,10 @@ static uint64_t used_max(uint64_t slots)
 
 /* The first size of the shard's series that holds so many and some to come, or expiry would have it
  * rehashed for one entry at a time. */
-static uint64_t slots_for(const struct index *index, size_t shard, uint64_t wanted)
+static uint64_t slots_for(size_t shard, uint64_t wanted)
 {
-    unsigned step = index->words + 1; /* one word: a quarter; two: an eighth */
     uint64_t size = (uint64_t)SLOTS_FIRST << SERIES_BITS;
-    for (size += (size >> step) * shard / INDEX_SHARDS;; size += size >> step) {
+    for (size += size / STEP_SHARE * shard / INDEX_SHARDS;; size += size / STEP_SHARE) {
         uint64_t slots = size >> SERIES_BITS;
         if (wanted + slots / ROOM_SHARE <= used_max(slots)) return slots;
     }
@@ -130,7 +128,7 @@ static bool rehash(struct index *index, struct index_shard *shard, uint64_t more
 {
     size_t entry_size = (index->words + 1) * sizeof(uint64_t);
     uint64_t wanted = count_live(index, shard) + more;
-    uint64_t slots = slots_for(index, (size_t)(shard - index->shards), wanted);
+    uint64_t slots = slots_for((size_t)(shard - index->shards), wanted);
     if (slots > UINT32_MAX) return false;
     uint64_t *entries = calloc(slots, entry_size);
     if (!entries) return false;

@@ -12,7 +12,7 @@
  * Split into shards by the key's low bits, each growing by itself, so that no insert ever waits for
  * more than 1/INDEX_SHARDS of the table to be moved. Within a shard: open addressing in the order
  * of the key's upper half, linear probing, deletion by shifting back, at most 7/8 full. An entry is
- * (words + 1) * 8 bytes; with the room to grow, keys of one word take 21 bytes on average and keys
+ * (words + 1) * 8 bytes; with the room to grow, keys of one word take 20 bytes on average and keys
  * of two 30.
  *
  * Expiry: sequences grow with time, so everything below a floor is old. Such entries count as

@@ -1,6 +1,8 @@
 #include "base/log.h"
 #include "store/sqlite/sqlite.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <string.h>
 
 /* The logs of the store's indexes (index_log.h): what is written after batches and read at start.
@@ -140,11 +142,25 @@ void index_logs_write(struct sqlite_store *store, uint64_t events)
 
 /* -- reading ------------------------------------------------------------------------------- */
 
+/* Filling the indexes waits for memory most of the time, so two threads do it, each its own
+ * indexes: block by block, so that the one that reads has a place to read to. */
 struct loading {
     struct sqlite_store *store;
     int which;
     const uint64_t *floors;    /* by index: what is below need not be remembered */
     struct index *vote_counts; /* option -> votes, as a sequence */
+    struct helper {
+        pthread_t thread;
+        sem_t go, done;
+        struct index_log_reader changes;
+        bool is_there, is_last;
+        enum err err;
+    } helper;
+};
+
+static const bool is_of_helper[INDEX_NUMBERS + 1] = {
+    [INDEX_CLICKS_OF_BIDS] = true,       [INDEX_CONVERSION_KEYS] = true, [INDEX_FEEDBACKS] = true,
+    [INDEX_AD_FEEDBACKS_OF_BIDS] = true, [INDEX_VOTES] = true,
 };
 
 static enum err add_vote(struct index *counts, const struct index_key *key)
@@ -160,7 +176,6 @@ static enum err add_vote(struct index *counts, const struct index_key *key)
 static enum err apply_change(struct loading *loading, const struct index_change *change)
 {
     if (change->index == VOTE_COUNTS) return add_vote(loading->vote_counts, &change->key);
-    if (change->index >= INDEX_NUMBERS) return ERR_CORRUPT;
     struct index *index = sqlite_index(loading->store, change->index);
     if (INDEX_SEQUENCE(change->new_value) < loading->floors[change->index]) return ERR_OK;
     if (change->old_value &&
@@ -169,26 +184,75 @@ static enum err apply_change(struct loading *loading, const struct index_change 
     return index_add(index, &change->key, change->new_value) ? ERR_OK : ERR_NO_MEMORY;
 }
 
-static void prefetch(struct loading *loading, const struct index_change *change)
+static bool is_for(const struct loading *loading, bool is_helper, const struct index_change *change)
 {
-    if (change->index < INDEX_NUMBERS)
-        index_prefetch(sqlite_index(loading->store, change->index), &change->key);
+    return change->index <= INDEX_NUMBERS &&
+           (loading->helper.is_there && is_of_helper[change->index]) == is_helper;
+}
+
+static void prefetch(struct loading *loading, bool is_helper, struct index_log_reader *ahead)
+{
+    struct index_change change;
+    if (index_log_next(ahead, &change) && change.index < INDEX_NUMBERS &&
+        is_for(loading, is_helper, &change))
+        index_prefetch(sqlite_index(loading->store, change.index), &change.key);
+}
+
+static enum err load_changes(struct loading *loading, bool is_helper,
+                             struct index_log_reader changes)
+{
+    struct index_log_reader ahead = changes;
+    struct index_change change;
+    enum err err = ERR_OK;
+    for (int i = 0; i < PREFETCH_DISTANCE; i++)
+        prefetch(loading, is_helper, &ahead);
+    while (!err && index_log_next(&changes, &change)) {
+        prefetch(loading, is_helper, &ahead);
+        if (is_for(loading, is_helper, &change)) err = apply_change(loading, &change);
+    }
+    return err;
+}
+
+static void *help(void *arg)
+{
+    struct loading *loading = arg;
+    struct helper *helper = &loading->helper;
+    for (sem_wait(&helper->go); !helper->is_last; sem_wait(&helper->go)) {
+        helper->err = load_changes(loading, true, helper->changes);
+        sem_post(&helper->done);
+    }
+    return NULL;
+}
+
+/* Without one everything is done all the same. */
+static void start_helper(struct loading *loading)
+{
+    struct helper *helper = &loading->helper;
+    sem_init(&helper->go, 0, 0);
+    sem_init(&helper->done, 0, 0);
+    helper->is_there = pthread_create(&helper->thread, NULL, help, loading) == 0;
+}
+
+static void stop_helper(struct loading *loading)
+{
+    struct helper *helper = &loading->helper;
+    helper->is_last = true;
+    sem_post(&helper->go);
+    if (helper->is_there) pthread_join(helper->thread, NULL);
+    sem_destroy(&helper->go);
+    sem_destroy(&helper->done);
 }
 
 static enum err load_block(void *arg, struct index_log_reader changes,
                            const struct index_log_mark *mark)
 {
     struct loading *loading = arg;
-    struct index_log_reader ahead = changes;
-    struct index_change change;
-    enum err err = ERR_OK;
-    for (int i = 0; i < PREFETCH_DISTANCE && index_log_next(&ahead, &change); i++)
-        prefetch(loading, &change);
-    while (!err && index_log_next(&changes, &change)) {
-        err = apply_change(loading, &change);
-        if (index_log_next(&ahead, &change)) prefetch(loading, &change);
-    }
-    return err;
+    struct helper *helper = &loading->helper;
+    helper->changes = changes;
+    if (helper->is_there) sem_post(&helper->go);
+    enum err err = load_changes(loading, false, changes);
+    if (helper->is_there) sem_wait(&helper->done);
+    return err ? err : helper->err;
 }
 
 /* Room at once. Without it indexes grow as ever. */
@@ -230,20 +294,23 @@ static enum err read_log(struct loading *loading, uint64_t floor, struct index_l
     struct sqlite_store *store = loading->store;
     struct index_log *log = &store->logs[loading->which];
     const struct index_log_visitor visitor = {load_block, load_counts, loading};
+    start_helper(loading);
     enum err err = index_log_read(log, floor ? floor : 1, &visitor, mark);
+    stop_helper(loading);
     bool is_usable = !err && mark->sequence_next > floor;
     if (is_usable) err = is_of_database(store, mark, &is_usable);
     if (is_usable && loading->which == LOG_VOTES)
         is_usable = polls_take_votes(store, loading->vote_counts, mark->totals[TOTAL_VOTE]);
     if (!is_usable) mark->sequence_next = 0;
-    return err == ERR_CORRUPT ? ERR_OK : err;
+    return err;
 }
 
 enum err index_logs_load(struct sqlite_store *store, enum index_log_number which, uint64_t floor,
                          const uint64_t floors[INDEX_NUMBERS], struct age_mark *from)
 {
     struct index vote_counts;
-    struct loading loading = {store, which, floors, &vote_counts};
+    struct loading loading = {
+        .store = store, .which = which, .floors = floors, .vote_counts = &vote_counts};
     struct index_log_mark mark;
     index_init(&vote_counts, 1);
     enum err err = read_log(&loading, floor, &mark);

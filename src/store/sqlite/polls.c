@@ -238,6 +238,7 @@ enum err polls_apply(struct sqlite_store *store, struct op *op)
     return ERR_OK;
 }
 
+/* A damaged page can show one row twice and hide another, and all of them are whole. */
 static enum err read_options(struct sqlite_store *store, struct poll *poll, struct arena *arena)
 {
     sqlite3_stmt *row = NULL;
@@ -248,7 +249,9 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
     sqlite3_bind_int64(row, 1, poll->id);
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        if (!db_is_whole(row, 2, SPAN("poll_option")) || poll->options_count == POLL_OPTIONS_MAX)
+        bool is_shown_twice = find_option(poll, db_column_text(row, 0)) >= 0;
+        if (!db_is_whole(row, 2, SPAN("poll_option")) || is_shown_twice ||
+            poll->options_count == POLL_OPTIONS_MAX)
             err = report_corrupt_row(SPAN("poll_option"), poll->id);
         else
             poll->options[poll->options_count++] =
@@ -262,7 +265,8 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
 
 static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row, int64_t *options)
 {
-    if (!db_is_whole(row, 4, SPAN("poll")))
+    bool is_shown_twice = find_poll(store, sqlite3_column_int64(row, 0)) != NULL;
+    if (!db_is_whole(row, 4, SPAN("poll")) || is_shown_twice)
         return report_corrupt_row(SPAN("poll"), sqlite3_column_int64(row, 0));
     _Alignas(16) char memory[POLL_OPTIONS_MAX * 8 * 1024];
     struct arena arena;
