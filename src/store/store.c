@@ -6,7 +6,7 @@
 static const int64_t DAY_MS = 24 * 60 * 60 * 1000LL;
 
 /* Small checkpoints keep the worst batch short (design section 2). */
-enum { CHECKPOINT_PAGES = 2000 };
+enum { CHECKPOINT_PAGES = 2000, INDEX_LOG_EVENTS = 4096 };
 
 void store_options_init(struct store_options *options)
 {
@@ -15,6 +15,7 @@ void store_options_init(struct store_options *options)
         .impression_ttl_ms = 30 * DAY_MS,
         .collect_dedup_window_ms = 7 * DAY_MS,
         .checkpoint_pages = CHECKPOINT_PAGES,
+        .index_log_events = INDEX_LOG_EVENTS,
     };
 }
 

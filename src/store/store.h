@@ -17,6 +17,7 @@ struct store_options {
     bool create;     /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
     int64_t click_ttl_ms, impression_ttl_ms, collect_dedup_window_ms;
     int checkpoint_pages; /* store_maintain works once so many wait for it */
+    int index_log_events; /* a start after a crash reads the rows of at most about so many */
 };
 
 void store_options_init(struct store_options *options); /* the contract's defaults */

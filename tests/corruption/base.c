@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const file_names[FILES_COUNT] = {"adtally.db", "adtally.db-wal", "secrets.json"};
+static const char *const file_names[FILES_COUNT] = {
+    "adtally.db",   "adtally.db-wal", "secrets.json", "index-clicks.1",
+    "index-bids.1", "index-events.1", "index-votes.1"};
 static const int64_t DAY_MS = 24 * 60 * 60 * 1000LL;
 
 static void need(bool condition, const char *what)
@@ -73,6 +75,7 @@ static void apply(struct maker *maker)
 {
     if (maker->count == 0) return;
     enum err err = store_apply(maker->store, maker->batch, maker->count);
+    if (!err) err = store_maintain(maker->store);
     need(err == ERR_OK, "fill the database");
     maker->count = 0;
 }
@@ -284,6 +287,12 @@ void base_take(struct base *base, const char *dir)
         read_file(&base->files[i], dir, file_names[i]);
 }
 
+void base_drop_logs(struct base *base)
+{
+    for (int i = FILE_INDEX_FIRST; i < FILES_COUNT; i++)
+        base->files[i].size = 0;
+}
+
 static void clear_directory(const char *dir)
 {
     char path[PATH_CAP];
@@ -393,6 +402,7 @@ void base_options(struct store_options *options, const char *dir)
     store_options_init(options);
     options->dir = dir;
     options->create = true;
+    options->index_log_events = 50; /* several blocks */
 }
 
 static struct store *open_base(const char *dir)

@@ -16,7 +16,17 @@ struct file {
     uint8_t *bytes;
     size_t size;
 };
-enum { FILE_DB, FILE_WAL, FILE_SECRETS, FILES_COUNT };
+enum {
+    FILE_DB,
+    FILE_WAL,
+    FILE_SECRETS,
+    FILE_INDEX_CLICKS,
+    FILE_INDEX_BIDS,
+    FILE_INDEX_EVENTS,
+    FILE_INDEX_VOTES,
+    FILES_COUNT,
+    FILE_INDEX_FIRST = FILE_INDEX_CLICKS,
+};
 
 /* Ops that are sent again, and how an undamaged store answers them. Their texts live for ever. */
 struct probe {
@@ -45,6 +55,9 @@ void base_make(struct base *base, const char *dir, bool with_wal, uint64_t seed)
 
 /* The files of a directory become the base's. */
 void base_take(struct base *base, const char *dir);
+
+/* Without the logs of the indexes a start reads all rows. */
+void base_drop_logs(struct base *base);
 
 /* The files as they are, in an otherwise empty directory. */
 void base_write(const struct base *base, const char *dir);

@@ -1,6 +1,7 @@
 #include "base.h"
 
 #include "store/sqlite/db.h"
+#include "store/sqlite/index_log.h"
 #include "token/hash.h"
 
 #include <fcntl.h>
@@ -20,8 +21,9 @@
  *
  * DIR is an empty directory. The modes:
  *
- * - db, wal, secrets: every STRIDE-th byte of that file, and all of its headers, has BITS different
- *   bits flipped, one at a time.
+ * - db, wal, secrets, index-clicks, -bids, -events, -votes: every STRIDE-th byte of that file, and
+ *   all of its headers, has BITS different bits flipped, one at a time.
+ * - db-scanned: the same of the database without the logs of the indexes, so that a start reads it.
  * - db-sectors, wal-sectors: each sector of 512 bytes is wiped, then filled with noise.
  * - torn: STRIDE times, any sectors of the WAL's last transaction are, which is what a power cut
  *   does to what was never acknowledged.
@@ -45,7 +47,21 @@ enum {
     WAL_HEADER = 32
 };
 
-enum mode { FLIP_DB, FLIP_WAL, FLIP_SECRETS, WIPE_DB, WIPE_WAL, TORN, FORGED, MODES_COUNT };
+enum mode {
+    FLIP_DB,
+    FLIP_DB_SCANNED,
+    FLIP_WAL,
+    FLIP_SECRETS,
+    FLIP_CLICKS,
+    FLIP_BIDS,
+    FLIP_EVENTS,
+    FLIP_VOTES,
+    WIPE_DB,
+    WIPE_WAL,
+    TORN,
+    FORGED,
+    MODES_COUNT
+};
 
 /* Shared with the child. */
 struct progress {
@@ -190,7 +206,7 @@ static unsigned bit_of(size_t at, unsigned nth)
 static bool is_vital(size_t at)
 {
     if (run.choice == FILE_DB) return at < DB_HEADER || at % PAGE < PAGE_HEADER;
-    return at < WAL_HEADER;
+    return at < (run.choice >= FILE_INDEX_FIRST ? INDEX_LOG_HEADER_SIZE : WAL_HEADER);
 }
 
 static bool is_chosen(size_t at)
@@ -357,8 +373,13 @@ static const struct {
     int choice;
 } modes[MODES_COUNT] = {
     [FLIP_DB] = {"db", FILE_DB},
+    [FLIP_DB_SCANNED] = {"db-scanned", FILE_DB},
     [FLIP_WAL] = {"wal", FILE_WAL},
     [FLIP_SECRETS] = {"secrets", FILE_SECRETS},
+    [FLIP_CLICKS] = {"index-clicks", FILE_INDEX_CLICKS},
+    [FLIP_BIDS] = {"index-bids", FILE_INDEX_BIDS},
+    [FLIP_EVENTS] = {"index-events", FILE_INDEX_EVENTS},
+    [FLIP_VOTES] = {"index-votes", FILE_INDEX_VOTES},
     [WIPE_DB] = {"db-sectors", FILE_DB},
     [WIPE_WAL] = {"wal-sectors", FILE_WAL},
     [TORN] = {"torn", FILE_WAL},
@@ -394,6 +415,7 @@ int main(int argc, char **argv)
         mmap(NULL, sizeof *run.progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (!run.ops || run.progress == MAP_FAILED) return 2;
     base_make(&run.base, run.dir, run.choice == FILE_WAL, run.seed);
+    if (run.mode == FLIP_DB_SCANNED || run.mode == FORGED) base_drop_logs(&run.base);
     run_children();
     const struct progress *p = run.progress;
     printf("bytes %zu flips %" PRIu64 " found %" PRIu64 " unchanged %" PRIu64 " older %" PRIu64

@@ -21,9 +21,11 @@ SANITIZED = BUILD.name.endswith(("asan", "tsan"))
 # mode: (stride, bits) in ./dev test and with --long
 FLIPS = {
     "db": (torture.size(60, 1), torture.size(1, 2)),
+    "db-scanned": (torture.size(120, 1), 1),
     "wal": (torture.size(1000, 1), 1),
     "secrets": (1, torture.size(1, 8)),
 }
+LOGS = {f"index-{name}": (torture.size(200, 1), 1) for name in ("clicks", "bids", "events", "votes")}
 
 
 def run(scratch, mode, stride, bits, part, parts):
@@ -67,6 +69,15 @@ def test_a_flipped_bit_is_found_or_has_no_effect(scratch, mode):
     report(mode, counts)
     assert not failed and counts["misses"] == 0, f"{said}\n{repeat(mode)}"
     assert counts["found"] > 0 and counts["flips"] >= counts["found"] + counts["unchanged"]
+
+
+@pytest.mark.parametrize("mode", LOGS)
+def test_a_flipped_bit_in_a_log_of_the_indexes_has_no_effect(scratch, mode):
+    stride, bits = LOGS[mode]
+    failed, counts, said = run_all(scratch, mode, stride, bits, one_of=8 if SANITIZED else 1)
+    report(mode, counts)
+    assert not failed and counts["misses"] == 0, f"{said}\n{repeat(mode)}"
+    assert counts["flips"] == counts["served"] == counts["unchanged"] > 0, said
 
 
 @pytest.mark.parametrize("mode", ["db-sectors", "wal-sectors"])

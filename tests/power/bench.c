@@ -16,6 +16,7 @@ void bench_init(struct bench *bench, int checkpoint_pages, enum weakness weaknes
     bench->options.dir = BENCH_DIR;
     bench->options.create = true;
     bench->options.checkpoint_pages = checkpoint_pages;
+    bench->options.index_log_events = 8;
     bench->weakness = weakness;
 }
 

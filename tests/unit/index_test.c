@@ -138,19 +138,33 @@ static void what_is_below_the_floor_is_absent_and_makes_room(void **state)
     index_fini(&index);
 }
 
-static void a_million_random_keys_take_at_most_40_bytes_each(void **state)
+/* At every size, not only where all shards have just become full. */
+static void check_bytes(unsigned words, uint64_t bytes_max)
 {
-    (void)state;
-    enum { ADDED = 1000000 };
+    enum { COUNTED = 200000, ADDED = 1000000 };
     struct index index;
-    index_init(&index, 1);
+    index_init(&index, words);
     for (uint64_t sequence = 1; sequence <= ADDED; sequence++) {
-        struct index_key key = {{next_random()}};
+        struct index_key key = {{next_random(), next_random()}};
         assert_true(index_add(&index, &key, INDEX_VALUE(sequence, 0)));
+        if (sequence >= COUNTED && index.bytes > bytes_max * sequence)
+            fail_msg("%llu bytes for %llu keys", (unsigned long long)index.bytes,
+                     (unsigned long long)sequence);
     }
     assert_int_equal(index.count, ADDED);
-    assert_true(index.bytes <= 40ULL * ADDED);
     index_fini(&index);
+}
+
+static void keys_of_one_word_take_at_most_21_bytes_each(void **state)
+{
+    (void)state;
+    check_bytes(1, 21);
+}
+
+static void keys_of_two_words_take_at_most_31_bytes_each(void **state)
+{
+    (void)state;
+    check_bytes(2, 31);
 }
 
 int main(void)
@@ -162,7 +176,8 @@ int main(void)
         cmocka_unit_test(same_key_has_all_its_candidates),
         cmocka_unit_test(replace_changes_only_that_entry),
         cmocka_unit_test(what_is_below_the_floor_is_absent_and_makes_room),
-        cmocka_unit_test(a_million_random_keys_take_at_most_40_bytes_each),
+        cmocka_unit_test(keys_of_one_word_take_at_most_21_bytes_each),
+        cmocka_unit_test(keys_of_two_words_take_at_most_31_bytes_each),
     };
     return UNIT_RUN(tests);
 }

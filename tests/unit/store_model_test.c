@@ -1,3 +1,4 @@
+#include "log_files.h"
 #include "store_clock.h"
 #include "unit.h"
 
@@ -13,8 +14,9 @@
 #include <unistd.h>
 
 /* The store against a model that keeps everything in a list and searches all of it: random ops out
- * of few names, in random batches, with restarts and a disk that refuses writes now and then. Every
- * outcome and every sequence must be the model's. */
+ * of few names, in random batches, with restarts and a disk that refuses writes now and then. At a
+ * restart the logs of the indexes may be gone, cut, damaged or of another moment. Every outcome and
+ * every sequence must be the model's. */
 
 enum { CLICKS_MAX = 24, EVENTS_MAX = 60000, BATCHES = 4000, BATCH_MAX = 24 };
 
@@ -47,6 +49,7 @@ static struct store *store;
 static char dir[64];
 static uint64_t random_state;
 static int64_t clock_ms;
+static uint64_t rows_read[HARMS_COUNT], restarts[HARMS_COUNT];
 
 static uint64_t roll(uint64_t sides)
 {
@@ -239,16 +242,30 @@ static void run_random_batch(void)
     assert_int_equal(store_maintain(store), ERR_OK);
 }
 
+/* What stands on disk while it runs is what a kill would leave. */
+static void restart(void)
+{
+    static struct log_files stale;
+    uint64_t random = roll(1 << 30);
+    enum log_harm harm = (enum log_harm)roll(HARMS_COUNT);
+    bool takes = roll(2);
+    if (takes && harm != HARM_STALE) log_files_take(&stale, dir);
+    store_close(store);
+    log_files_harm(dir, harm, random, &stale);
+    open_store();
+    struct store_stats stats;
+    store_stats(store, &stats);
+    rows_read[harm] += stats.rebuilt_count;
+    restarts[harm]++;
+}
+
 static void store_does_what_the_model_does(void **state)
 {
     (void)state;
     for (int batch = 0; batch < BATCHES; batch++) {
         clock_ms += (int64_t)roll(40);
         run_random_batch();
-        if (roll(100) == 0) {
-            store_close(store);
-            open_store();
-        }
+        if (roll(100) == 0) restart();
     }
     char memory[4096];
     struct writer report;
@@ -256,6 +273,9 @@ static void store_does_what_the_model_does(void **state)
     writer_init(&report, memory, sizeof memory);
     assert_int_equal(store_verify(dir, &report, &findings), ERR_OK);
     assert_int_equal(findings, 0);
+    assert_int_equal(rows_read[HARM_NONE], 0);
+    assert_true(rows_read[HARM_REMOVED] + rows_read[HARM_CUT] + rows_read[HARM_FLIPPED] > 0);
+    assert_true(restarts[HARM_NONE] > 0);
     print_message("# recorded %zu events, %d clicks\n", model.count, model.clicks_count);
 }
 
@@ -280,6 +300,7 @@ int main(void)
     options.create = true;
     options.collect_dedup_window_ms = 20000; /* of the model's clock: several times in a run */
     options.click_ttl_ms = 60000;
+    options.index_log_events = 200;
     open_store();
     int failed = UNIT_RUN(tests);
     store_close(store);

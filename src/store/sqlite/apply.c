@@ -157,6 +157,7 @@ enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
         return err;
     }
     store->polls_changed = false; /* what was put stands */
+    index_logs_note(store);
     err = token_keys_apply(store, ops, count);
     if (err) refuse_all(ops, count); /* they stand, but the process ends: nobody is told */
     return err;
@@ -170,11 +171,13 @@ static void alarm_if_pinned(struct sqlite_store *store, int wal_pages)
                   LOG_TEXT("advice", SPAN("end the oldest reader of adtally.db")));
 }
 
-/* After the answers: moves committed pages from the WAL into the database. PASSIVE never waits for
- * a reader; the WAL starts over when all of it was moved and nobody reads it. */
+/* After the answers: writes what the indexes were told, and moves committed pages from the WAL into
+ * the database. PASSIVE never waits for a reader; the WAL starts over when all of it was moved and
+ * nobody reads it. */
 enum err sqlite_maintain(struct store *base)
 {
     struct sqlite_store *store = sqlite_of(base);
+    index_logs_write(store, (uint64_t)store->options.index_log_events);
     if (store->wal_pages < store->wal_moved_pages) store->wal_moved_pages = 0; /* started over */
     if (!store->db) return ERR_OK;
     if (store->wal_pages - store->wal_moved_pages < store->options.checkpoint_pages) return ERR_OK;

@@ -16,7 +16,7 @@ struct cursor {
     sqlite3_vtab_cursor base; /* first, too */
     const struct batch_table *table;
     size_t at;
-    struct row row;
+    struct event_row row;
 };
 
 static int on_connect(sqlite3 *db, void *table, int argc, const char *const *argv,
@@ -24,8 +24,8 @@ static int on_connect(sqlite3 *db, void *table, int argc, const char *const *arg
 {
     char sql[32 + 4 * ROW_CELLS_MAX];
     struct writer columns;
-    struct row row;
-    event_row(&row, &(struct op){.kind = ((const struct batch_table *)table)->kind}, 0);
+    struct event_row row;
+    event_row_fill(&row, &(struct op){.kind = ((const struct batch_table *)table)->kind}, 0);
     writer_init(&columns, sql, sizeof sql - 1);
     writer_lit(&columns, "CREATE TABLE t (c0");
     for (int i = 1; i < row.count; i++) {
@@ -75,7 +75,7 @@ static void look_at(struct cursor *cursor, size_t at)
 {
     cursor->at = at;
     if (at < cursor->table->count)
-        event_row(&cursor->row, cursor->table->rows[at].op, cursor->table->rows[at].link);
+        event_row_fill(&cursor->row, cursor->table->rows[at].op, cursor->table->rows[at].link);
 }
 
 static int on_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc,

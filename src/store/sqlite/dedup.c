@@ -5,9 +5,8 @@
 
 #include <string.h>
 
-/* What a fingerprint is taken of: parts with their lengths, so that no two lists look alike. A
- * derived tag_id is "site:" and a host, a little longer than what clients may send. */
-enum { PART_MAX = LIMIT_ID + 8, KEY_BYTES_MAX = 4 * (PART_MAX + 2) + 1 };
+/* What a fingerprint is taken of: parts with their lengths, so that no two lists look alike. */
+enum { KEY_BYTES_MAX = 4 * (DEDUP_PART_MAX + 2) + 1 };
 
 struct key_bytes {
     uint8_t bytes[KEY_BYTES_MAX];
@@ -16,7 +15,7 @@ struct key_bytes {
 
 static void add_part(struct key_bytes *key, struct span part)
 {
-    ASSERT(part.len <= PART_MAX && key->size + part.len + 2 <= KEY_BYTES_MAX);
+    ASSERT(part.len <= DEDUP_PART_MAX && key->size + part.len + 2 <= KEY_BYTES_MAX);
     key->bytes[key->size++] = (uint8_t)(part.len >> 8);
     key->bytes[key->size++] = (uint8_t)part.len;
     if (part.len) memcpy(key->bytes + key->size, part.ptr, part.len);
@@ -35,7 +34,9 @@ struct index_key click_key(const struct uuid *id)
     struct index_key key;
     memcpy(&key.word[1], id->bytes, 8);
     memcpy(&key.word[0], id->bytes + 8, 8);
-    key.word[0] = __builtin_bswap64(key.word[0]); /* the fixed variant bits end up on top */
+    key.word[0] = __builtin_bswap64(key.word[0]);
+    key.word[0] =
+        key.word[0] << 32 | key.word[0] >> 32; /* the variant: where no slot depends on it */
     return key;
 }
 
@@ -275,10 +276,12 @@ void undoable_replace(struct sqlite_store *store, struct index *index, const str
     note_undo(store, (struct undo_entry){index, *key, old_value, new_value, NULL});
 }
 
-void undoable_count(struct sqlite_store *store, uint64_t *counter)
+void undoable_count(struct sqlite_store *store, uint64_t *counter, const struct index_key *name,
+                    uint64_t sequence)
 {
     ++*counter;
-    note_undo(store, (struct undo_entry){.counter = counter});
+    note_undo(store, (struct undo_entry){
+                         .counter = counter, .key = *name, .new_value = INDEX_VALUE(sequence, 0)});
 }
 
 /* Where the batch changed a poll's options its counters have moved, and are counted again anyway.

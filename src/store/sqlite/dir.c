@@ -67,7 +67,7 @@ static bool may_stand_in_new(const char *name)
                                         "lost+found"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return true;
-    return false;
+    return strncmp(name, "index-", sizeof "index-" - 1) == 0; /* of a database that was removed */
 }
 
 static bool holds_other_files(int dir_fd)

@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-/* The data directory: DIR/adtally.db (and -wal, -shm), DIR/secrets.json, DIR/lock, DIR/admin.sock.
+/* The data directory: DIR/adtally.db (and -wal, -shm), DIR/index-NAME.NUMBER, DIR/secrets.json,
+ * DIR/lock, DIR/admin.sock.
  * One process at a time: whoever holds the lock on DIR/lock, where it wrote its process id. */
 
 struct dir {

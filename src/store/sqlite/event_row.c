@@ -6,32 +6,32 @@
 
 /* The columns of each event's table, in the order of schema.c. */
 
-static struct row_cell *add_cell(struct row *row)
+static struct row_cell *add_cell(struct event_row *row)
 {
     ASSERT(row->count < ROW_CELLS_MAX);
     return &row->cells[row->count++];
 }
 
-static void row_text(struct row *row, struct span text)
+static void row_text(struct event_row *row, struct span text)
 {
     *add_cell(row) = (struct row_cell){.is_text = true, .text = text};
     row->checksum =
         checksum_add(row->checksum, text.ptr ? CHECKSUM_TEXT : CHECKSUM_NULL, text.ptr, text.len);
 }
 
-static void row_i64(struct row *row, int64_t number)
+static void row_i64(struct event_row *row, int64_t number)
 {
     *add_cell(row) = (struct row_cell){.number = number};
     row->checksum = checksum_add_i64(row->checksum, number);
 }
 
-static void row_uuid(struct row *row, const struct uuid *uuid)
+static void row_uuid(struct event_row *row, const struct uuid *uuid)
 {
     uuid_write(row->uuid, uuid);
     row_text(row, (struct span){row->uuid, sizeof row->uuid});
 }
 
-static void row_ad(struct row *row, const struct ad_facts *ad)
+static void row_ad(struct event_row *row, const struct ad_facts *ad)
 {
     row_text(row, ad->bid_id);
     row_text(row, ad->advertiser_id);
@@ -47,7 +47,7 @@ static void row_ad(struct row *row, const struct ad_facts *ad)
     row_text(row, ad->pricing);
 }
 
-static void click_row(struct row *row, const struct op *op, uint64_t link)
+static void click_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     const struct click *click = &op->click;
     row_i64(row, (int64_t)op->sequence);
@@ -61,7 +61,7 @@ static void click_row(struct row *row, const struct op *op, uint64_t link)
     row_i64(row, click->expires_at_ms);
 }
 
-static void conversion_row(struct row *row, const struct op *op, uint64_t link)
+static void conversion_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     const struct conversion *conversion = &op->conversion;
     row_i64(row, (int64_t)op->sequence);
@@ -91,7 +91,7 @@ static void conversion_row(struct row *row, const struct op *op, uint64_t link)
     row_text(row, conversion->params);
 }
 
-static void server_event_row(struct row *row, const struct op *op, uint64_t link)
+static void server_event_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     const struct server_event *event = &op->server_event;
     row_i64(row, (int64_t)op->sequence);
@@ -122,7 +122,7 @@ static void server_event_row(struct row *row, const struct op *op, uint64_t link
     row_text(row, event->params);
 }
 
-static void impression_row(struct row *row, const struct op *op, uint64_t link)
+static void impression_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     row_i64(row, (int64_t)op->sequence);
     row_i64(row, op->received_at_ms);
@@ -132,7 +132,7 @@ static void impression_row(struct row *row, const struct op *op, uint64_t link)
     row_text(row, op->impression.route);
 }
 
-static void feedback_row(struct row *row, const struct op *op, uint64_t link)
+static void feedback_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     row_i64(row, (int64_t)op->sequence);
     row_i64(row, op->received_at_ms);
@@ -142,7 +142,7 @@ static void feedback_row(struct row *row, const struct op *op, uint64_t link)
     row_text(row, op->feedback.text);
 }
 
-static void ad_feedback_row(struct row *row, const struct op *op, uint64_t link)
+static void ad_feedback_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     const struct ad_feedback *feedback = &op->ad_feedback;
     row_i64(row, (int64_t)op->sequence);
@@ -160,7 +160,7 @@ static void ad_feedback_row(struct row *row, const struct op *op, uint64_t link)
     row_text(row, feedback->device);
 }
 
-static void vote_row(struct row *row, const struct op *op, uint64_t link)
+static void vote_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     row_i64(row, (int64_t)op->sequence);
     row_i64(row, op->received_at_ms);
@@ -171,7 +171,7 @@ static void vote_row(struct row *row, const struct op *op, uint64_t link)
 
 static const struct event_table {
     struct span name;
-    void (*fill)(struct row *row, const struct op *op, uint64_t link);
+    void (*fill)(struct event_row *row, const struct op *op, uint64_t link);
 } tables[EVENT_TABLES] = {
     [OP_CLICK] = {SPAN_INIT("click"), click_row},
     [OP_CONVERSION] = {SPAN_INIT("conversion"), conversion_row},
@@ -182,7 +182,7 @@ static const struct event_table {
     [OP_VOTE] = {SPAN_INIT("vote"), vote_row},
 };
 
-void event_row(struct row *row, const struct op *op, uint64_t link)
+void event_row_fill(struct event_row *row, const struct op *op, uint64_t link)
 {
     row->count = 0;
     row->checksum = checksum_start(tables[op->kind].name);

@@ -7,7 +7,7 @@
 enum { EVENT_TABLES = OP_VOTE + 1 }; /* the kinds of op up to OP_VOTE have a table each */
 enum { ROW_CELLS_MAX = 26 };
 
-struct row {
+struct event_row {
     struct row_cell {
         bool is_text;
         struct span text; /* absent: NULL */
@@ -20,4 +20,4 @@ struct row {
 
 /* All columns in the table's order, the checksum last. `link`: the sequence of the click that a
  * conversion names, or of the impression that a feedback does. Texts stay the op's. */
-void event_row(struct row *row, const struct op *op, uint64_t link);
+void event_row_fill(struct event_row *row, const struct op *op, uint64_t link);

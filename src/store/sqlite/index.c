@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_MIN = 16 };
+/* Sizes of a shard are a series of its own, so that the shards, which fill alike, do not all grow
+ * at once: on average the indexes take what lies halfway between full and just grown. */
+enum { SLOTS_FIRST = 12, SERIES_BITS = 20, STEP_SHARE = 8, ROOM_SHARE = 32 };
 
 _Static_assert((INDEX_SHARDS & (INDEX_SHARDS - 1)) == 0, "shards are chosen by a mask");
 
@@ -19,10 +21,16 @@ static uint64_t *entry_at(const struct index *index, const struct index_shard *s
     return shard->entries + (size_t)slot * (index->words + 1);
 }
 
-/* The bits above those that chose the shard. */
+/* In the order of the upper half of the key, whatever the size: growing reads and writes memory in
+ * one direction. */
 static uint32_t home_of(const struct index_shard *shard, uint64_t word)
 {
-    return (uint32_t)(word / INDEX_SHARDS) & (shard->slots - 1);
+    return (uint32_t)((word >> 32) * shard->slots >> 32);
+}
+
+static uint32_t next_slot(const struct index_shard *shard, uint32_t slot)
+{
+    return slot + 1 < shard->slots ? slot + 1 : 0;
 }
 
 static bool has_key(const struct index *index, const uint64_t *entry, const struct index_key *key)
@@ -48,6 +56,13 @@ void index_fini(struct index *index)
     *index = (struct index){.words = index->words};
 }
 
+void index_clear(struct index *index)
+{
+    struct index empty = {.words = index->words, .number = index->number, .floor = index->floor};
+    index_fini(index);
+    *index = empty;
+}
+
 uint64_t index_next(const struct index *index, const struct index_key *key,
                     struct index_cursor *cursor)
 {
@@ -56,7 +71,7 @@ uint64_t index_next(const struct index *index, const struct index_key *key,
         uint64_t *entry = entry_at(index, shard, cursor->slot);
         uint64_t value = *value_of(index, entry);
         if (value == 0) return 0;
-        cursor->slot = (cursor->slot + 1) & (shard->slots - 1);
+        cursor->slot = next_slot(shard, cursor->slot);
         cursor->left--;
         if (has_key(index, entry, key) && INDEX_SEQUENCE(value) >= index->floor) return value;
     }
@@ -76,7 +91,7 @@ static void place(const struct index *index, struct index_shard *shard, const ui
 {
     uint32_t slot = home_of(shard, entry[0]);
     while (*value_of(index, entry_at(index, shard, slot)) != 0)
-        slot = (slot + 1) & (shard->slots - 1);
+        slot = next_slot(shard, slot);
     memcpy(entry_at(index, shard, slot), entry, (index->words + 1) * sizeof *entry);
     shard->used++;
 }
@@ -91,18 +106,34 @@ static uint32_t count_live(const struct index *index, const struct index_shard *
     return live;
 }
 
+/* How many entries so many slots may hold: at most 7/8, probing gets long past that. */
+static uint64_t used_max(uint64_t slots)
+{
+    return slots - slots / 8;
+}
+
+/* The first size of the shard's series that holds so many and some to come, or expiry would have it
+ * rehashed for one entry at a time. */
+static uint64_t slots_for(size_t shard, uint64_t wanted)
+{
+    uint64_t size = (uint64_t)SLOTS_FIRST << SERIES_BITS;
+    for (size += size / STEP_SHARE * shard / INDEX_SHARDS;; size += size / STEP_SHARE) {
+        uint64_t slots = size >> SERIES_BITS;
+        if (wanted + slots / ROOM_SHARE <= used_max(slots)) return slots;
+    }
+}
+
 /* Moves what is live into fresh memory with room for `more`, larger only when that needs it. */
 static bool rehash(struct index *index, struct index_shard *shard, uint64_t more)
 {
     size_t entry_size = (index->words + 1) * sizeof(uint64_t);
-    uint32_t slots = SLOTS_MIN;
     uint64_t wanted = count_live(index, shard) + more;
-    while ((uint64_t)slots * 3 < wanted * 4)
-        slots *= 2;
+    uint64_t slots = slots_for((size_t)(shard - index->shards), wanted);
+    if (slots > UINT32_MAX) return false;
     uint64_t *entries = calloc(slots, entry_size);
     if (!entries) return false;
     struct index_shard old = *shard;
-    *shard = (struct index_shard){.entries = entries, .slots = slots};
+    *shard = (struct index_shard){.entries = entries, .slots = (uint32_t)slots};
     for (uint32_t slot = 0; slot < old.slots; slot++) {
         uint64_t *entry = entry_at(index, &old, slot);
         uint64_t value = *value_of(index, entry);
@@ -110,7 +141,7 @@ static bool rehash(struct index *index, struct index_shard *shard, uint64_t more
     }
     free(old.entries);
     index->count -= old.used - shard->used;
-    index->bytes += (slots - (uint64_t)old.slots) * entry_size;
+    index->bytes += (slots - old.slots) * entry_size;
     return true;
 }
 
@@ -118,7 +149,7 @@ bool index_add(struct index *index, const struct index_key *key, uint64_t value)
 {
     ASSERT(value != 0);
     struct index_shard *shard = &index->shards[shard_of(key)];
-    bool is_full = (uint64_t)(shard->used + 1) * 8 > (uint64_t)shard->slots * 7;
+    bool is_full = shard->used >= used_max(shard->slots);
     if (is_full && !rehash(index, shard, 1)) return false;
     uint64_t entry[3] = {key->word[0], key->word[1]};
     entry[index->words] = value;
@@ -140,21 +171,23 @@ static uint64_t *find_exact(const struct index *index, struct index_shard *shard
             *at = slot;
             return entry;
         }
-        slot = (slot + 1) & (shard->slots - 1);
+        slot = next_slot(shard, slot);
     }
     return NULL;
+}
+
+static uint32_t distance(const struct index_shard *shard, uint32_t from, uint32_t to)
+{
+    return to >= from ? to - from : to + shard->slots - from;
 }
 
 /* Closes the gap at `hole`: whatever probes past it moves back into it. */
 static void shift_back(const struct index *index, struct index_shard *shard, uint32_t hole)
 {
-    uint32_t mask = shard->slots - 1;
-    for (uint32_t slot = (hole + 1) & mask;; slot = (slot + 1) & mask) {
+    for (uint32_t slot = next_slot(shard, hole);; slot = next_slot(shard, slot)) {
         uint64_t *entry = entry_at(index, shard, slot);
         if (*value_of(index, entry) == 0) break;
-        uint32_t distance_home = (slot - home_of(shard, entry[0])) & mask;
-        uint32_t distance_hole = (slot - hole) & mask;
-        if (distance_home < distance_hole) continue;
+        if (distance(shard, home_of(shard, entry[0]), slot) < distance(shard, hole, slot)) continue;
         memcpy(entry_at(index, shard, hole), entry, (index->words + 1) * sizeof *entry);
         hole = slot;
     }
@@ -186,8 +219,11 @@ bool index_replace(struct index *index, const struct index_key *key, uint64_t ol
 bool index_reserve(struct index *index, uint64_t count)
 {
     uint64_t per_shard = count / INDEX_SHARDS + 1;
-    for (size_t i = 0; i < INDEX_SHARDS; i++)
-        if (!rehash(index, &index->shards[i], per_shard)) return false;
+    for (size_t i = 0; i < INDEX_SHARDS; i++) {
+        struct index_shard *shard = &index->shards[i];
+        bool has_room = shard->used + per_shard <= used_max(shard->slots);
+        if (!has_room && !rehash(index, shard, per_shard)) return false;
+    }
     return true;
 }
 

@@ -9,9 +9,11 @@
  * have the same key and the caller checks each candidate against its row. Keys of two words hold a
  * whole UUID and are exact.
  *
- * Split into shards by the key's top bits, each growing by itself, so that no insert ever waits for
- * more than 1/INDEX_SHARDS of the table to be moved. Within a shard: open addressing, linear
- * probing, deletion by shifting back, at most 7/8 full. An entry is (words + 1) * 8 bytes.
+ * Split into shards by the key's low bits, each growing by itself, so that no insert ever waits for
+ * more than 1/INDEX_SHARDS of the table to be moved. Within a shard: open addressing in the order
+ * of the key's upper half, linear probing, deletion by shifting back, at most 7/8 full. An entry is
+ * (words + 1) * 8 bytes; with the room to grow, keys of one word take 20 bytes on average and keys
+ * of two 30.
  *
  * Expiry: sequences grow with time, so everything below a floor is old. Such entries count as
  * absent at once and are dropped when their shard would otherwise grow.
@@ -21,7 +23,8 @@
 enum { INDEX_SHARDS = 1024, INDEX_TAG_BITS = 8 };
 
 struct index_key {
-    uint64_t word[2]; /* word[0] chooses shard and slot: must be evenly spread */
+    uint64_t
+        word[2]; /* word[0], low 10 and upper 32 bits, chooses shard and slot: must be spread */
 };
 
 /* What a key leads to: sequence << INDEX_TAG_BITS | tag. The tag is the caller's. */
@@ -31,19 +34,21 @@ struct index_key {
 
 struct index_shard {
     uint64_t *entries;
-    uint32_t slots, used; /* slots: a power of two, or 0 */
+    uint32_t slots, used;
 };
 
 struct index {
-    unsigned words; /* per key: 1 or 2 */
-    uint64_t floor; /* sequences below are expired */
-    uint64_t count; /* entries, expired ones included until their shard drops them */
-    uint64_t bytes; /* memory of all shards */
+    unsigned words;  /* per key: 1 or 2 */
+    unsigned number; /* the caller's */
+    uint64_t floor;  /* sequences below are expired */
+    uint64_t count;  /* entries, expired ones included until their shard drops them */
+    uint64_t bytes;  /* memory of all shards */
     struct index_shard shards[INDEX_SHARDS];
 };
 
 void index_init(struct index *index, unsigned words);
 void index_fini(struct index *index);
+void index_clear(struct index *index);
 
 /* Sequences of the caller start at 1: the value 0 means none. Candidates come in no order. */
 struct index_cursor {

@@ -1,6 +1,5 @@
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/rng.h"
 #include "base/secret.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
@@ -70,6 +69,14 @@ static enum err load_secrets(struct sqlite_store *store)
     return secrets_write(store->secrets, store->dir.fd);
 }
 
+void sqlite_fingerprint_key(uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const struct secrets *secrets)
+{
+    uint8_t hash[HASH_SIZE];
+    hash_secret(hash, secrets->pepper, SPAN("adtally index fingerprints"));
+    memcpy(key, hash, HASH_FINGERPRINT_KEY_SIZE);
+    hash_wipe(hash, sizeof hash);
+}
+
 /* The shortest ever in force: what `adtally verify` may hold the rows against. */
 static enum err note_shortest(struct sqlite_store *store, const char *name, int64_t ms)
 {
@@ -118,45 +125,47 @@ static enum err open_database(struct sqlite_store *store, char *problem)
 {
     const char *dir = store->options.dir;
     enum err err = say(problem, load_secrets(store), "read secrets.json", dir);
+    if (!err) sqlite_fingerprint_key(store->fingerprint_key, store->secrets);
     if (!err) err = check_wal(store, problem);
     if (!err) err = say(problem, sqlite_open_connection(store), "open adtally.db", dir);
     if (!err) err = say(problem, schema_apply(store->db), "use adtally.db", dir);
     if (!err) err = say(problem, note_windows(store), "write adtally.db", dir);
     if (!err) err = say(problem, make_durable(store), "recover adtally.db", dir);
     if (!err) err = say(problem, statements_prepare(store), "use adtally.db", dir);
+    if (!err && !index_logs_open(store)) err = say(problem, ERR_NO_MEMORY, "open the store", dir);
     if (!err) err = say(problem, rebuild_indexes(store), "read adtally.db", dir);
     store->dir.is_new = false;
     return err;
 }
 
-/* Every index of the store, for what is done to all of them. */
-static const size_t index_offsets[] = {
-    offsetof(struct sqlite_store, clicks),
-    offsetof(struct sqlite_store, clicks_of_bids),
-    offsetof(struct sqlite_store, conversion_keys),
-    offsetof(struct sqlite_store, collect_keys),
-    offsetof(struct sqlite_store, impressions),
-    offsetof(struct sqlite_store, feedbacks),
-    offsetof(struct sqlite_store, ad_feedbacks),
-    offsetof(struct sqlite_store, ad_feedbacks_of_bids),
-    offsetof(struct sqlite_store, votes),
+static const size_t index_offsets[INDEX_NUMBERS] = {
+    [INDEX_CLICKS] = offsetof(struct sqlite_store, clicks),
+    [INDEX_CLICKS_OF_BIDS] = offsetof(struct sqlite_store, clicks_of_bids),
+    [INDEX_CONVERSION_KEYS] = offsetof(struct sqlite_store, conversion_keys),
+    [INDEX_COLLECT_KEYS] = offsetof(struct sqlite_store, collect_keys),
+    [INDEX_IMPRESSIONS] = offsetof(struct sqlite_store, impressions),
+    [INDEX_FEEDBACKS] = offsetof(struct sqlite_store, feedbacks),
+    [INDEX_AD_FEEDBACKS] = offsetof(struct sqlite_store, ad_feedbacks),
+    [INDEX_AD_FEEDBACKS_OF_BIDS] = offsetof(struct sqlite_store, ad_feedbacks_of_bids),
+    [INDEX_VOTES] = offsetof(struct sqlite_store, votes),
 };
-enum { INDEXES = sizeof index_offsets / sizeof index_offsets[0] };
 
-static struct index *index_at(struct sqlite_store *store, size_t i)
+struct index *sqlite_index(struct sqlite_store *store, enum index_number number)
 {
-    return (struct index *)(void *)((char *)store + index_offsets[i]);
+    return (struct index *)(void *)((char *)store + index_offsets[number]);
 }
 
 static void sqlite_close_store(struct store *base)
 {
     struct sqlite_store *store = sqlite_of(base);
+    index_logs_write(store, 1);
     statements_finalize(store);
     if (store->db) /* so that adtally.db alone holds everything after a clean stop */
         sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_close(store->db);
-    for (size_t i = 0; i < INDEXES; i++)
-        index_fini(index_at(store, i));
+    for (int i = 0; i < INDEX_NUMBERS; i++)
+        index_fini(sqlite_index(store, i));
+    index_logs_close(store);
     window_free(store->sessions);
     free(store->batch_rows);
     polls_free(store);
@@ -175,7 +184,7 @@ static void sqlite_stats(const struct store *base, struct store_stats *out)
     enum { PAGE_SIZE = 4096 };
     const struct sqlite_store *store = (const struct sqlite_store *)base;
     uint64_t keys_count = 0, bytes = 0;
-    for (size_t i = 0; i < INDEXES; i++) {
+    for (int i = 0; i < INDEX_NUMBERS; i++) {
         const struct index *index =
             (const struct index *)(const void *)((const char *)store + index_offsets[i]);
         keys_count += index->count;
@@ -219,13 +228,14 @@ static struct sqlite_store *new_store(const struct store_options *options)
     store->store.engine = &sqlite_engine;
     store->options = *options;
     store->dir = (struct dir){.fd = -1, .lock_fd = -1};
-    for (size_t i = 0; i < INDEXES; i++)
-        index_init(index_at(store, i), index_at(store, i) == &store->clicks ? 2 : 1);
+    for (int i = 0; i < INDEX_NUMBERS; i++) {
+        index_init(sqlite_index(store, i), i == INDEX_CLICKS ? 2 : 1);
+        sqlite_index(store, i)->number = (unsigned)i;
+    }
     store->sessions = window_new();
     store->batch_rows = calloc(1, sizeof *store->batch_rows);
     store->secrets = secret_new(sizeof *store->secrets);
     ages_init(&store->ages, longest_ttl_ms(options) + FLOOR_MARGIN_MS);
-    rng_fill(store->fingerprint_key, sizeof store->fingerprint_key);
     return store;
 }
 

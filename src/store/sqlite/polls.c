@@ -35,6 +35,13 @@ static int find_option(const struct poll *poll, struct span id)
     return -1;
 }
 
+struct index_key polls_option_key(int64_t poll_id, struct span option_id)
+{
+    uint64_t checksum = checksum_add_i64(checksum_start(SPAN("poll_option")), poll_id);
+    return (struct index_key){
+        {checksum_add(checksum, CHECKSUM_TEXT, option_id.ptr, option_id.len)}};
+}
+
 static struct span keep(char **at, struct span text)
 {
     if (!text.ptr) return SPAN_NONE;
@@ -183,7 +190,8 @@ static enum err record_new_vote(struct sqlite_store *store, struct op *op, struc
     batch_rows_add(store, op, sequence, 0);
     enum err err = undoable_add(store, &store->votes, &key, INDEX_VALUE(sequence, 0));
     if (err) return err;
-    undoable_count(store, &live->votes[option]);
+    struct index_key option_name = polls_option_key(op->vote.poll_id, op->vote.option_id);
+    undoable_count(store, &live->votes[option], &option_name, sequence);
     copy_results(&op->vote, live);
     store->sequence_next++;
     op->sequence = sequence;
@@ -219,6 +227,7 @@ enum err polls_apply(struct sqlite_store *store, struct op *op)
     return ERR_OK;
 }
 
+/* A damaged page can show one row twice and hide another, and all of them are whole. */
 static enum err read_options(struct sqlite_store *store, struct poll *poll, struct arena *arena)
 {
     sqlite3_stmt *row = NULL;
@@ -229,7 +238,9 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
     sqlite3_bind_int64(row, 1, poll->id);
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        if (!db_is_whole(row, 2, SPAN("poll_option")) || poll->options_count == POLL_OPTIONS_MAX)
+        bool is_shown_twice = find_option(poll, db_column_text(row, 0)) >= 0;
+        if (!db_is_whole(row, 2, SPAN("poll_option")) || is_shown_twice ||
+            poll->options_count == POLL_OPTIONS_MAX)
             err = report_corrupt_row(SPAN("poll_option"), poll->id);
         else
             poll->options[poll->options_count++] =
@@ -243,7 +254,8 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
 
 static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row, int64_t *options)
 {
-    if (!db_is_whole(row, 4, SPAN("poll")))
+    bool is_shown_twice = find_poll(store, sqlite3_column_int64(row, 0)) != NULL;
+    if (!db_is_whole(row, 4, SPAN("poll")) || is_shown_twice)
         return report_corrupt_row(SPAN("poll"), sqlite3_column_int64(row, 0));
     _Alignas(16) char memory[POLL_OPTIONS_MAX * 8 * 1024];
     struct arena arena;
@@ -275,13 +287,45 @@ enum err polls_load(struct sqlite_store *store)
     return err ? err : totals_expect(store, TOTAL_POLL_OPTION, options);
 }
 
-bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id)
+static uint64_t *votes_of(const struct sqlite_store *store, int64_t poll_id, struct span option_id)
 {
     struct live_poll *live = find_poll(store, poll_id);
     int option = live ? find_option(&live->snapshot->poll, option_id) : -1;
-    if (option < 0) return false;
-    live->votes[option]++;
-    return true;
+    return option >= 0 ? &live->votes[option] : NULL;
+}
+
+bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id,
+                      uint64_t sequence)
+{
+    uint64_t *votes = votes_of(store, poll_id, option_id);
+    struct index_key name = polls_option_key(poll_id, option_id);
+    if (votes) undoable_count(store, votes, &name, sequence);
+    return votes != NULL;
+}
+
+static void take_votes(struct live_poll *live, const struct index *counts)
+{
+    const struct poll *poll = &live->snapshot->poll;
+    for (uint32_t i = 0; i < poll->options_count; i++) {
+        struct index_cursor cursor;
+        struct index_key key = polls_option_key(poll->id, poll->options[i].id);
+        live->votes[i] = INDEX_SEQUENCE(index_first(counts, &key, &cursor));
+    }
+}
+
+/* Two options of one name are told by the total as well. */
+bool polls_take_votes(struct sqlite_store *store, const struct index *counts, int64_t total)
+{
+    uint64_t votes = 0;
+    for (struct live_poll *live = store->polls; live; live = live->next) {
+        take_votes(live, counts);
+        for (uint32_t i = 0; i < live->snapshot->poll.options_count; i++)
+            votes += live->votes[i];
+    }
+    if (votes == (uint64_t)total) return true;
+    for (struct live_poll *live = store->polls; live; live = live->next)
+        memset(live->votes, 0, sizeof live->votes);
+    return false;
 }
 
 static enum err count_votes(struct sqlite_store *store)
@@ -289,10 +333,13 @@ static enum err count_votes(struct sqlite_store *store)
     sqlite3_stmt *row = NULL;
     enum err err = db_prepare(store->db, &row, "SELECT poll_id, option_id, * FROM vote");
     int code = SQLITE_DONE;
-    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
-        if (!db_is_whole(row, 2, SPAN("vote")) ||
-            !polls_count_vote(store, sqlite3_column_int64(row, 0), db_column_text(row, 1)))
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        uint64_t *votes = votes_of(store, sqlite3_column_int64(row, 0), db_column_text(row, 1));
+        if (votes && db_is_whole(row, 2, SPAN("vote")))
+            ++*votes;
+        else
             err = report_corrupt_row(SPAN("vote"), sqlite3_column_int64(row, 2));
+    }
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
     return err;

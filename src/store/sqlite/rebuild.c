@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The indexes from the rows, once, at start. Only what is young enough to matter is read: the
- * stored age marks tell where to begin. */
+/* The indexes, once, at start: from their logs, and behind the end of these from the rows. Only
+ * what is young enough to matter is read: the stored age marks tell where to begin. */
 
 static enum err load_ages(struct sqlite_store *store)
 {
@@ -29,6 +29,11 @@ static enum err load_ages(struct sqlite_store *store)
 static uint64_t row_sequence(sqlite3_stmt *row)
 {
     return (uint64_t)sqlite3_column_int64(row, 0);
+}
+
+static uint64_t row_value(sqlite3_stmt *row)
+{
+    return INDEX_VALUE(row_sequence(row), 0);
 }
 
 typedef enum err on_row_fn(struct sqlite_store *store, sqlite3_stmt *row);
@@ -59,6 +64,7 @@ static enum err scan(struct sqlite_store *store, const struct source *source)
         last = sqlite3_column_int64(row, 0);
         err = is_whole ? source->on_row(store, row)
                        : report_corrupt_row(source->table, sqlite3_column_int64(row, 0));
+        index_logs_note(store);
         store->rebuilt_count++;
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
@@ -66,9 +72,10 @@ static enum err scan(struct sqlite_store *store, const struct source *source)
     return err ? err : totals_expect(store, source->total, count);
 }
 
-static enum err add(struct index *index, struct index_key key, uint64_t sequence)
+static enum err add(struct sqlite_store *store, struct index *index, struct index_key key,
+                    uint64_t value)
 {
-    return index_add(index, &key, INDEX_VALUE(sequence, 0)) ? ERR_OK : ERR_NO_MEMORY;
+    return undoable_add(store, index, &key, value);
 }
 
 static enum err count_of_bid(struct sqlite_store *store, struct index *index,
@@ -77,12 +84,7 @@ static enum err count_of_bid(struct sqlite_store *store, struct index *index,
     uint8_t count;
     uint64_t value;
     enum err err = dedup_count_of_bid(store, index, statement, bid_id, &count, &value);
-    if (err) return err;
-    struct index_key key = bid_key(store, bid_id);
-    uint64_t new_value = INDEX_VALUE(sequence, count + 1);
-    bool done =
-        value ? index_replace(index, &key, value, new_value) : index_add(index, &key, new_value);
-    return done ? ERR_OK : ERR_NO_MEMORY;
+    return err ? err : dedup_count_up(store, index, bid_id, count, value, sequence);
 }
 
 static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row)
@@ -94,9 +96,8 @@ static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row)
         return report_corrupt_row(SPAN("click"), (int64_t)sequence);
     uint8_t tag = (uint8_t)((bid_id.ptr ? CLICK_HAS_BID : 0) |
                             (sqlite3_column_int(row, 3) ? CLICK_HAS_ADVERTISER : 0));
-    struct index_key key = click_key(&id);
-    if (!index_add(&store->clicks, &key, INDEX_VALUE(sequence, tag))) return ERR_NO_MEMORY;
-    if (!bid_id.ptr) return ERR_OK;
+    enum err err = add(store, &store->clicks, click_key(&id), INDEX_VALUE(sequence, tag));
+    if (err || !bid_id.ptr) return err;
     return count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BID, bid_id, sequence);
 }
 
@@ -108,17 +109,17 @@ static enum err on_server_event_row(struct sqlite_store *store, sqlite3_stmt *ro
         .event_id = db_column_text(row, 3),
     };
     if (!event.event_id.ptr) return ERR_OK;
-    return add(&store->collect_keys, collect_key(store, &event), row_sequence(row));
+    return add(store, &store->collect_keys, collect_key(store, &event), row_value(row));
 }
 
 static enum err on_impression_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
-    return add(&store->impressions, bid_key(store, db_column_text(row, 1)), row_sequence(row));
+    return add(store, &store->impressions, bid_key(store, db_column_text(row, 1)), row_value(row));
 }
 
 static enum err on_feedback_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
-    return add(&store->feedbacks, bid_key(store, db_column_text(row, 1)), row_sequence(row));
+    return add(store, &store->feedbacks, bid_key(store, db_column_text(row, 1)), row_value(row));
 }
 
 /* Rows come in the order of recording: the last one of a session and bid is the latest. */
@@ -129,71 +130,183 @@ static enum err remember_latest(struct sqlite_store *store, const struct ad_feed
     enum err err = dedup_find_latest(store, feedback, &latest);
     if (err) return err;
     struct index_key key = session_bid_key(store, feedback);
-    if (!latest) return add(&store->ad_feedbacks, key, sequence);
-    index_replace(&store->ad_feedbacks, &key, latest, INDEX_VALUE(sequence, 0));
+    uint64_t value = INDEX_VALUE(sequence, 0);
+    if (!latest) return add(store, &store->ad_feedbacks, key, value);
+    undoable_replace(store, &store->ad_feedbacks, &key, latest, value);
     return ERR_OK;
+}
+
+/* Rows of the future are of a clock that was wrong then: they say nothing of this minute. */
+static enum err note_session(struct sqlite_store *store, const struct ad_feedback *feedback,
+                             int64_t recorded_at_ms)
+{
+    int64_t now_ms = store->ages.now_ms;
+    if (recorded_at_ms <= now_ms - WINDOW_MS || recorded_at_ms > now_ms) return ERR_OK;
+    if (recorded_at_ms > store->sessions_now_ms) store->sessions_now_ms = recorded_at_ms;
+    uint64_t session = session_key(store, feedback).word[0];
+    return window_note(store->sessions, session, store->sessions_now_ms) ? ERR_OK : ERR_NO_MEMORY;
+}
+
+static struct ad_feedback ad_feedback_of(sqlite3_stmt *row)
+{
+    return (struct ad_feedback){
+        .ad = {.publisher_id = db_column_text(row, 2), .bid_id = db_column_text(row, 4)},
+        .sent_session_id = db_column_text(row, 3),
+    };
 }
 
 static enum err on_ad_feedback_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
-    int64_t now_ms = store->ages.now_ms;
     uint64_t sequence = row_sequence(row);
-    int64_t recorded_at_ms = sqlite3_column_int64(row, 1);
-    struct ad_feedback feedback = {
-        .ad = {.publisher_id = db_column_text(row, 2), .bid_id = db_column_text(row, 4)},
-        .sent_session_id = db_column_text(row, 3),
-    };
+    struct ad_feedback feedback = ad_feedback_of(row);
     enum err err = remember_latest(store, &feedback, sequence);
     if (!err)
         err = count_of_bid(store, &store->ad_feedbacks_of_bids, SQL_AD_FEEDBACK_BID,
                            feedback.ad.bid_id, sequence);
-    /* Rows of the future are of a clock that was wrong then: they say nothing of this minute. */
-    if (err || recorded_at_ms <= now_ms - WINDOW_MS || recorded_at_ms > now_ms) return err;
-    if (recorded_at_ms > store->sessions_now_ms) store->sessions_now_ms = recorded_at_ms;
-    uint64_t session = session_key(store, &feedback).word[0];
-    return window_note(store->sessions, session, store->sessions_now_ms) ? ERR_OK : ERR_NO_MEMORY;
+    return err ? err : note_session(store, &feedback, sqlite3_column_int64(row, 1));
 }
 
 static enum err on_vote_row(struct sqlite_store *store, sqlite3_stmt *row)
 {
-    if (!polls_count_vote(store, sqlite3_column_int64(row, 1), db_column_text(row, 2)))
-        return report_corrupt_row(SPAN("vote"), sqlite3_column_int64(row, 0));
-    return add(&store->votes, bid_key(store, db_column_text(row, 3)), row_sequence(row));
+    uint64_t sequence = row_sequence(row);
+    if (!polls_count_vote(store, sqlite3_column_int64(row, 1), db_column_text(row, 2), sequence))
+        return report_corrupt_row(SPAN("vote"), (int64_t)sequence);
+    return add(store, &store->votes, bid_key(store, db_column_text(row, 3)), row_value(row));
+}
+
+/* Where each kind of rows is young enough to matter. */
+struct young {
+    struct age_mark clicks, events, impressions;
+    struct age_mark oldest_click; /* too old for conversions they still count for their bid */
+};
+
+static struct young young_rows(const struct sqlite_store *store)
+{
+    const struct store_options *options = &store->options;
+    int64_t oldest_ms = store->ages.now_ms - FLOOR_MARGIN_MS;
+    struct young young = {
+        .clicks = ages_mark(&store->ages, oldest_ms - options->click_ttl_ms),
+        .events = ages_mark(&store->ages, oldest_ms - options->collect_dedup_window_ms),
+        .impressions = ages_mark(&store->ages, oldest_ms - options->impression_ttl_ms),
+    };
+    young.oldest_click =
+        young.clicks.sequence < young.impressions.sequence ? young.clicks : young.impressions;
+    return young;
+}
+
+static enum err load_logs(struct sqlite_store *store, const struct young *young,
+                          struct age_mark from[INDEX_LOGS])
+{
+    const uint64_t floors[INDEX_NUMBERS] = {
+        [INDEX_CLICKS] = young->oldest_click.sequence,
+        [INDEX_CLICKS_OF_BIDS] = young->oldest_click.sequence,
+        [INDEX_CONVERSION_KEYS] = young->oldest_click.sequence,
+        [INDEX_COLLECT_KEYS] = young->events.sequence,
+        [INDEX_IMPRESSIONS] = young->impressions.sequence,
+        [INDEX_FEEDBACKS] = young->impressions.sequence,
+        [INDEX_AD_FEEDBACKS] = young->impressions.sequence,
+        [INDEX_AD_FEEDBACKS_OF_BIDS] = young->impressions.sequence,
+    };
+    const uint64_t floors_of_logs[INDEX_LOGS] = {
+        [LOG_CLICKS] = young->oldest_click.sequence,
+        [LOG_BIDS] = young->impressions.sequence,
+        [LOG_EVENTS] = young->events.sequence,
+    };
+    enum err err = ERR_OK;
+    for (int i = 0; i < INDEX_LOGS && !err; i++)
+        err = index_logs_load(store, i, floors_of_logs[i], floors, &from[i]);
+    return err;
+}
+
+static const struct age_mark *later(const struct age_mark *a, const struct age_mark *b)
+{
+    return a->sequence > b->sequence ? a : b;
+}
+
+/* The sessions of the last minute whose rows are in the log. Backwards until no older row can be of
+ * this minute, then forwards, as they came. */
+static enum err find_sessions(struct sqlite_store *store, uint64_t from, uint64_t to,
+                              uint64_t *begin)
+{
+    sqlite3_stmt *row = NULL;
+    int code = SQLITE_DONE;
+    int64_t oldest_ms = store->ages.now_ms - WINDOW_MS - FLOOR_MARGIN_MS;
+    bool is_old = false;
+    *begin = to;
+    enum err err = db_prepare(store->db, &row,
+                              "SELECT seq, recorded_at_ms FROM ad_feedback WHERE seq >= ? AND"
+                              " seq < ? ORDER BY seq DESC");
+    if (err) return err;
+    sqlite3_bind_int64(row, 1, (int64_t)from);
+    sqlite3_bind_int64(row, 2, (int64_t)to);
+    while (!is_old && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        *begin = row_sequence(row);
+        is_old =
+            ages_recorded_by_ms(&store->ages, *begin, sqlite3_column_int64(row, 1)) <= oldest_ms;
+    }
+    if (!is_old && code != SQLITE_DONE) err = db_last_err(store->db);
+    sqlite3_finalize(row);
+    return err;
+}
+
+static enum err load_sessions(struct sqlite_store *store, uint64_t from, uint64_t to)
+{
+    uint64_t begin;
+    sqlite3_stmt *row = NULL;
+    int code = SQLITE_DONE;
+    enum err err = find_sessions(store, from, to, &begin);
+    if (!err)
+        err = db_prepare(store->db, &row,
+                         "SELECT seq, recorded_at_ms, publisher_id, sent_session_id, bid_id, *"
+                         " FROM ad_feedback WHERE seq >= ? AND seq < ? ORDER BY seq");
+    if (err) return err;
+    sqlite3_bind_int64(row, 1, (int64_t)begin);
+    sqlite3_bind_int64(row, 2, (int64_t)to);
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        struct ad_feedback feedback = ad_feedback_of(row);
+        err = db_is_whole(row, 5, SPAN("ad_feedback"))
+                  ? note_session(store, &feedback, sqlite3_column_int64(row, 1))
+                  : report_corrupt_row(SPAN("ad_feedback"), sqlite3_column_int64(row, 0));
+    }
+    if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
+    sqlite3_finalize(row);
+    return err;
 }
 
 static enum err scan_sources(struct sqlite_store *store)
 {
-    const struct store_options *options = &store->options;
-    int64_t oldest_ms = store->ages.now_ms - FLOOR_MARGIN_MS;
-    struct age_mark clicks = ages_mark(&store->ages, oldest_ms - options->click_ttl_ms);
-    struct age_mark events = ages_mark(&store->ages, oldest_ms - options->collect_dedup_window_ms);
-    struct age_mark impressions = ages_mark(&store->ages, oldest_ms - options->impression_ttl_ms);
-    const struct age_mark none = {0};
-    /* Also clicks that are too old to earn conversions: they count for their bid. */
-    const struct age_mark *oldest_click =
-        clicks.sequence < impressions.sequence ? &clicks : &impressions;
+    const struct young young = young_rows(store);
+    struct age_mark from[INDEX_LOGS];
+    enum err err = load_logs(store, &young, from);
+    if (err) return err;
+    const struct age_mark *clicks = later(&young.oldest_click, &from[LOG_CLICKS]);
+    const struct age_mark *bids = later(&young.impressions, &from[LOG_BIDS]);
     const struct source sources[] = {
         {SPAN("click"),
          "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL, * FROM click WHERE seq >= ?"
          " ORDER BY seq",
-         4, TOTAL_CLICK, oldest_click, on_click_row},
+         4, TOTAL_CLICK, clicks, on_click_row},
         {SPAN("server_event"),
          "SELECT seq, partner_id, tag_id, event_id, * FROM server_event"
          " WHERE seq >= ? ORDER BY seq",
-         4, TOTAL_SERVER_EVENT, &events, on_server_event_row},
+         4, TOTAL_SERVER_EVENT, later(&young.events, &from[LOG_EVENTS]), on_server_event_row},
         {SPAN("impression"), "SELECT seq, bid_id, * FROM impression WHERE seq >= ? ORDER BY seq", 2,
-         TOTAL_IMPRESSION, &impressions, on_impression_row},
+         TOTAL_IMPRESSION, bids, on_impression_row},
         {SPAN("feedback"), "SELECT seq, bid_id, * FROM feedback WHERE seq >= ? ORDER BY seq", 2,
-         TOTAL_FEEDBACK, &impressions, on_feedback_row},
+         TOTAL_FEEDBACK, bids, on_feedback_row},
         {SPAN("ad_feedback"),
          "SELECT seq, recorded_at_ms, publisher_id, sent_session_id, bid_id, * FROM ad_feedback"
          " WHERE seq >= ? ORDER BY seq",
-         5, TOTAL_AD_FEEDBACK, &impressions, on_ad_feedback_row},
+         5, TOTAL_AD_FEEDBACK, bids, on_ad_feedback_row},
         {SPAN("vote"),
          "SELECT seq, poll_id, option_id, bid_id, * FROM vote WHERE seq >= ? ORDER BY seq", 4,
-         TOTAL_VOTE, &none, on_vote_row},
+         TOTAL_VOTE, &from[LOG_VOTES], on_vote_row},
     };
-    enum err err = rebuild_conversion_keys(store, &clicks);
+    if (from[LOG_BIDS].sequence)
+        err = load_sessions(store, young.impressions.sequence, from[LOG_BIDS].sequence);
+    /* A key holds its order until its click is too old, as it does while serving. */
+    store->conversion_keys.floor = young.clicks.sequence;
+    if (!err) err = rebuild_conversion_keys(store, clicks);
     for (size_t i = 0; i < sizeof sources / sizeof sources[0] && !err; i++)
         err = scan(store, &sources[i]);
     return err;
@@ -211,6 +324,10 @@ enum err rebuild_indexes(struct sqlite_store *store)
     if (!err) err = polls_load(store);
     if (!err) err = sqlite_each_key(&store->store, pass_key, NULL);
     if (!err) err = scan_sources(store);
+    if (err)
+        index_logs_close(store); /* half of the rows are not noted */
+    else
+        index_logs_write(store, (uint64_t)store->options.index_log_events);
     store->rebuild_ms = clock_mono_ms() - started_ms;
     return err;
 }

@@ -114,7 +114,9 @@ static enum err add_key(struct sqlite_store *store, const struct key_at *at)
         if (err || is_taken) return err;
     }
     uint64_t value = INDEX_VALUE(at->sequence, at->layer);
-    return index_add(&store->conversion_keys, &at->key, value) ? ERR_OK : ERR_NO_MEMORY;
+    enum err err = undoable_add(store, &store->conversion_keys, &at->key, value);
+    index_logs_note(store);
+    return err;
 }
 
 static enum err add_block(struct sqlite_store *store, const struct key_block *block)

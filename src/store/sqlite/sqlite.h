@@ -6,6 +6,7 @@
 #include "store/sqlite/db.h"
 #include "store/sqlite/dir.h"
 #include "store/sqlite/index.h"
+#include "store/sqlite/index_log.h"
 #include "store/sqlite/window.h"
 
 #include <stdbool.h>
@@ -118,12 +119,29 @@ uint64_t ages_floor(const struct ages *ages, int64_t time_ms);
  * the next mark was due. */
 int64_t ages_recorded_by_ms(const struct ages *ages, uint64_t sequence, int64_t recorded_at_ms);
 
+/* Numbers that stand in the logs of the indexes on disk. */
+enum index_number {
+    INDEX_CLICKS,
+    INDEX_CLICKS_OF_BIDS,
+    INDEX_CONVERSION_KEYS,
+    INDEX_COLLECT_KEYS,
+    INDEX_IMPRESSIONS,
+    INDEX_FEEDBACKS,
+    INDEX_AD_FEEDBACKS,
+    INDEX_AD_FEEDBACKS_OF_BIDS,
+    INDEX_VOTES,
+    INDEX_NUMBERS,
+    VOTE_COUNTS = INDEX_NUMBERS, /* no index: one more vote for an option */
+};
+enum index_log_number { LOG_CLICKS, LOG_BIDS, LOG_EVENTS, LOG_VOTES, INDEX_LOGS };
+_Static_assert((int)INDEX_LOG_TOTALS == (int)TOTAL_EVENTS_COUNT, "one for each table of events");
+
 /* An index entry made before a COMMIT that fails must go: what each batch did, newest last. */
 enum { UNDO_MAX = STORE_BATCH_MAX * 3 };
 struct undo_entry {
     struct index *index;
-    struct index_key key;
-    uint64_t old_value; /* 0: the entry was added */
+    struct index_key key; /* of a counter: what names it in the log */
+    uint64_t old_value;   /* 0: the entry was added */
     uint64_t new_value;
     uint64_t *counter; /* set: no index but this counter was raised */
 };
@@ -136,7 +154,7 @@ struct sqlite_store {
     struct store_options options;
     struct secrets *secrets; /* in locked memory */
 
-    uint8_t fingerprint_key[HASH_FINGERPRINT_KEY_SIZE]; /* fresh each start */
+    uint8_t fingerprint_key[HASH_FINGERPRINT_KEY_SIZE]; /* from the pepper */
     struct index clicks;               /* click id (whole) -> click, tag: enum click_tag */
     struct index clicks_of_bids;       /* bid -> its latest click, tag: how many */
     struct index conversion_keys;      /* explicit keys and order ids -> conversion */
@@ -146,8 +164,9 @@ struct sqlite_store {
     struct index ad_feedbacks;         /* publisher, session and bid -> its latest ad-feedback */
     struct index ad_feedbacks_of_bids; /* bid -> its latest ad-feedback, tag: how many */
     struct index votes;                /* bid -> vote */
-    struct window *sessions;           /* ad-feedbacks of the last minute */
-    int64_t sessions_now_ms;           /* its clock, which never goes back */
+    struct index_log logs[INDEX_LOGS];
+    struct window *sessions; /* ad-feedbacks of the last minute */
+    int64_t sessions_now_ms; /* its clock, which never goes back */
     struct live_poll *polls;
     struct poll_snapshot *poll_snapshots;
     bool polls_changed; /* the batch changed texts: a failure has to read them again */
@@ -176,6 +195,10 @@ static inline struct sqlite_store *sqlite_of(struct store *store)
 
 /* open.c */
 enum err sqlite_open_connection(struct sqlite_store *store);
+struct index *sqlite_index(struct sqlite_store *store, enum index_number number);
+
+/* The same at every start: fingerprints are in the logs of the indexes. */
+void sqlite_fingerprint_key(uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const struct secrets *secrets);
 
 /* statements.c */
 enum err statements_prepare(struct sqlite_store *store);
@@ -200,6 +223,10 @@ enum err report_corrupt_row(struct span table, int64_t sequence);
 
 /* dedup.c: keys of what must be unique, and whether a row really has them. */
 enum dedup_layer { DEDUP_EXPLICIT, DEDUP_ORDER };
+
+/* No part of a key is longer. A derived tag_id is "site:" and a host, a little longer than what
+ * clients may send. */
+enum { DEDUP_PART_MAX = LIMIT_ID + 8 };
 
 struct index_key click_key(const struct uuid *id);
 struct index_key bid_key(const struct sqlite_store *store, struct span bid_id);
@@ -247,7 +274,9 @@ enum err undoable_add(struct sqlite_store *store, struct index *index, const str
                       uint64_t value);
 void undoable_replace(struct sqlite_store *store, struct index *index, const struct index_key *key,
                       uint64_t old_value, uint64_t new_value);
-void undoable_count(struct sqlite_store *store, uint64_t *counter); /* raises it by one */
+/* Raises it by one, for an event of that sequence. */
+void undoable_count(struct sqlite_store *store, uint64_t *counter, const struct index_key *name,
+                    uint64_t sequence);
 void undo_all(struct sqlite_store *store);
 
 /* totals.c */
@@ -281,7 +310,14 @@ enum err record_publisher_op(struct sqlite_store *store, struct op *op);
 enum err polls_apply(struct sqlite_store *store, struct op *op);
 enum err polls_load(struct sqlite_store *store);
 enum err polls_reload(struct sqlite_store *store);
-bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id);
+/* A vote that stands is counted, as one change of the batch; false: for no option. */
+bool polls_count_vote(struct sqlite_store *store, int64_t poll_id, struct span option_id,
+                      uint64_t sequence);
+/* What names an option in the log of the votes, whatever its place in the poll. */
+struct index_key polls_option_key(int64_t poll_id, struct span option_id);
+
+/* The votes of every option, by what names it in the log; false: they are not so many together. */
+bool polls_take_votes(struct sqlite_store *store, const struct index *counts, int64_t total);
 void polls_free(struct sqlite_store *store);
 enum err sqlite_each_poll(struct store *base, store_on_poll *on_poll, void *arg);
 
@@ -300,6 +336,22 @@ int64_t sqlite_forget_time_ms(const struct sqlite_store *store, const struct op 
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count);
 enum err sqlite_maintain(struct store *base);
 enum err sqlite_probe(struct store *base);
+
+/* index_logs.c: what the last batch did to the indexes, now that it stands, is noted; written once
+ * it covers so many events. */
+bool index_logs_open(struct sqlite_store *store);
+void index_logs_close(struct sqlite_store *store);
+void index_logs_note(struct sqlite_store *store);
+void index_logs_write(struct sqlite_store *store, uint64_t events);
+enum index_log_number index_logs_of(unsigned number); /* of an index, or VOTE_COUNTS */
+
+/* The checksum of the event's row, which is not looked at. ERR_NOT_FOUND: there is none. */
+enum err sqlite_row_checksum(struct sqlite_store *store, uint64_t sequence, uint64_t *checksum);
+
+/* Fills the indexes of a log, from sequence `floor` on, each from its own of `floors` on. `from` is
+ * where rows have to be read on from; its sequence is 0 when nothing could be used. */
+enum err index_logs_load(struct sqlite_store *store, enum index_log_number which, uint64_t floor,
+                         const uint64_t floors[INDEX_NUMBERS], struct age_mark *from);
 
 /* rebuild_keys.c: the keys of all conversions from the mark on. */
 enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_mark *mark);

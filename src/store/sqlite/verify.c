@@ -3,6 +3,7 @@
 #include "store/sqlite/db.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
+#include "store/sqlite/verify_logs.h"
 #include "store/sqlite/wal.h"
 
 #include <fcntl.h>
@@ -203,18 +204,26 @@ static enum err check_wal(const char *path, struct writer *report, uint64_t *fin
     return ERR_OK;
 }
 
-static void check_secrets(const char *dir, struct writer *report, uint64_t *findings)
+static void report_secrets(struct writer *report, uint64_t *findings, enum err err)
 {
-    struct secrets secrets;
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    enum err err = fd >= 0 ? secrets_read(&secrets, fd) : ERR_NOT_FOUND;
-    hash_wipe(&secrets, sizeof secrets);
-    if (fd >= 0) close(fd);
-    if (!err) return;
     ++*findings;
     writer_lit(report, "secrets.json: ");
     writer_put(report, span_of(err_text(err)));
     writer_char(report, '\n');
+}
+
+/* The logs of the indexes have keys that only the secrets tell. */
+static enum err check_secrets_and_logs(sqlite3 *db, const char *dir, struct writer *report,
+                                       uint64_t *findings)
+{
+    struct secrets secrets;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum err err = fd >= 0 ? secrets_read(&secrets, fd) : ERR_NOT_FOUND;
+    if (err) report_secrets(report, findings, err);
+    err = err ? ERR_OK : verify_logs(db, fd, &secrets, report, findings);
+    hash_wipe(&secrets, sizeof secrets);
+    if (fd >= 0) close(fd);
+    return err;
 }
 
 enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings)
@@ -233,7 +242,7 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
         err = check_rows(db, &schema_tables[i], report, findings);
     if (!err) err = check_promises(db, report, findings);
     if (!err) err = check_amounts(db, report, findings);
+    if (!err) err = check_secrets_and_logs(db, dir, report, findings);
     sqlite3_close(db);
-    if (!err) check_secrets(dir, report, findings);
     return err;
 }
