@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/uninitialized.h"
 #include "store/sqlite/sqlite.h"
 
 #include <string.h>
@@ -46,13 +47,29 @@ static enum err note_age(struct sqlite_store *store)
 }
 
 /* An op that needs a row which cannot be trusted is refused alone: it has read, but not written. */
-static enum err record_or_refuse(struct sqlite_store *store, struct op *op)
+static enum err record_or_refuse(struct sqlite_store *store, struct op *op,
+                                 const struct op_keys *keys)
 {
-    enum err err = record_op(store, op);
+    enum err err = record_op(store, op, keys);
     if (!err && op->outcome == OUTCOME_RECORDED) totals_note_recorded(&store->totals, op->kind);
     if (err != ERR_CORRUPT_ROW) return err;
     op->outcome = OUTCOME_UNAVAILABLE;
     return ERR_OK;
+}
+
+static enum err record_ops(struct sqlite_store *store, struct op *const ops[], size_t count)
+{
+    enum { AHEAD = 32 };
+    struct op_keys keys[AHEAD] UNINITIALIZED;
+    enum err err = ERR_OK;
+    for (size_t first = 0; first < count && !err; first += AHEAD) {
+        size_t some = count - first < AHEAD ? count - first : AHEAD;
+        for (size_t i = 0; i < some; i++)
+            op_keys_make(store, ops[first + i], &keys[i]);
+        for (size_t i = 0; i < some && !err; i++)
+            err = record_or_refuse(store, ops[first + i], &keys[i]);
+    }
+    return err;
 }
 
 static enum err run_batch(struct sqlite_store *store, struct op *const ops[], size_t count)
@@ -60,8 +77,7 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
     struct totals before = store->totals;
     enum err err = db_run(store->statements[SQL_BEGIN]);
     if (!err) err = note_age(store);
-    for (size_t i = 0; i < count && !err; i++)
-        err = record_or_refuse(store, ops[i]);
+    if (!err) err = record_ops(store, ops, count);
     if (!err) err = batch_rows_insert(store);
     if (!err && memcmp(&before, &store->totals, sizeof before) != 0) err = totals_write(store);
     if (!err) err = db_run(store->statements[SQL_COMMIT]);

@@ -1,6 +1,7 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/limits.h"
+#include "base/uninitialized.h"
 #include "store/sqlite/sqlite.h"
 
 #include <string.h>
@@ -42,7 +43,8 @@ struct index_key click_key(const struct uuid *id)
 
 struct index_key bid_key(const struct sqlite_store *store, struct span bid_id)
 {
-    struct key_bytes key = {.size = 0};
+    struct key_bytes key UNINITIALIZED;
+    key.size = 0;
     add_part(&key, bid_id);
     return fingerprint(store, &key);
 }
@@ -56,7 +58,8 @@ struct span conversion_key_text(const struct conversion *conversion, enum dedup_
 struct index_key conversion_key(const struct sqlite_store *store,
                                 const struct conversion *conversion, enum dedup_layer layer)
 {
-    struct key_bytes key = {.size = 0};
+    struct key_bytes key UNINITIALIZED;
+    key.size = 0;
     key.bytes[key.size++] = (uint8_t)layer;
     add_part(&key, conversion->sender.partner_id);
     add_part(&key, conversion->click_id);
@@ -67,7 +70,8 @@ struct index_key conversion_key(const struct sqlite_store *store,
 
 struct index_key collect_key(const struct sqlite_store *store, const struct server_event *event)
 {
-    struct key_bytes key = {.size = 0};
+    struct key_bytes key UNINITIALIZED;
+    key.size = 0;
     add_part(&key, event->sender.partner_id);
     add_part(&key, event->tag_id);
     add_part(&key, event->event_id);
@@ -109,15 +113,15 @@ static bool conversion_row_has_key(sqlite3_stmt *row, const struct conversion *c
 }
 
 enum err dedup_find_conversion(struct sqlite_store *store, const struct conversion *conversion,
-                               enum dedup_layer layer, uint64_t *sequence)
+                               enum dedup_layer layer, const struct index_key *key,
+                               uint64_t *sequence)
 {
     *sequence = 0;
     if (!conversion_key_text(conversion, layer).ptr) return ERR_OK;
     sqlite3_stmt *row = store->statements[SQL_CONVERSION_KEYS];
-    struct index_key key = conversion_key(store, conversion, layer);
     struct index_cursor cursor;
-    uint64_t value = index_first(&store->conversion_keys, &key, &cursor);
-    for (; value && !*sequence; value = index_next(&store->conversion_keys, &key, &cursor)) {
+    uint64_t value = index_first(&store->conversion_keys, key, &cursor);
+    for (; value && !*sequence; value = index_next(&store->conversion_keys, key, &cursor)) {
         enum err err = statements_read_key(store, SQL_CONVERSION_KEYS, INDEX_SEQUENCE(value));
         bool is_same = !err && conversion_row_has_key(row, conversion, layer);
         sqlite3_reset(row);
@@ -144,16 +148,15 @@ static bool is_in_window(const struct sqlite_store *store, const struct op *op, 
 }
 
 enum err dedup_find_server_event(struct sqlite_store *store, const struct op *op,
-                                 uint64_t *sequence)
+                                 const struct index_key *key, uint64_t *sequence)
 {
     const struct server_event *event = &op->server_event;
     *sequence = 0;
     if (!event->event_id.ptr) return ERR_OK;
     sqlite3_stmt *row = store->statements[SQL_SERVER_EVENT_KEYS_BY_SEQ];
-    struct index_key key = collect_key(store, event);
     struct index_cursor cursor;
-    uint64_t value = index_first(&store->collect_keys, &key, &cursor);
-    for (; value && !*sequence; value = index_next(&store->collect_keys, &key, &cursor)) {
+    uint64_t value = index_first(&store->collect_keys, key, &cursor);
+    for (; value && !*sequence; value = index_next(&store->collect_keys, key, &cursor)) {
         enum err err =
             statements_read_row(store, SQL_SERVER_EVENT_KEYS_BY_SEQ, INDEX_SEQUENCE(value));
         if (!err && event_row_has_key(row, event) &&
@@ -167,13 +170,13 @@ enum err dedup_find_server_event(struct sqlite_store *store, const struct op *op
 
 /* The entry of `index` whose row has this bid, 0 when there is none. */
 static enum err find_bid_entry(struct sqlite_store *store, const struct index *index,
-                               enum sqlite_statement statement, struct span bid_id, uint64_t *value)
+                               enum sqlite_statement statement, const struct index_key *key,
+                               struct span bid_id, uint64_t *value)
 {
     sqlite3_stmt *row = store->statements[statement];
-    struct index_key key = bid_key(store, bid_id);
     struct index_cursor cursor;
-    *value = index_first(index, &key, &cursor);
-    for (; *value; *value = index_next(index, &key, &cursor)) {
+    *value = index_first(index, key, &cursor);
+    for (; *value; *value = index_next(index, key, &cursor)) {
         enum err err = statements_read_key(store, statement, INDEX_SEQUENCE(*value));
         bool is_same = !err && span_eq(db_column_text(row, 0), bid_id);
         sqlite3_reset(row);
@@ -184,36 +187,38 @@ static enum err find_bid_entry(struct sqlite_store *store, const struct index *i
 }
 
 enum err dedup_find_by_bid(struct sqlite_store *store, const struct index *index,
-                           enum sqlite_statement statement, struct span bid_id, uint64_t *sequence)
+                           enum sqlite_statement statement, const struct index_key *key,
+                           struct span bid_id, uint64_t *sequence)
 {
     uint64_t value;
-    enum err err = find_bid_entry(store, index, statement, bid_id, &value);
+    enum err err = find_bid_entry(store, index, statement, key, bid_id, &value);
     *sequence = INDEX_SEQUENCE(value);
     return err;
 }
 
 enum err dedup_count_of_bid(struct sqlite_store *store, const struct index *index,
-                            enum sqlite_statement statement, struct span bid_id, uint8_t *count,
-                            uint64_t *value)
+                            enum sqlite_statement statement, const struct index_key *key,
+                            struct span bid_id, uint8_t *count, uint64_t *value)
 {
-    enum err err = find_bid_entry(store, index, statement, bid_id, value);
+    enum err err = find_bid_entry(store, index, statement, key, bid_id, value);
     *count = INDEX_TAG(*value);
     return err;
 }
 
-enum err dedup_count_up(struct sqlite_store *store, struct index *index, struct span bid_id,
-                        uint8_t count, uint64_t value, uint64_t sequence)
+enum err dedup_count_up(struct sqlite_store *store, struct index *index,
+                        const struct index_key *key, uint8_t count, uint64_t value,
+                        uint64_t sequence)
 {
-    struct index_key key = bid_key(store, bid_id);
     uint64_t new_value = INDEX_VALUE(sequence, count + 1);
-    if (value == 0) return undoable_add(store, index, &key, new_value);
-    undoable_replace(store, index, &key, value, new_value);
+    if (value == 0) return undoable_add(store, index, key, new_value);
+    undoable_replace(store, index, key, value, new_value);
     return ERR_OK;
 }
 
 struct index_key session_key(const struct sqlite_store *store, const struct ad_feedback *feedback)
 {
-    struct key_bytes key = {.size = 0};
+    struct key_bytes key UNINITIALIZED;
+    key.size = 0;
     add_part(&key, feedback->ad.publisher_id);
     add_part(&key, feedback->sent_session_id);
     return fingerprint(store, &key);
@@ -222,7 +227,8 @@ struct index_key session_key(const struct sqlite_store *store, const struct ad_f
 struct index_key session_bid_key(const struct sqlite_store *store,
                                  const struct ad_feedback *feedback)
 {
-    struct key_bytes key = {.size = 0};
+    struct key_bytes key UNINITIALIZED;
+    key.size = 0;
     add_part(&key, feedback->ad.publisher_id);
     add_part(&key, feedback->sent_session_id);
     add_part(&key, feedback->ad.bid_id);
@@ -237,14 +243,13 @@ static bool is_same_session(sqlite3_stmt *row, const struct ad_feedback *feedbac
 }
 
 enum err dedup_find_latest(struct sqlite_store *store, const struct ad_feedback *feedback,
-                           uint64_t *value)
+                           const struct index_key *key, uint64_t *value)
 {
     const enum sqlite_statement statement = SQL_AD_FEEDBACK_SESSION;
     sqlite3_stmt *row = store->statements[statement];
-    struct index_key key = session_bid_key(store, feedback);
     struct index_cursor cursor;
-    *value = index_first(&store->ad_feedbacks, &key, &cursor);
-    for (; *value; *value = index_next(&store->ad_feedbacks, &key, &cursor)) {
+    *value = index_first(&store->ad_feedbacks, key, &cursor);
+    for (; *value; *value = index_next(&store->ad_feedbacks, key, &cursor)) {
         enum err err = statements_read_key(store, statement, INDEX_SEQUENCE(*value));
         bool is_same = !err && is_same_session(row, feedback);
         sqlite3_reset(row);

@@ -182,13 +182,12 @@ static void copy_results(struct vote *vote, const struct live_poll *live)
     memcpy(vote->results.votes, live->votes, sizeof live->votes);
 }
 
-static enum err record_new_vote(struct sqlite_store *store, struct op *op, struct live_poll *live,
-                                int option)
+static enum err record_new_vote(struct sqlite_store *store, struct op *op,
+                                const struct op_keys *keys, struct live_poll *live, int option)
 {
     uint64_t sequence = store->sequence_next;
-    struct index_key key = bid_key(store, op->vote.ad.bid_id);
     batch_rows_add(store, op, sequence, 0);
-    enum err err = undoable_add(store, &store->votes, &key, INDEX_VALUE(sequence, 0));
+    enum err err = undoable_add(store, &store->votes, &keys->bid, INDEX_VALUE(sequence, 0));
     if (err) return err;
     struct index_key option_name = polls_option_key(op->vote.poll_id, op->vote.option_id);
     undoable_count(store, &live->votes[option], &option_name, sequence);
@@ -199,29 +198,30 @@ static enum err record_new_vote(struct sqlite_store *store, struct op *op, struc
     return ERR_OK;
 }
 
-static enum err record_vote(struct sqlite_store *store, struct op *op, struct live_poll *live)
+static enum err record_vote(struct sqlite_store *store, struct op *op, const struct op_keys *keys,
+                            struct live_poll *live)
 {
     uint64_t holder;
     int option = find_option(&live->snapshot->poll, op->vote.option_id);
     op->outcome = OUTCOME_BAD_OPTION;
     if (option < 0) return ERR_OK;
-    enum err err =
-        dedup_find_by_bid(store, &store->votes, SQL_VOTE_BID, op->vote.ad.bid_id, &holder);
+    enum err err = dedup_find_by_bid(store, &store->votes, SQL_VOTE_BID, &keys->bid,
+                                     op->vote.ad.bid_id, &holder);
     if (err) return err;
-    if (!holder) return record_new_vote(store, op, live, option);
+    if (!holder) return record_new_vote(store, op, keys, live, option);
     op->outcome = OUTCOME_DUPLICATE;
     op->sequence = holder;
     return ERR_OK;
 }
 
-enum err polls_apply(struct sqlite_store *store, struct op *op)
+enum err polls_apply(struct sqlite_store *store, struct op *op, const struct op_keys *keys)
 {
     if (op->kind == OP_POLL_PUT) return put_poll(store, op);
     if (op->kind == OP_POLL_WITHDRAW) return withdraw_poll(store, op);
     struct live_poll *live = find_poll(store, op->vote.poll_id);
     op->outcome = OUTCOME_NOT_FOUND;
     if (!live || live->snapshot->poll.withdrawn_at_ms) return ERR_OK;
-    if (op->kind == OP_VOTE) return record_vote(store, op, live);
+    if (op->kind == OP_VOTE) return record_vote(store, op, keys, live);
     copy_results(&op->vote, live);
     op->outcome = OUTCOME_RECORDED;
     return ERR_OK;

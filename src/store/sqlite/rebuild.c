@@ -83,8 +83,9 @@ static enum err count_of_bid(struct sqlite_store *store, struct index *index,
 {
     uint8_t count;
     uint64_t value;
-    enum err err = dedup_count_of_bid(store, index, statement, bid_id, &count, &value);
-    return err ? err : dedup_count_up(store, index, bid_id, count, value, sequence);
+    struct index_key key = bid_key(store, bid_id);
+    enum err err = dedup_count_of_bid(store, index, statement, &key, bid_id, &count, &value);
+    return err ? err : dedup_count_up(store, index, &key, count, value, sequence);
 }
 
 static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row)
@@ -127,9 +128,9 @@ static enum err remember_latest(struct sqlite_store *store, const struct ad_feed
                                 uint64_t sequence)
 {
     uint64_t latest;
-    enum err err = dedup_find_latest(store, feedback, &latest);
-    if (err) return err;
     struct index_key key = session_bid_key(store, feedback);
+    enum err err = dedup_find_latest(store, feedback, &key, &latest);
+    if (err) return err;
     uint64_t value = INDEX_VALUE(sequence, 0);
     if (!latest) return add(store, &store->ad_feedbacks, key, value);
     undoable_replace(store, &store->ad_feedbacks, &key, latest, value);

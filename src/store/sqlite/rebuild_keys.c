@@ -100,7 +100,7 @@ static enum err is_contested(struct sqlite_store *store, const struct key_at *at
     char text[CONVERSION_KEYS_TEXT_MAX];
     uint64_t holder = 0;
     enum err err = dedup_read_conversion(store, at->sequence, &conversion, text);
-    if (!err) err = dedup_find_conversion(store, &conversion, at->layer, &holder);
+    if (!err) err = dedup_find_conversion(store, &conversion, at->layer, &at->key, &holder);
     *is_taken = holder != 0;
     return err;
 }

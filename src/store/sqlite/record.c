@@ -13,18 +13,17 @@ static enum err finish(struct op *op, enum outcome outcome, uint64_t sequence)
 }
 
 static enum err index_click(struct sqlite_store *store, const struct click *click,
-                            uint64_t sequence, uint8_t count, uint64_t count_value)
+                            const struct op_keys *keys, uint64_t sequence, uint8_t count,
+                            uint64_t count_value)
 {
     uint8_t tag = (uint8_t)((click->ad.bid_id.ptr ? CLICK_HAS_BID : 0) |
                             (click->ad.advertiser_id.ptr ? CLICK_HAS_ADVERTISER : 0));
-    struct index_key key = click_key(&click->id);
-    enum err err = undoable_add(store, &store->clicks, &key, INDEX_VALUE(sequence, tag));
+    enum err err = undoable_add(store, &store->clicks, &keys->click, INDEX_VALUE(sequence, tag));
     if (err || !click->ad.bid_id.ptr) return err;
-    return dedup_count_up(store, &store->clicks_of_bids, click->ad.bid_id, count, count_value,
-                          sequence);
+    return dedup_count_up(store, &store->clicks_of_bids, &keys->bid, count, count_value, sequence);
 }
 
-static enum err record_click(struct sqlite_store *store, struct op *op)
+static enum err record_click(struct sqlite_store *store, struct op *op, const struct op_keys *keys)
 {
     _Static_assert(LIMIT_CLICKS_PER_BID_COUNT < 1 << INDEX_TAG_BITS,
                    "the count is kept in the tag");
@@ -32,13 +31,13 @@ static enum err record_click(struct sqlite_store *store, struct op *op)
     uint64_t count_value = 0;
     enum err err = ERR_OK;
     if (op->click.ad.bid_id.ptr)
-        err = dedup_count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BID, op->click.ad.bid_id,
-                                 &count, &count_value);
+        err = dedup_count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BID, &keys->bid,
+                                 op->click.ad.bid_id, &count, &count_value);
     if (err) return err;
     if (count >= LIMIT_CLICKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);
     uint64_t sequence = store->sequence_next;
     batch_rows_add(store, op, sequence, 0);
-    err = index_click(store, &op->click, sequence, count, count_value);
+    err = index_click(store, &op->click, keys, sequence, count, count_value);
     if (err) return err;
     store->sequence_next++;
     return finish(op, OUTCOME_RECORDED, sequence);
@@ -46,16 +45,15 @@ static enum err record_click(struct sqlite_store *store, struct op *op)
 
 /* The click that a conversion names: *value is its index entry, 0 when there is none that lives and
  * is of the key's advertiser. */
-static enum err find_click(struct sqlite_store *store, const struct op *op, uint64_t *value)
+static enum err find_click(struct sqlite_store *store, const struct op *op,
+                           const struct op_keys *keys, uint64_t *value)
 {
-    struct uuid id;
     struct index_cursor cursor;
     struct span advertiser_id = op->conversion.sender.advertiser_id;
     *value = 0;
-    if (!uuid_read(&id, op->conversion.click_id)) return ERR_OK;
-    if (uuid_v7_ms(&id) + store->options.click_ttl_ms < op->received_at_ms) return ERR_OK;
-    struct index_key key = click_key(&id);
-    uint64_t found = index_first(&store->clicks, &key, &cursor);
+    if (uuid_v7_ms(&keys->click_id) + store->options.click_ttl_ms < op->received_at_ms)
+        return ERR_OK;
+    uint64_t found = index_first(&store->clicks, &keys->click, &cursor);
     if (!advertiser_id.ptr || !found) {
         *value = found;
         return ERR_OK;
@@ -71,76 +69,80 @@ static enum err find_click(struct sqlite_store *store, const struct op *op, uint
 /* The key of a recorded conversion is remembered, unless an earlier one has it already: an order id
  * behind an Idempotency-Key may come twice, and then the first stands for it. */
 static enum err remember_key(struct sqlite_store *store, const struct conversion *conversion,
-                             enum dedup_layer layer, uint64_t sequence, uint64_t holder)
+                             enum dedup_layer layer, const struct op_keys *keys, uint64_t sequence,
+                             uint64_t holder)
 {
     if (holder || !conversion_key_text(conversion, layer).ptr) return ERR_OK;
-    struct index_key key = conversion_key(store, conversion, layer);
-    return undoable_add(store, &store->conversion_keys, &key, INDEX_VALUE(sequence, layer));
+    return undoable_add(store, &store->conversion_keys, &keys->dedup[layer],
+                        INDEX_VALUE(sequence, layer));
 }
 
-static enum err record_new_conversion(struct sqlite_store *store, struct op *op, uint64_t click,
+static enum err record_new_conversion(struct sqlite_store *store, struct op *op,
+                                      const struct op_keys *keys, uint64_t click,
                                       uint64_t order_holder)
 {
     uint64_t sequence = store->sequence_next;
     batch_rows_add(store, op, sequence, INDEX_SEQUENCE(click));
-    enum err err = remember_key(store, &op->conversion, DEDUP_EXPLICIT, sequence, 0);
-    if (!err) err = remember_key(store, &op->conversion, DEDUP_ORDER, sequence, order_holder);
+    enum err err = remember_key(store, &op->conversion, DEDUP_EXPLICIT, keys, sequence, 0);
+    if (!err) err = remember_key(store, &op->conversion, DEDUP_ORDER, keys, sequence, order_holder);
     if (err) return err;
     store->sequence_next++;
     return finish(op, OUTCOME_RECORDED, sequence);
 }
 
-static enum err record_conversion(struct sqlite_store *store, struct op *op)
+static enum err record_conversion(struct sqlite_store *store, struct op *op,
+                                  const struct op_keys *keys)
 {
     uint64_t click, by_key, by_order;
-    enum err err = find_click(store, op, &click);
+    enum err err = find_click(store, op, keys, &click);
     if (err) return err;
     if (!click) return finish(op, OUTCOME_NOT_FOUND, 0);
     if (!(INDEX_TAG(click) & CLICK_HAS_BID)) return finish(op, OUTCOME_MISSING_BID, 0);
-    err = dedup_find_conversion(store, &op->conversion, DEDUP_EXPLICIT, &by_key);
+    err = dedup_find_conversion(store, &op->conversion, DEDUP_EXPLICIT,
+                                &keys->dedup[DEDUP_EXPLICIT], &by_key);
     if (err) return err;
     if (by_key) return finish(op, OUTCOME_DUPLICATE, by_key);
-    err = dedup_find_conversion(store, &op->conversion, DEDUP_ORDER, &by_order);
+    err = dedup_find_conversion(store, &op->conversion, DEDUP_ORDER, &keys->dedup[DEDUP_ORDER],
+                                &by_order);
     if (err) return err;
     if (by_order && op->conversion.check_order) return finish(op, OUTCOME_DUPLICATE, by_order);
-    return record_new_conversion(store, op, click, by_order);
+    return record_new_conversion(store, op, keys, click, by_order);
 }
 
-static enum err record_server_event(struct sqlite_store *store, struct op *op)
+static enum err record_server_event(struct sqlite_store *store, struct op *op,
+                                    const struct op_keys *keys)
 {
     uint64_t holder;
     uint64_t sequence = store->sequence_next;
-    enum err err = dedup_find_server_event(store, op, &holder);
+    enum err err = dedup_find_server_event(store, op, &keys->dedup[0], &holder);
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
     batch_rows_add(store, op, sequence, 0);
-    if (op->server_event.event_id.ptr) {
-        struct index_key key = collect_key(store, &op->server_event);
-        err = undoable_add(store, &store->collect_keys, &key, INDEX_VALUE(sequence, 0));
-    }
+    if (op->server_event.event_id.ptr)
+        err = undoable_add(store, &store->collect_keys, &keys->dedup[0], INDEX_VALUE(sequence, 0));
     if (err) return err;
     store->sequence_next++;
     return finish(op, OUTCOME_RECORDED, sequence);
 }
 
-enum err record_op(struct sqlite_store *store, struct op *op)
+enum err record_op(struct sqlite_store *store, struct op *op, const struct op_keys *keys)
 {
     switch (op->kind) {
     case OP_CLICK:
-        return record_click(store, op);
+        return record_click(store, op, keys);
     case OP_CONVERSION:
-        return record_conversion(store, op);
+        return record_conversion(store, op, keys);
     case OP_SERVER_EVENT:
-        return record_server_event(store, op);
+        return record_server_event(store, op, keys);
     case OP_IMPRESSION:
     case OP_FEEDBACK:
     case OP_AD_FEEDBACK:
-        return record_publisher_op(store, op);
+        return record_publisher_op(store, op, keys);
     case OP_VOTE:
     case OP_POLL_RESULTS:
     case OP_POLL_PUT:
     case OP_POLL_WITHDRAW:
-        return polls_apply(store, op);
+        return polls_apply(store, op, keys);
     case OP_KEY_CREATE:
     case OP_KEY_REVOKE:
     case OP_TOKEN_KEY_ROTATE:

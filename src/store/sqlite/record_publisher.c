@@ -16,25 +16,27 @@ static enum err finish_recorded(struct sqlite_store *store, struct op *op)
     return finish(op, OUTCOME_RECORDED, store->sequence_next++);
 }
 
-static enum err record_impression(struct sqlite_store *store, struct op *op)
+static enum err record_impression(struct sqlite_store *store, struct op *op,
+                                  const struct op_keys *keys)
 {
     uint64_t holder;
     struct span bid_id = op->impression.ad.bid_id;
-    enum err err =
-        dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BID, bid_id, &holder);
+    enum err err = dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BID, &keys->bid,
+                                     bid_id, &holder);
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
-    struct index_key key = bid_key(store, bid_id);
     batch_rows_add(store, op, store->sequence_next, 0);
-    err = undoable_add(store, &store->impressions, &key, INDEX_VALUE(store->sequence_next, 0));
+    err =
+        undoable_add(store, &store->impressions, &keys->bid, INDEX_VALUE(store->sequence_next, 0));
     return err ? err : finish_recorded(store, op);
 }
 
 /* The impression that a feedback names, 0 when there is none young enough. */
-static enum err find_impression(struct sqlite_store *store, const struct op *op, uint64_t *sequence)
+static enum err find_impression(struct sqlite_store *store, const struct op *op,
+                                const struct op_keys *keys, uint64_t *sequence)
 {
     sqlite3_stmt *row = store->statements[SQL_IMPRESSION_BY_SEQ];
-    enum err err = dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BID,
+    enum err err = dedup_find_by_bid(store, &store->impressions, SQL_IMPRESSION_BID, &keys->bid,
                                      op->feedback.bid_id, sequence);
     if (err || !*sequence) return err;
     err = statements_read_row(store, SQL_IMPRESSION_BY_SEQ, *sequence);
@@ -44,19 +46,20 @@ static enum err find_impression(struct sqlite_store *store, const struct op *op,
     return err;
 }
 
-static enum err record_feedback(struct sqlite_store *store, struct op *op)
+static enum err record_feedback(struct sqlite_store *store, struct op *op,
+                                const struct op_keys *keys)
 {
     uint64_t impression, holder;
     struct span bid_id = op->feedback.bid_id;
-    enum err err = find_impression(store, op, &impression);
+    enum err err = find_impression(store, op, keys, &impression);
     if (err) return err;
     if (!impression) return finish(op, OUTCOME_NOT_FOUND, 0);
-    err = dedup_find_by_bid(store, &store->feedbacks, SQL_FEEDBACK_BID, bid_id, &holder);
+    err =
+        dedup_find_by_bid(store, &store->feedbacks, SQL_FEEDBACK_BID, &keys->bid, bid_id, &holder);
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
-    struct index_key key = bid_key(store, bid_id);
     batch_rows_add(store, op, store->sequence_next, impression);
-    err = undoable_add(store, &store->feedbacks, &key, INDEX_VALUE(store->sequence_next, 0));
+    err = undoable_add(store, &store->feedbacks, &keys->bid, INDEX_VALUE(store->sequence_next, 0));
     return err ? err : finish_recorded(store, op);
 }
 
@@ -85,12 +88,11 @@ static enum err check_retry(struct sqlite_store *store, struct ad_feedback *feed
 }
 
 static enum err index_ad_feedback(struct sqlite_store *store, const struct ad_feedback *feedback,
-                                  uint64_t latest)
+                                  const struct index_key *key, uint64_t latest)
 {
-    struct index_key key = session_bid_key(store, feedback);
     uint64_t value = INDEX_VALUE(store->sequence_next, 0);
-    if (!latest) return undoable_add(store, &store->ad_feedbacks, &key, value);
-    undoable_replace(store, &store->ad_feedbacks, &key, latest, value);
+    if (!latest) return undoable_add(store, &store->ad_feedbacks, key, value);
+    undoable_replace(store, &store->ad_feedbacks, key, latest, value);
     return ERR_OK;
 }
 
@@ -103,49 +105,50 @@ static int64_t pass_sessions_time(struct sqlite_store *store, int64_t received_a
     return store->sessions_now_ms;
 }
 
-static enum err record_new_ad_feedback(struct sqlite_store *store, struct op *op, uint64_t latest)
+static enum err record_new_ad_feedback(struct sqlite_store *store, struct op *op,
+                                       const struct op_keys *keys, uint64_t latest)
 {
     struct ad_feedback *feedback = &op->ad_feedback;
     struct index *of_bids = &store->ad_feedbacks_of_bids;
     int64_t now_ms = pass_sessions_time(store, op->received_at_ms);
-    uint64_t session = session_key(store, feedback).word[0], count_value;
+    uint64_t session = keys->session.word[0], count_value;
     uint8_t count;
     feedback->retry_after_ms = window_check(store->sessions, session, now_ms);
     if (feedback->retry_after_ms) return finish(op, OUTCOME_LIMITED, 0);
-    enum err err = dedup_count_of_bid(store, of_bids, SQL_AD_FEEDBACK_BID, feedback->ad.bid_id,
-                                      &count, &count_value);
+    enum err err = dedup_count_of_bid(store, of_bids, SQL_AD_FEEDBACK_BID, &keys->bid,
+                                      feedback->ad.bid_id, &count, &count_value);
     if (err) return err;
     feedback->retry_after_ms = store->options.impression_ttl_ms;
     if (count >= LIMIT_AD_FEEDBACKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);
     batch_rows_add(store, op, store->sequence_next, 0);
-    err = index_ad_feedback(store, feedback, latest);
+    err = index_ad_feedback(store, feedback, &keys->dedup[0], latest);
     if (!err)
-        err = dedup_count_up(store, of_bids, feedback->ad.bid_id, count, count_value,
-                             store->sequence_next);
+        err = dedup_count_up(store, of_bids, &keys->bid, count, count_value, store->sequence_next);
     if (!err && !window_note(store->sessions, session, now_ms)) err = ERR_NO_MEMORY;
     return err ? err : finish_recorded(store, op);
 }
 
-static enum err record_ad_feedback(struct sqlite_store *store, struct op *op)
+static enum err record_ad_feedback(struct sqlite_store *store, struct op *op,
+                                   const struct op_keys *keys)
 {
     uint64_t latest;
     bool is_retry;
-    enum err err = dedup_find_latest(store, &op->ad_feedback, &latest);
+    enum err err = dedup_find_latest(store, &op->ad_feedback, &keys->dedup[0], &latest);
     if (!err) err = check_retry(store, &op->ad_feedback, latest, &is_retry);
     if (err) return err;
     if (is_retry) return finish(op, OUTCOME_DUPLICATE, INDEX_SEQUENCE(latest));
-    return record_new_ad_feedback(store, op, latest);
+    return record_new_ad_feedback(store, op, keys, latest);
 }
 
-enum err record_publisher_op(struct sqlite_store *store, struct op *op)
+enum err record_publisher_op(struct sqlite_store *store, struct op *op, const struct op_keys *keys)
 {
     switch (op->kind) {
     case OP_IMPRESSION:
-        return record_impression(store, op);
+        return record_impression(store, op, keys);
     case OP_FEEDBACK:
-        return record_feedback(store, op);
+        return record_feedback(store, op, keys);
     default:
         ASSERT(op->kind == OP_AD_FEEDBACK);
-        return record_ad_feedback(store, op);
+        return record_ad_feedback(store, op, keys);
     }
 }

@@ -241,25 +241,37 @@ enum { CONVERSION_KEYS_TEXT_MAX = 6 * LIMIT_ID };
 enum err dedup_read_conversion(struct sqlite_store *store, uint64_t sequence,
                                struct conversion *out, char text[CONVERSION_KEYS_TEXT_MAX]);
 
+/* The keys of an op, as far as its kind has them. */
+struct op_keys {
+    struct uuid click_id; /* of a conversion; all 0 when it names no click that could be one */
+    struct index_key click, bid, dedup[2], session;
+};
+
+/* dedup: by enum dedup_layer for a conversion, [0] for others. Asks the memory for their places. */
+void op_keys_make(const struct sqlite_store *store, const struct op *op, struct op_keys *keys);
+
 /* The conversion that already has this key, 0 when none has, into *sequence. */
 enum err dedup_find_conversion(struct sqlite_store *store, const struct conversion *conversion,
-                               enum dedup_layer layer, uint64_t *sequence);
+                               enum dedup_layer layer, const struct index_key *key,
+                               uint64_t *sequence);
 enum err dedup_find_server_event(struct sqlite_store *store, const struct op *op,
-                                 uint64_t *sequence);
+                                 const struct index_key *key, uint64_t *sequence);
 
 /* The row of `index` whose bid this is, 0 when there is none: `statement` reads a row's bid. */
 enum err dedup_find_by_bid(struct sqlite_store *store, const struct index *index,
-                           enum sqlite_statement statement, struct span bid_id, uint64_t *sequence);
+                           enum sqlite_statement statement, const struct index_key *key,
+                           struct span bid_id, uint64_t *sequence);
 
 /* How many rows of this bid are recorded, where the index counts them in its tag; *value is the
  * entry that says so, or 0. */
 enum err dedup_count_of_bid(struct sqlite_store *store, const struct index *index,
-                            enum sqlite_statement statement, struct span bid_id, uint8_t *count,
-                            uint64_t *value);
+                            enum sqlite_statement statement, const struct index_key *key,
+                            struct span bid_id, uint8_t *count, uint64_t *value);
 
 /* One more of this bid, after dedup_count_of_bid. */
-enum err dedup_count_up(struct sqlite_store *store, struct index *index, struct span bid_id,
-                        uint8_t count, uint64_t value, uint64_t sequence);
+enum err dedup_count_up(struct sqlite_store *store, struct index *index,
+                        const struct index_key *key, uint8_t count, uint64_t value,
+                        uint64_t sequence);
 
 struct index_key session_key(const struct sqlite_store *store, const struct ad_feedback *feedback);
 struct index_key session_bid_key(const struct sqlite_store *store,
@@ -267,7 +279,7 @@ struct index_key session_bid_key(const struct sqlite_store *store,
 
 /* The index entry of the session's latest ad-feedback on that bid, 0 when there is none. */
 enum err dedup_find_latest(struct sqlite_store *store, const struct ad_feedback *feedback,
-                           uint64_t *value);
+                           const struct index_key *key, uint64_t *value);
 
 /* Index changes that a failed batch takes back. ERR_NO_MEMORY: nothing changed. */
 enum err undoable_add(struct sqlite_store *store, struct index *index, const struct index_key *key,
@@ -295,7 +307,7 @@ void totals_column(struct totals *totals, sqlite3_stmt *row, int first, int coun
 enum err totals_expect(const struct sqlite_store *store, enum total which, int64_t rows);
 
 /* record.c: decides one op, inside the batch's transaction. */
-enum err record_op(struct sqlite_store *store, struct op *op);
+enum err record_op(struct sqlite_store *store, struct op *op, const struct op_keys *keys);
 
 /* batch_rows.c: the op's event will be inserted with this sequence; `link` as in event_row.h. */
 void batch_rows_add(struct sqlite_store *store, struct op *op, uint64_t sequence, uint64_t link);
@@ -304,10 +316,10 @@ void batch_rows_add(struct sqlite_store *store, struct op *op, uint64_t sequence
 enum err batch_rows_insert(struct sqlite_store *store);
 
 /* record_publisher.c: impressions and both kinds of feedback. */
-enum err record_publisher_op(struct sqlite_store *store, struct op *op);
+enum err record_publisher_op(struct sqlite_store *store, struct op *op, const struct op_keys *keys);
 
 /* polls.c: votes, results, texts. */
-enum err polls_apply(struct sqlite_store *store, struct op *op);
+enum err polls_apply(struct sqlite_store *store, struct op *op, const struct op_keys *keys);
 enum err polls_load(struct sqlite_store *store);
 enum err polls_reload(struct sqlite_store *store);
 /* A vote that stands is counted, as one change of the batch; false: for no option. */
