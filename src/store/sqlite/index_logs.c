@@ -301,7 +301,7 @@ static enum err read_log(struct loading *loading, uint64_t floor, struct index_l
     if (is_usable) err = is_of_database(store, mark, &is_usable);
     if (is_usable && loading->which == LOG_VOTES)
         is_usable = polls_take_votes(store, loading->vote_counts, mark->totals[TOTAL_VOTE]);
-    if (!is_usable) mark->sequence_next = 0;
+    if (!is_usable) *mark = (struct index_log_mark){.sequence_next = 0};
     return err;
 }
 
@@ -322,6 +322,9 @@ enum err index_logs_load(struct sqlite_store *store, enum index_log_number which
         index_log_resume(&store->logs[which]);
         return ERR_OK;
     }
+    if (store->logs[which].newest)
+        log_event(LOG_WARN, "index_log_ignored", LOG_TEXT("log", kinds[which].name),
+                  LOG_TEXT("consequence", SPAN("the rows are read")));
     forget_loaded(store, which);
     index_log_restart(&store->logs[which], floor);
     return ERR_OK;
