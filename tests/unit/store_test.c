@@ -7,6 +7,7 @@
 #include "store/store.h"
 #include "store_bench.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
@@ -449,6 +450,28 @@ static void wal_that_two_failed_batches_left_is_not_damaged(void **state)
     assert_false(damage.is_found);
 }
 
+/* A batch that fails inside a frame's header leaves its page and commit before what the one that
+ * failed before it wrote there: here at the first of several frames, with a commit of its own. */
+static void wal_whose_torn_header_ends_a_transaction_is_not_damaged(void **state)
+{
+    struct bench *bench = *state;
+    char path[128];
+    struct stat wal;
+    struct wal_damage damage;
+    const uint8_t other[] = {0, 0, 0, 2, 0, 0, 0, 9};
+    struct op first = click_op(now_ms, SPAN("bid")), second = click_op(now_ms, SPAN("bid"));
+    assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
+    snprintf(path, sizeof path, "%s/adtally.db-wal", bench->dir);
+    assert_int_equal(stat(path, &wal), 0);
+    assert_int_equal(apply_one(bench, &second), OUTCOME_RECORDED);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, other, sizeof other, wal.st_size), sizeof other);
+    close(fd);
+    snprintf(path, sizeof path, "%s/adtally.db", bench->dir);
+    assert_int_equal(wal_check(path, &damage), ERR_OK);
+    assert_false(damage.is_found);
+}
+
 static void sequence_goes_on_after_a_restart(void **state)
 {
     struct bench *bench = *state;
@@ -659,6 +682,7 @@ int main(void)
         STORE_CASE(start_counts_the_clicks_of_a_bid_that_outlived_them),
         STORE_CASE(write_error_records_nothing_and_passes),
         STORE_CASE(wal_that_two_failed_batches_left_is_not_damaged),
+        STORE_CASE(wal_whose_torn_header_ends_a_transaction_is_not_damaged),
         STORE_CASE(sequence_goes_on_after_a_restart),
         STORE_CASE(second_opener_is_told_who_holds_it),
         STORE_CASE(foreign_directories_are_refused),

@@ -48,16 +48,37 @@ static uint32_t get32(const uint8_t *bytes)
     return be32toh(value);
 }
 
+struct words {
+    uint32_t first, second;
+};
+
+static struct words words_at(const struct scan *scan, const uint8_t *bytes)
+{
+    struct words words;
+    memcpy(&words, bytes, sizeof words);
+    if (scan->is_big_endian) return (struct words){be32toh(words.first), be32toh(words.second)};
+    return (struct words){le32toh(words.first), le32toh(words.second)};
+}
+
 static struct sums add_sums(const struct scan *scan, struct sums sums, const uint8_t *bytes,
                             size_t size)
 {
     for (size_t i = 0; i < size; i += 8) {
-        uint32_t words[2];
-        memcpy(words, bytes + i, sizeof words);
-        for (int j = 0; j < 2; j++)
-            words[j] = scan->is_big_endian ? be32toh(words[j]) : le32toh(words[j]);
-        sums.first += words[0] + sums.second;
-        sums.second += words[1] + sums.first;
+        struct words words = words_at(scan, bytes + i);
+        sums.first += words.first + sums.second;
+        sums.second += words.second + sums.first;
+    }
+    return sums;
+}
+
+/* What the sums were before add_sums. */
+static struct sums take_sums_back(const struct scan *scan, struct sums sums, const uint8_t *bytes,
+                                  size_t size)
+{
+    for (size_t i = size; i > 0; i -= 8) {
+        struct words words = words_at(scan, bytes + i - 8);
+        sums.second -= words.second + sums.first;
+        sums.first -= words.first + sums.second;
     }
     return sums;
 }
@@ -214,14 +235,36 @@ static bool is_plausible(const struct scan *scan)
            (has_salts || same_sums(at->stored, at->computed));
 }
 
-/* Whether there is more than a torn transaction from frame `number` on, which does not follow. What
- * stands before it says nothing: a batch that failed, on a full disk or by an I/O error, leaves its
- * frames to the next one, which may fail earlier and so end in the middle of them, with the same
- * pages once more. The page of the frame itself says nothing either: its header may be of both. */
-static bool lost_more(struct scan *scan, uint32_t number)
+static uint32_t get_header_word(const struct scan *scan, uint32_t word)
+{
+    return scan->is_big_endian ? word : be32toh(htole32(word));
+}
+
+/* Page and commit are the eight bytes of a frame that its checksum begins with. If only they are
+ * wrong, the checksum says what they were: a batch that failed inside the header of a frame leaves
+ * its first bytes on one that is of the batch before, and may end a transaction where that did not.
+ */
+static void mend_header(struct scan *scan, struct sums before)
+{
+    struct frame *at = &scan->at;
+    struct sums after = take_sums_back(scan, at->stored, at->bytes + FRAME_HEADER_SIZE, PAGE_SIZE);
+    uint32_t first = after.first - before.first - before.second;
+    uint32_t page = get_header_word(scan, first);
+    uint32_t commit = get_header_word(scan, after.second - before.second - after.first);
+    if (page == 0 || page > scan->pages_max || commit > scan->pages_max) return;
+    at->page = page;
+    at->commit = commit;
+}
+
+/* Whether there is more than a torn transaction from frame `number` on, which does not follow
+ * `before`. What stands before it says nothing: a batch that failed, on a full disk or by an I/O
+ * error, leaves its frames to the next one, which may fail earlier and so end in the middle of
+ * them, with the same pages once more. The page of the frame itself says nothing either. */
+static bool lost_more(struct scan *scan, uint32_t number, struct sums before)
 {
     struct run run = {.mark = 0};
     start_run(&run);
+    mend_header(scan, before);
     run.commits = is_plausible(scan) && scan->at.commit != 0;
     struct sums stored = scan->at.stored, computed = scan->at.computed;
     for (number++; number <= scan->frames && !run.is_more; number++) {
@@ -241,7 +284,7 @@ static void check_frames(struct scan *scan, struct sums sums, struct wal_damage 
     for (uint32_t number = 1; number <= scan->frames; number++) {
         if (!read_frame(scan, number, sums)) return;
         if (!scan->at.follows) {
-            *damage = (struct wal_damage){lost_more(scan, number), number, scan->salts[0]};
+            *damage = (struct wal_damage){lost_more(scan, number, sums), number, scan->salts[0]};
             return;
         }
         sums = scan->at.stored;
