@@ -3,11 +3,10 @@
 #include "base/assert.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Sizes of a shard are a series of its own, so that the shards, which fill alike, do not all grow
  * at once: on average the indexes take what lies halfway between full and just grown. */
-enum { SLOTS_FIRST = 12, SERIES_BITS = 20, STEP_SHARE = 8, ROOM_SHARE = 32 };
+enum { SLOTS_FIRST = 12, SERIES_BITS = 20, STEP_SHARE = 7, ROOM_SHARE = 32 };
 
 _Static_assert((INDEX_SHARDS & (INDEX_SHARDS - 1)) == 0, "shards are chosen by a mask");
 
@@ -41,6 +40,13 @@ static bool has_key(const struct index *index, const uint64_t *entry, const stru
 static uint64_t *value_of(const struct index *index, uint64_t *entry)
 {
     return entry + index->words;
+}
+
+static void copy_entry(const struct index *index, uint64_t *to, const uint64_t *from)
+{
+    to[0] = from[0];
+    to[1] = from[1];
+    if (index->words == 2) to[2] = from[2];
 }
 
 void index_init(struct index *index, unsigned words)
@@ -92,13 +98,14 @@ static void place(const struct index *index, struct index_shard *shard, const ui
     uint32_t slot = home_of(shard, entry[0]);
     while (*value_of(index, entry_at(index, shard, slot)) != 0)
         slot = next_slot(shard, slot);
-    memcpy(entry_at(index, shard, slot), entry, (index->words + 1) * sizeof *entry);
+    copy_entry(index, entry_at(index, shard, slot), entry);
     shard->used++;
 }
 
 static uint32_t count_live(const struct index *index, const struct index_shard *shard)
 {
     uint32_t live = 0;
+    if (index->floor == 0) return shard->used; /* nothing expires */
     for (uint32_t slot = 0; slot < shard->slots; slot++) {
         uint64_t value = *value_of(index, entry_at(index, shard, slot));
         if (value != 0 && INDEX_SEQUENCE(value) >= index->floor) live++;
@@ -188,7 +195,7 @@ static void shift_back(const struct index *index, struct index_shard *shard, uin
         uint64_t *entry = entry_at(index, shard, slot);
         if (*value_of(index, entry) == 0) break;
         if (distance(shard, home_of(shard, entry[0]), slot) < distance(shard, hole, slot)) continue;
-        memcpy(entry_at(index, shard, hole), entry, (index->words + 1) * sizeof *entry);
+        copy_entry(index, entry_at(index, shard, hole), entry);
         hole = slot;
     }
     *value_of(index, entry_at(index, shard, hole)) = 0;
