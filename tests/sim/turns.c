@@ -148,10 +148,9 @@ static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
         model_settle_doubt(&run.model, ask, answer, &expected);
     }
     check(ask, &expected, answer);
-    if (expected.is_new || (ask->kind >= ASK_KEY_CREATE && answer->status == 200)) {
-        run.model.degraded = false;
-        run.pending_count = 0;
-    }
+    if (!expected.is_new && (ask->kind < ASK_KEY_CREATE || answer->status != 200)) return;
+    run.model.degraded = false;
+    if (!is_of_token_keys(ask)) run.pending_count = 0; /* theirs is a file of its own */
 }
 
 /* A batch that failed or was cut off: its last write may have reached the disk all the same, until
