@@ -6,7 +6,7 @@
 static const int64_t DAY_MS = 24 * 60 * 60 * 1000LL;
 
 /* Small checkpoints keep the worst batch short (design section 2). */
-enum { CHECKPOINT_PAGES = 2000, INDEX_LOG_EVENTS = 4096 };
+enum { CHECKPOINT_PAGES = 1000, INDEX_LOG_EVENTS = 4096 };
 
 void store_options_init(struct store_options *options)
 {
