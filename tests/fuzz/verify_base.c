@@ -4,6 +4,7 @@
 #include "store/store.h"
 #include "token/hash.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -256,11 +257,15 @@ static struct span record(const char *dir)
 }
 
 /* But for secrets.json, which every image needs. */
+/* But for secrets.json, which every image needs. The logs of the indexes are of rows that images
+ * change. */
 static void empty(const char *dir)
 {
-    static const char *const names[] = {"adtally.db", "adtally.db-wal", "adtally.db-shm", "lock"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        base_remove_file(dir, names[i]);
+    DIR *list = opendir(dir);
+    for (struct dirent *entry; (entry = readdir(list));)
+        if (entry->d_name[0] != '.' && strcmp(entry->d_name, "secrets.json") != 0)
+            base_remove_file(dir, entry->d_name);
+    closedir(list);
 }
 
 size_t base_make(struct base_image images[BASE_IMAGES_MAX], const char *dir)
