@@ -48,7 +48,7 @@ struct api_request {
     struct op op;
     uint32_t magic;
     struct http_request *http;
-    struct api_loop *loop;
+    struct api_loop *loop; /* NULL while the server starts */
     const struct route *route;
     const struct api_key *key; /* the valid one, of routes that want one */
     struct keyring_memo memo;  /* of the connection's requests */
