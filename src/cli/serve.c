@@ -7,6 +7,7 @@
 #include "cli/sandbox.h"
 #include "cli/say.h"
 #include "cli/stop_signal.h"
+#include "cli/traffic_files.h"
 #include "cli/wiring.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ enum { PATIENCE_MS = 5000, RETRY_MS = 50 };
 
 struct server {
     struct options options;
+    struct traffic *traffic; /* until the api has it */
     struct listeners listeners;
     struct loops *loops;
     struct store *store; /* until the ledger has it */
@@ -168,13 +170,20 @@ static bool open_store(struct server *server)
     return !err;
 }
 
+static bool tell_traffic(struct server *server)
+{
+    api_use_traffic(server->api, server->traffic);
+    server->traffic = NULL;
+    return true;
+}
+
 static int run(struct server *server)
 {
     if (!start_loops(server)) return EXIT_FAILED;
     bool ok = open_store(server);
     if (ok) stop_signal_defer();
-    ok = ok && start_admin(server) && leave_other_calls(server) && activate(server) &&
-         say_ready(server);
+    ok = ok && tell_traffic(server) && start_admin(server) && leave_other_calls(server) &&
+         activate(server) && say_ready(server);
     if (ok) stop_signal_wait();
     stop(server);
     return ok ? EXIT_DONE : EXIT_FAILED;
@@ -184,10 +193,12 @@ int command_serve(struct args *args)
 {
     struct server server = {0};
     enum options_result result = options_load(&server.options, args);
+    if (result == OPTIONS_OK) result = traffic_files_load(&server.traffic, &server.options);
     stop_signal_install();
     int status = result == OPTIONS_OK    ? run(&server)
                  : result == OPTIONS_BAD ? EXIT_USAGE
                                          : EXIT_FAILED;
+    traffic_free(server.traffic);
     options_free(&server.options);
     return status;
 }

@@ -13,15 +13,17 @@ struct entry {
 /* Events are numbered from 1 and never again; number n stands at ring[n % WINDOW_RING_MAX]. Those
  * of [oldest, next) are younger than the window. */
 struct window {
+    int64_t span_ms;
     struct index latest; /* key -> number of its latest event; its floor is `oldest` */
     uint64_t oldest, next;
     struct entry ring[WINDOW_RING_MAX];
 };
 
-struct window *window_new(void)
+struct window *window_new(int64_t span_ms)
 {
     struct window *window = calloc(1, sizeof *window); /* touched only as far as it is used */
     if (!window) return NULL;
+    window->span_ms = span_ms;
     index_init(&window->latest, 1);
     window->oldest = window->next = 1;
     return window;
@@ -42,7 +44,7 @@ static struct entry *entry_of(struct window *window, uint64_t number)
 static void forget_old(struct window *window, int64_t now_ms)
 {
     while (window->oldest < window->next &&
-           entry_of(window, window->oldest)->at_ms <= now_ms - WINDOW_MS)
+           entry_of(window, window->oldest)->at_ms <= now_ms - window->span_ms)
         window->oldest++;
     window->latest.floor = window->oldest;
 }
@@ -60,9 +62,15 @@ int64_t window_check(struct window *window, uint64_t key, int64_t now_ms)
     uint64_t number = latest_of(window, key);
     for (int count = 0; number >= window->oldest; number = entry_of(window, number)->previous)
         if (++count == WINDOW_EVENTS_MAX)
-            return entry_of(window, number)->at_ms + WINDOW_MS - now_ms;
+            return entry_of(window, number)->at_ms + window->span_ms - now_ms;
     bool is_full = window->next - window->oldest == WINDOW_RING_MAX;
-    return is_full ? entry_of(window, window->oldest)->at_ms + WINDOW_MS - now_ms : 0;
+    return is_full ? entry_of(window, window->oldest)->at_ms + window->span_ms - now_ms : 0;
+}
+
+bool window_has(struct window *window, uint64_t key, int64_t now_ms)
+{
+    forget_old(window, now_ms);
+    return latest_of(window, key) >= window->oldest;
 }
 
 bool window_note(struct window *window, uint64_t key, int64_t now_ms)
