@@ -50,7 +50,6 @@ struct api *api_new(const struct api_options *options, struct ledger *ledger)
         url->len--;
     api->ledger = ledger;
     api->keyring = ledger_keyring(ledger);
-    pthread_rwlock_init(&api->traffic_lock, NULL);
     rng_fill(&api->visitor_seed, sizeof api->visitor_seed);
     if (start_limiters(api)) return api;
     api_free(api);
@@ -63,17 +62,13 @@ void api_free(struct api *api)
     if (api->key_limiter) limiter_free(api->key_limiter);
     if (api->client_limiter) limiter_free(api->client_limiter);
     traffic_free(api->traffic);
-    pthread_rwlock_destroy(&api->traffic_lock);
     free(api);
 }
 
 void api_use_traffic(struct api *api, struct traffic *traffic)
 {
-    pthread_rwlock_wrlock(&api->traffic_lock);
-    struct traffic *before = api->traffic;
+    ASSERT(!api->traffic);
     api->traffic = traffic;
-    pthread_rwlock_unlock(&api->traffic_lock);
-    traffic_free(before);
 }
 
 static void on_ring(struct ev_wake *wake)

@@ -46,8 +46,8 @@ struct api_loop; /* one loop's part: its ledger port, its parsing scratch */
 enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev);
 void api_loop_free(struct api_loop *loop);
 
-/* How traffic is told from now on; the api frees it. Until then no visitor gets a flag for what he
- * is. Any thread, while it serves too. */
+/* How robots and data centres are told; the api frees it. Once, before the first loop; without it
+ * there are none. */
 void api_use_traffic(struct api *api, struct traffic *traffic);
 
 /* Fills in handler, owner, user_size, arena sizes and large_count of a server on that loop. */

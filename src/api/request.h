@@ -7,8 +7,6 @@
 #include "base/rng_pool.h"
 #include "ledger/limiter.h"
 
-#include <pthread.h>
-
 /* What the files of this module share: the server's part, a loop's part, a request's part. */
 
 struct api {
@@ -18,9 +16,8 @@ struct api {
     struct limiter *key_limiter;    /* NULL: off */
     struct limiter *client_limiter; /* NULL: off */
     struct api_metrics metrics;
-    pthread_rwlock_t traffic_lock; /* of the pointer, and of what it points at while it is used */
-    struct traffic *traffic;       /* NULL: none */
-    uint64_t visitor_seed;         /* of visitors' keys, which leave this process nowhere */
+    struct traffic *traffic; /* NULL: none */
+    uint64_t visitor_seed;   /* of visitors' keys, which leave this process nowhere */
 };
 
 struct api_loop {

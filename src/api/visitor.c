@@ -14,25 +14,17 @@ static struct span user_agent(const struct http_request *http)
     return storable ? value : SPAN_NONE;
 }
 
-static uint32_t flags_of(struct api *api, const struct in6_addr *address, struct span agent)
-{
-    pthread_rwlock_rdlock(&api->traffic_lock);
-    uint32_t flags = traffic_flags(api->traffic, address, agent);
-    pthread_rwlock_unlock(&api->traffic_lock);
-    return flags;
-}
-
 /* address: out; false when there is none. */
 static bool fill(struct visitor *out, struct api_request *request, struct in6_addr *address)
 {
-    struct api *api = request->loop->api;
+    const struct api *api = request->loop->api;
     const struct api_options *options = &api->options;
     bool is_known = address_of_client(address, request->http, options);
     *out = (struct visitor){.user_agent = user_agent(request->http)};
     if (is_known)
         out->address =
             address_write(request->client_address, address, options->client_address_full);
-    out->flags = flags_of(api, is_known ? address : NULL, out->user_agent);
+    out->flags = traffic_flags(api->traffic, is_known ? address : NULL, out->user_agent);
     return is_known;
 }
 

@@ -114,10 +114,13 @@ static void more_clicks_than_are_remembered_lose_flags_alone(void **state)
 {
     struct window *window = window_new(10);
     for (uint64_t i = 1; i <= WINDOW_RING_MAX + 1; i++)
-        assert_true(window_note(window, i * 0x9e3779b97f4a7c15ULL, 5));
-    assert_false(window_has(window, 0x9e3779b97f4a7c15ULL, 5));
-    assert_true(window_has(window, 2 * 0x9e3779b97f4a7c15ULL, 5));
-    assert_false(window_has(window, 2 * 0x9e3779b97f4a7c15ULL, 15));
+        assert_false(window_add(window, i * 0x9e3779b97f4a7c15ULL, 5, i));
+    assert_int_equal(window_first_sequence(window), 2);
+    assert_true(window_add(window, 3 * 0x9e3779b97f4a7c15ULL, 5, WINDOW_RING_MAX + 2));
+    assert_int_equal(window_first_sequence(window), 3);
+    assert_false(window_add(window, 1 * 0x9e3779b97f4a7c15ULL, 5, WINDOW_RING_MAX + 3));
+    assert_false(window_add(window, 9 * 0x9e3779b97f4a7c15ULL, 15, WINDOW_RING_MAX + 4));
+    assert_int_equal(window_first_sequence(window), WINDOW_RING_MAX + 4);
     window_free(window);
 }
 

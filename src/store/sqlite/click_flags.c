@@ -13,19 +13,15 @@ static int64_t pass_clicks_time(struct sqlite_store *store, int64_t received_at_
     return store->clicks_now_ms;
 }
 
-/* Noted whatever it is, so that of three in a row the second and third are double clicks. Without
- * memory for it there is a flag less. */
-static bool is_double(struct sqlite_store *store, const struct op *op, const struct op_keys *keys)
+/* Whatever it is it is remembered, so that of three in a row the second and third are double. Every
+ * click of the last while is in the window, so a bid's latest one is, or came before all of them.
+ */
+static bool is_double(struct sqlite_store *store, const struct op *op, uint64_t latest_of_bid)
 {
-    const uint64_t same[] = {op->click.visitor.key, keys->bid.word[0]};
-    size_t count = op->click.ad.bid_id.ptr ? 2 : 1;
     int64_t now_ms = pass_clicks_time(store, op->received_at_ms);
-    bool is_found = false;
-    for (size_t i = 0; i < count; i++)
-        is_found |= window_has(store->recent_clicks, same[i], now_ms);
-    for (size_t i = 0; i < count; i++)
-        (void)window_note(store->recent_clicks, same[i], now_ms);
-    return is_found;
+    bool is_visitors =
+        window_add(store->recent_clicks, op->click.visitor.key, now_ms, store->sequence_next);
+    return is_visitors || latest_of_bid >= window_first_sequence(store->recent_clicks);
 }
 
 static bool has_impression(const struct sqlite_store *store, const struct op_keys *keys)
@@ -34,9 +30,10 @@ static bool has_impression(const struct sqlite_store *store, const struct op_key
     return index_first(&store->impressions, &keys->bid, &cursor) != 0;
 }
 
-uint32_t click_flags(struct sqlite_store *store, const struct op *op, const struct op_keys *keys)
+uint32_t click_flags(struct sqlite_store *store, const struct op *op, const struct op_keys *keys,
+                     uint64_t latest_of_bid)
 {
-    uint32_t flags = is_double(store, op, keys) ? FLAG_DOUBLE_CLICK : 0;
+    uint32_t flags = is_double(store, op, latest_of_bid) ? FLAG_DOUBLE_CLICK : 0;
     if (op->click.ad.bid_id.ptr && !has_impression(store, keys)) flags |= FLAG_NO_IMPRESSION;
     return flags;
 }

@@ -21,12 +21,16 @@ void window_free(struct window *window);
 /* 0: one more may be recorded. Else the milliseconds after which it may. */
 int64_t window_check(struct window *window, uint64_t key, int64_t now_ms);
 
-/* Whether there is any event of the key. */
-bool window_has(struct window *window, uint64_t key, int64_t now_ms);
-
 /* Records one, after window_check let it through; a full ring forgets its oldest. False: out of
  * memory. */
 bool window_note(struct window *window, uint64_t key, int64_t now_ms);
+
+/* Records one whatever there is, unless memory is out. True: the key had another one. Sequences
+ * grow from call to call. */
+bool window_add(struct window *window, uint64_t key, int64_t now_ms, uint64_t sequence);
+
+/* The lowest sequence that window_add was given and still has; UINT64_MAX: there is none. */
+uint64_t window_first_sequence(const struct window *window);
 
 /* What was noted since the mark is taken back. */
 uint64_t window_mark(const struct window *window);
