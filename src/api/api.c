@@ -52,6 +52,7 @@ struct api *api_new(const struct api_options *options, struct ledger *ledger)
     api->keyring = ledger_keyring(ledger);
     api_metrics_init(&api->metrics);
     pthread_mutex_init(&api->tail.mutex, NULL);
+    rng_fill(&api->visitor_seed, sizeof api->visitor_seed);
     if (start_limiters(api)) return api;
     api_free(api);
     return NULL;
@@ -64,7 +65,14 @@ void api_free(struct api *api)
     if (api->client_limiter) limiter_free(api->client_limiter);
     api_metrics_fini(&api->metrics);
     pthread_mutex_destroy(&api->tail.mutex);
+    traffic_free(api->traffic);
     free(api);
+}
+
+void api_use_traffic(struct api *api, struct traffic *traffic)
+{
+    ASSERT(!api->traffic);
+    api->traffic = traffic;
 }
 
 /* What an outcome makes of a request, unless it is refused for it. */

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "api/dialect.h"
+#include "api/traffic.h"
 #include "base/err.h"
 #include "base/metrics.h"
 #include "base/writer.h"
@@ -46,6 +47,10 @@ struct api_loop; /* one loop's part: its ledger port, its parsing scratch */
 
 enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev);
 void api_loop_free(struct api_loop *loop);
+
+/* How robots and data centres are told; the api frees it. Once, before the first loop; without it
+ * there are none. */
+void api_use_traffic(struct api *api, struct traffic *traffic);
 
 /* Fills in handler, owner, user_size, arena sizes and large_count of a server on that loop. */
 void api_loop_serve(struct api_loop *loop, struct http_options *options);

@@ -24,6 +24,8 @@ struct api {
     struct limiter *client_limiter; /* NULL: off */
     struct api_metrics metrics;
     struct tail tail;
+    struct traffic *traffic; /* NULL: none */
+    uint64_t visitor_seed;   /* of visitors' keys, which leave this process nowhere */
 };
 
 struct api_loop {

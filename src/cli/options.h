@@ -15,6 +15,7 @@
 struct options {
     struct span data, store, config; /* absent: not given */
     struct span public_url;
+    struct span bot_patterns, datacenter_ranges; /* files; absent: the list built in, none */
     struct value_address listen;
     struct value_address admin_listen; /* without length: off */
     int64_t threads;                   /* 0: one per core */

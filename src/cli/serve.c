@@ -9,6 +9,7 @@
 #include "cli/sandbox.h"
 #include "cli/say.h"
 #include "cli/stop_signal.h"
+#include "cli/traffic_files.h"
 #include "cli/wiring.h"
 
 #include <stdio.h>
@@ -23,6 +24,7 @@ enum { PATIENCE_MS = 5000, RETRY_MS = 50 };
 
 struct server {
     struct options options;
+    struct traffic *traffic; /* until the api has it */
     struct listeners listeners, admin_listeners;
     struct loops *loops;
     struct store *store; /* until the ledger has it */
@@ -200,13 +202,20 @@ static bool open_store(struct server *server)
     return !err;
 }
 
+static bool tell_traffic(struct server *server)
+{
+    api_use_traffic(server->api, server->traffic);
+    server->traffic = NULL;
+    return true;
+}
+
 static int run(struct server *server)
 {
     if (!start_loops(server)) return EXIT_FAILED;
     bool ok = listen_for_admin(server) && open_store(server);
     if (ok) stop_signal_defer();
-    ok = ok && start_admin(server) && leave_other_calls(server) && activate(server) &&
-         say_ready(server);
+    ok = ok && tell_traffic(server) && start_admin(server) && leave_other_calls(server) &&
+         activate(server) && say_ready(server);
     if (ok) stop_signal_wait();
     stop(server);
     return ok ? EXIT_DONE : EXIT_FAILED;
@@ -216,10 +225,12 @@ int command_serve(struct args *args)
 {
     struct server server = {0};
     enum options_result result = options_load(&server.options, args);
+    if (result == OPTIONS_OK) result = traffic_files_load(&server.traffic, &server.options);
     stop_signal_install();
     int status = result == OPTIONS_OK    ? run(&server)
                  : result == OPTIONS_BAD ? EXIT_USAGE
                                          : EXIT_FAILED;
+    traffic_free(server.traffic);
     options_free(&server.options);
     return status;
 }

@@ -23,6 +23,8 @@ struct ad_facts {
 struct visitor {
     struct span address; /* masked as configured */
     struct span user_agent;
+    uint32_t flags; /* bits of enum event_flag; a click gets more when it is recorded */
+    uint64_t key;   /* never stored: the same for clicks of one visitor on one campaign */
 };
 
 /* The first view or ack ping of a bid (contract section 4). */

@@ -14,7 +14,7 @@ static int64_t record(struct window *window, uint64_t key, int64_t now_ms)
 static void thirty_first_is_refused_until_the_first_has_aged(void **state)
 {
     (void)state;
-    struct window *window = window_new();
+    struct window *window = window_new(WINDOW_MS);
     for (int i = 0; i < WINDOW_EVENTS_MAX; i++)
         assert_int_equal(record(window, 7, START_MS + i * 100), 0);
     int64_t last_ms = START_MS + (WINDOW_EVENTS_MAX - 1) * 100;
@@ -28,7 +28,7 @@ static void thirty_first_is_refused_until_the_first_has_aged(void **state)
 static void one_every_two_seconds_is_never_refused(void **state)
 {
     (void)state;
-    struct window *window = window_new();
+    struct window *window = window_new(WINDOW_MS);
     for (int i = 0; i < 100000; i++)
         assert_int_equal(record(window, 7, START_MS + i * 2000), 0);
     window_free(window);
@@ -39,7 +39,7 @@ static void no_window_of_a_minute_holds_more_than_thirty(void **state)
     (void)state;
     enum { TRIES = 200000 };
     static int64_t recorded_ms[TRIES];
-    struct window *window = window_new();
+    struct window *window = window_new(WINDOW_MS);
     uint32_t random = 12345;
     int64_t now_ms = START_MS;
     size_t count = 0;
@@ -58,7 +58,7 @@ static void no_window_of_a_minute_holds_more_than_thirty(void **state)
 static void sessions_do_not_touch_each_other(void **state)
 {
     (void)state;
-    struct window *window = window_new();
+    struct window *window = window_new(WINDOW_MS);
     for (uint64_t session = 1; session <= 1000; session++)
         for (int i = 0; i < WINDOW_EVENTS_MAX; i++)
             assert_int_equal(record(window, session * 0x9e3779b97f4a7c15ULL, START_MS), 0);
@@ -69,7 +69,7 @@ static void sessions_do_not_touch_each_other(void **state)
 static void full_ring_refuses_everybody_until_it_has_aged(void **state)
 {
     (void)state;
-    struct window *window = window_new();
+    struct window *window = window_new(WINDOW_MS);
     for (uint64_t i = 1; i <= WINDOW_RING_MAX; i++)
         assert_int_equal(record(window, i * 0x9e3779b97f4a7c15ULL, START_MS), 0);
     assert_int_equal(record(window, 5, START_MS + 1), WINDOW_MS - 1);
@@ -80,7 +80,7 @@ static void full_ring_refuses_everybody_until_it_has_aged(void **state)
 static void what_is_taken_back_did_not_happen(void **state)
 {
     (void)state;
-    struct window *window = window_new();
+    struct window *window = window_new(WINDOW_MS);
     for (int i = 0; i < 20; i++)
         record(window, 7, START_MS);
     for (int round = 0; round < 100; round++) {

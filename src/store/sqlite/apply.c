@@ -95,7 +95,7 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
 struct batch_mark {
     uint64_t sequence_next;
     struct totals totals;
-    uint64_t sessions;
+    uint64_t sessions, recent_clicks;
 };
 
 static void refuse_all(struct op *const ops[], size_t count)
@@ -114,6 +114,7 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
     batch_rows_clear(store->batch_rows);
     undo_all(store);
     window_take_back(store->sessions, mark->sessions);
+    window_take_back(store->recent_clicks, mark->recent_clicks);
     store->sequence_next = mark->sequence_next;
     store->totals = mark->totals;
     refuse_all(ops, count);
@@ -167,7 +168,8 @@ static void log_failure(const struct sqlite_store *store, enum err err, size_t c
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
 {
     struct sqlite_store *store = sqlite_of(base);
-    struct batch_mark mark = {store->sequence_next, store->totals, window_mark(store->sessions)};
+    struct batch_mark mark = {store->sequence_next, store->totals, window_mark(store->sessions),
+                              window_mark(store->recent_clicks)};
     store->undo_count = 0;
     ages_pass(&store->ages, clock_wall_ms(), clock_mono_ms());
     enum err err = recover_connection(store);

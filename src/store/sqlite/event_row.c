@@ -59,6 +59,7 @@ static void click_row(struct event_row *row, const struct op *op, uint64_t link)
     row_text(row, click->visitor.user_agent);
     row_text(row, click->route);
     row_i64(row, click->expires_at_ms);
+    row_i64(row, click->visitor.flags);
 }
 
 static void conversion_row(struct event_row *row, const struct op *op, uint64_t link)
@@ -130,6 +131,7 @@ static void impression_row(struct event_row *row, const struct op *op, uint64_t 
     row_text(row, op->impression.visitor.address);
     row_text(row, op->impression.visitor.user_agent);
     row_text(row, op->impression.route);
+    row_i64(row, op->impression.visitor.flags);
 }
 
 static void feedback_row(struct event_row *row, const struct op *op, uint64_t link)

@@ -10,6 +10,7 @@ static void click_keys(const struct sqlite_store *store, const struct op *op, st
     if (!op->click.ad.bid_id.ptr) return;
     keys->bid = bid_key(store, op->click.ad.bid_id);
     index_prefetch(&store->clicks_of_bids, &keys->bid);
+    index_prefetch(&store->impressions, &keys->bid);
 }
 
 static void conversion_keys(const struct sqlite_store *store, const struct op *op,

@@ -167,6 +167,7 @@ static void sqlite_close_store(struct store *base)
         index_fini(sqlite_index(store, i));
     index_logs_close(store);
     window_free(store->sessions);
+    window_free(store->recent_clicks);
     free(store->batch_rows);
     polls_free(store);
     dir_close(&store->dir);
@@ -233,7 +234,8 @@ static struct sqlite_store *new_store(const struct store_options *options)
         index_init(sqlite_index(store, i), i == INDEX_CLICKS ? 2 : 1);
         sqlite_index(store, i)->number = (unsigned)i;
     }
-    store->sessions = window_new();
+    store->sessions = window_new(WINDOW_MS);
+    store->recent_clicks = window_new(DOUBLE_CLICK_MS);
     store->batch_rows = calloc(1, sizeof *store->batch_rows);
     store->secrets = secret_new(sizeof *store->secrets);
     ages_init(&store->ages, longest_ttl_ms(options) + FLOOR_MARGIN_MS);
@@ -246,7 +248,7 @@ enum err sqlite_store_open(struct store **out, const struct store_options *optio
     db_start();
     struct sqlite_store *store = new_store(options);
     if (!store) return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
-    enum err err = store->sessions && store->secrets && store->batch_rows
+    enum err err = store->sessions && store->recent_clicks && store->secrets && store->batch_rows
                        ? ERR_OK
                        : say(problem, ERR_NO_MEMORY, "open the store", options->dir);
     if (!err) err = dir_open(&store->dir, options->dir, options->create, problem);

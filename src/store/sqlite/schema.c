@@ -23,7 +23,8 @@ const struct schema_table schema_tables[SCHEMA_TABLES_COUNT] = {
      "CREATE TABLE click ("
      "  seq INTEGER PRIMARY KEY, click_id TEXT NOT NULL, recorded_at_ms INTEGER NOT NULL," AD_FACTS
      "  landing_url TEXT NOT NULL, client_address TEXT,"
-     "  user_agent TEXT, route TEXT NOT NULL, expires_at_ms INTEGER NOT NULL," CHECKSUM ") STRICT"},
+     "  user_agent TEXT, route TEXT NOT NULL, expires_at_ms INTEGER NOT NULL,"
+     "  flags INTEGER NOT NULL," CHECKSUM ") STRICT"},
 
     {SPAN_INIT("conversion"),
      "CREATE TABLE conversion ("
@@ -49,7 +50,8 @@ const struct schema_table schema_tables[SCHEMA_TABLES_COUNT] = {
     {SPAN_INIT("impression"),
      "CREATE TABLE impression ("
      "  seq INTEGER PRIMARY KEY, recorded_at_ms INTEGER NOT NULL," AD_FACTS
-     "  client_address TEXT, user_agent TEXT, route TEXT NOT NULL," CHECKSUM ") STRICT"},
+     "  client_address TEXT, user_agent TEXT, route TEXT NOT NULL, flags INTEGER NOT NULL," CHECKSUM
+     ") STRICT"},
 
     {SPAN_INIT("feedback"),
      "CREATE TABLE feedback ("
@@ -109,6 +111,8 @@ static const char *const first_rows =
     "INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,"
     " row_checksum('total', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))";
 
+enum { VERSION_WITHOUT_FLAGS = 2 };
+
 static enum err read_marks(sqlite3 *db, int64_t *application, int64_t *version, int64_t *objects)
 {
     enum err err = db_query_i64(db, "PRAGMA application_id", application);
@@ -147,14 +151,71 @@ enum err schema_check(sqlite3 *db)
 
 static enum err create_tables(sqlite3 *db)
 {
+    enum err err = ERR_OK;
+    for (int i = 0; i < SCHEMA_TABLES_COUNT && !err; i++)
+        err = db_exec(db, schema_tables[i].sql);
+    return err ? err : db_exec(db, first_rows);
+}
+
+/* A table of version 2, with its columns but the checksum. */
+struct unflagged {
+    enum { TABLE_CLICK = 0, TABLE_IMPRESSION = 3 } table;
+    const char *set_aside, *fill;
+};
+
+#define AD_COLUMNS                                                                                 \
+    "bid_id, advertiser_id, publisher_id, campaign_id, product_id, creative_id, user_id,"          \
+    " session_id, placement, price, currency, pricing"
+#define CLICK_COLUMNS                                                                              \
+    "seq, click_id, recorded_at_ms, " AD_COLUMNS ", landing_url, client_address, user_agent,"      \
+    " route, expires_at_ms"
+#define IMPRESSION_COLUMNS "seq, recorded_at_ms, " AD_COLUMNS ", client_address, user_agent, route"
+#define FILL(table, columns)                                                                       \
+    "INSERT INTO " table " SELECT " columns ", 0, row_checksum('" table "', " columns ", 0)"       \
+    " FROM before_flags ORDER BY seq; DROP TABLE before_flags"
+
+static const struct unflagged unflagged[] = {
+    {TABLE_CLICK, "ALTER TABLE click RENAME TO before_flags", FILL("click", CLICK_COLUMNS)},
+    {TABLE_IMPRESSION, "ALTER TABLE impression RENAME TO before_flags",
+     FILL("impression", IMPRESSION_COLUMNS)},
+};
+
+/* A row that was damaged must not get a checksum that says it is not. */
+static enum err check_before_flags(sqlite3 *db, struct span table)
+{
+    sqlite3_stmt *row = NULL;
+    int code = SQLITE_DONE;
+    enum err err = db_prepare(db, &row, "SELECT * FROM before_flags");
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW)
+        if (!db_is_whole(row, 0, table)) err = ERR_CORRUPT;
+    if (!err && code != SQLITE_DONE) err = db_last_err(db);
+    sqlite3_finalize(row);
+    return err;
+}
+
+/* A column can only be added behind the checksum: the rows are written once more. */
+static enum err add_flags(sqlite3 *db)
+{
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < sizeof unflagged / sizeof unflagged[0] && !err; i++) {
+        const struct schema_table *table = &schema_tables[unflagged[i].table];
+        err = db_exec(db, unflagged[i].set_aside);
+        if (!err) err = check_before_flags(db, table->name);
+        if (!err) err = db_exec(db, table->sql);
+        if (!err) err = db_exec(db, unflagged[i].fill);
+    }
+    return err;
+}
+
+/* All of it, or nothing. */
+static enum err become_current(sqlite3 *db, enum err (*change)(sqlite3 *db))
+{
     char marks[128];
     snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d",
              SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
     enum err err = db_exec(db, "BEGIN IMMEDIATE");
     if (err) return err;
-    for (int i = 0; i < SCHEMA_TABLES_COUNT && !err; i++)
-        err = db_exec(db, schema_tables[i].sql);
-    if (!err) err = db_exec(db, first_rows);
+    err = change(db);
     if (!err) err = db_exec(db, marks);
     if (!err) err = db_exec(db, "COMMIT");
     if (err && !sqlite3_get_autocommit(db)) db_exec(db, "ROLLBACK");
@@ -166,6 +227,8 @@ enum err schema_apply(sqlite3 *db)
     int64_t application, version, objects;
     enum err err = read_marks(db, &application, &version, &objects);
     if (err) return err;
-    if (application == 0 && version == 0 && objects == 0) return create_tables(db);
-    return schema_check(db);
+    if (application == 0 && version == 0 && objects == 0) return become_current(db, create_tables);
+    if (application == SCHEMA_APPLICATION_ID && version == VERSION_WITHOUT_FLAGS)
+        err = become_current(db, add_flags);
+    return err ? err : schema_check(db);
 }

@@ -9,11 +9,12 @@
 
 enum {
     SCHEMA_APPLICATION_ID = 0x41445459, /* "ADTY" in the file's header */
-    SCHEMA_VERSION = 2,                 /* 1: rows without checksums */
+    SCHEMA_VERSION = 3, /* 1: rows without checksums; 2: clicks and impressions without flags */
 };
 
-/* Makes the tables in an empty database; does nothing in one of ours. ERR_FOREIGN: somebody else's,
- * or another version's. ERR_CORRUPT: the tables are not as we made them. */
+/* Makes the tables in an empty database, and those of version 2 anew with what they lack; does
+ * nothing in one of ours. ERR_FOREIGN: somebody else's, or another version's. ERR_CORRUPT: the
+ * tables are not as we made them. */
 enum err schema_apply(sqlite3 *db);
 
 /* ERR_OK: ours, of this version, every table as we made it. Reads only. */

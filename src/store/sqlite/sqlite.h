@@ -167,6 +167,8 @@ struct sqlite_store {
     struct index_log logs[INDEX_LOGS];
     struct window *sessions; /* ad-feedbacks of the last minute */
     int64_t sessions_now_ms; /* its clock, which never goes back */
+    struct window *recent_clicks;
+    int64_t clicks_now_ms; /* its clock */
     struct live_poll *polls;
     struct poll_snapshot *poll_snapshots;
     bool polls_changed; /* the batch changed texts: a failure has to read them again */
@@ -309,6 +311,12 @@ enum err totals_expect(const struct sqlite_store *store, enum total which, int64
 
 /* record.c: decides one op, inside the batch's transaction. */
 enum err record_op(struct sqlite_store *store, struct op *op, const struct op_keys *keys);
+
+/* click_flags.c: bits of enum event_flag, for a click that is recorded now. `latest_of_bid`: the
+ * sequence of the click before it of its bid, 0 when there is none. */
+enum { DOUBLE_CLICK_MS = 10 * 1000 };
+uint32_t click_flags(struct sqlite_store *store, const struct op *op, const struct op_keys *keys,
+                     uint64_t latest_of_bid);
 
 /* batch_rows.c: the op's event will be inserted with this sequence; `link` as in event_row.h. */
 void batch_rows_add(struct sqlite_store *store, struct op *op, uint64_t sequence, uint64_t link);
