@@ -29,6 +29,8 @@ static const struct command commands[] = {
     {SPAN_INIT("poll_list"),        admin_poll_list},
     {SPAN_INIT("poll_withdraw"),    admin_poll_withdraw},
     {SPAN_INIT("mint"),             admin_mint},
+    {SPAN_INIT("import"),           admin_import},
+    {SPAN_INIT("erase"),            admin_erase},
 };
 /* clang-format on */
 

@@ -18,6 +18,10 @@
  *   {"command":"poll_put","poll":{...}} {"command":"poll_list"}
  *   {"command":"poll_withdraw","sponsored_poll_id":123}
  *   {"command":"mint","request":{...}}
+ *   {"command":"import","rows":[{...},...]}    (docs/import.md)
+ *     -> {"ok":true,"outcomes":"rd..."}: a letter for each, enum import_outcome
+ *   {"command":"erase","table":"click","rows":[17,...],"key":"32 hex digits","last":false}
+ *     -> {"ok":true,"erased":1}
  *     -> {"ok":false,"error":"one sentence that says what to do"} whenever it did not work
  */
 

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/loops.h"
 #include "cli/options.h"
+#include "cli/retention.h"
 #include "cli/sandbox.h"
 #include "cli/say.h"
 #include "cli/stop_signal.h"
@@ -28,6 +29,7 @@ struct server {
     struct api *api;
     struct admin admin;
     struct admin_socket *socket;
+    struct retention *retention; /* NULL: everything is kept */
 };
 
 static size_t loops_count(const struct options *options)
@@ -96,6 +98,15 @@ static bool start_admin(struct server *server)
     return !err;
 }
 
+static bool start_retention(struct server *server)
+{
+    int64_t keep_ms = server->options.retention_ms;
+    if (keep_ms == 0) return true;
+    enum err err = retention_start(&server->retention, server->ledger, keep_ms);
+    if (err) say("cannot start a thread for retention: %s", err_text(err));
+    return !err;
+}
+
 static bool activate(struct server *server)
 {
     enum err err = loops_activate(server->loops, server->api);
@@ -116,6 +127,7 @@ static void stop(struct server *server)
 {
     loops_drain(server->loops);
     if (server->socket) admin_socket_stop(server->socket);
+    if (server->retention) retention_stop(server->retention);
     if (server->ledger) ledger_stop(server->ledger);
     loops_free(server->loops);
     if (server->api) api_free(server->api);
@@ -173,8 +185,8 @@ static int run(struct server *server)
     if (!start_loops(server)) return EXIT_FAILED;
     bool ok = open_store(server);
     if (ok) stop_signal_defer();
-    ok = ok && start_admin(server) && leave_other_calls(server) && activate(server) &&
-         say_ready(server);
+    ok = ok && start_admin(server) && start_retention(server) && leave_other_calls(server) &&
+         activate(server) && say_ready(server);
     if (ok) stop_signal_wait();
     stop(server);
     return ok ? EXIT_DONE : EXIT_FAILED;

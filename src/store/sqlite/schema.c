@@ -100,7 +100,20 @@ const struct schema_table schema_tables[SCHEMA_TABLES_COUNT] = {
 
     {SPAN_INIT("meta"),
      "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL," CHECKSUM ") STRICT"},
+
+    {SPAN_INIT("removed"),
+     "CREATE TABLE removed ("
+     "  name TEXT PRIMARY KEY, rows INTEGER NOT NULL, below_seq INTEGER NOT NULL," CHECKSUM
+     ") STRICT"},
+
+    {SPAN_INIT("poll_count"),
+     "CREATE TABLE poll_count ("
+     "  poll_id INTEGER NOT NULL, option_id TEXT NOT NULL, votes INTEGER NOT NULL," CHECKSUM
+     ", PRIMARY KEY (poll_id, option_id)) STRICT, WITHOUT ROWID"},
 };
+
+/* The first of the tables that version 3 added. */
+enum { TABLES_SINCE_3 = 13 };
 
 static const char *const first_rows =
     "INSERT INTO meta SELECT column1, column2, row_checksum('meta', column1, column2) FROM"
@@ -108,6 +121,13 @@ static const char *const first_rows =
     " ('impression_ttl_ms_min', 9223372036854775807));"
     "INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,"
     " row_checksum('total', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))";
+
+static const char *const first_rows_since_3 =
+    "INSERT INTO meta SELECT column1, 0, row_checksum('meta', column1, 0) FROM"
+    " (VALUES ('click_ttl_ms_max'), ('impression_ttl_ms_max'), ('poll_counts'));"
+    "INSERT INTO removed SELECT column1, 0, 0, row_checksum('removed', column1, 0, 0) FROM"
+    " (VALUES ('click'), ('conversion'), ('server_event'), ('impression'), ('feedback'),"
+    " ('ad_feedback'), ('vote'))";
 
 static enum err read_marks(sqlite3 *db, int64_t *application, int64_t *version, int64_t *objects)
 {
@@ -145,16 +165,18 @@ enum err schema_check(sqlite3 *db)
     return check_texts(db);
 }
 
-static enum err create_tables(sqlite3 *db)
+/* In one transaction: the tables from `first` on, their first rows, and whose they are. */
+static enum err add_tables(sqlite3 *db, int first)
 {
     char marks[128];
     snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d",
              SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
     enum err err = db_exec(db, "BEGIN IMMEDIATE");
     if (err) return err;
-    for (int i = 0; i < SCHEMA_TABLES_COUNT && !err; i++)
+    for (int i = first; i < SCHEMA_TABLES_COUNT && !err; i++)
         err = db_exec(db, schema_tables[i].sql);
-    if (!err) err = db_exec(db, first_rows);
+    if (!err && first == 0) err = db_exec(db, first_rows);
+    if (!err) err = db_exec(db, first_rows_since_3);
     if (!err) err = db_exec(db, marks);
     if (!err) err = db_exec(db, "COMMIT");
     if (err && !sqlite3_get_autocommit(db)) db_exec(db, "ROLLBACK");
@@ -166,6 +188,8 @@ enum err schema_apply(sqlite3 *db)
     int64_t application, version, objects;
     enum err err = read_marks(db, &application, &version, &objects);
     if (err) return err;
-    if (application == 0 && version == 0 && objects == 0) return create_tables(db);
-    return schema_check(db);
+    if (application == 0 && version == 0 && objects == 0) return add_tables(db, 0);
+    if (application == SCHEMA_APPLICATION_ID && version == SCHEMA_VERSION_UPGRADED)
+        err = add_tables(db, TABLES_SINCE_3);
+    return err ? err : schema_check(db);
 }
