@@ -86,6 +86,12 @@ static bool on_rows(void *arg, enum op_kind table, const uint64_t *rows, uint32_
     return send_rows(arg, table, rows, count);
 }
 
+/* The WAL is emptied after the first is answered, so before the second is. */
+static bool empty_wal(struct erasing *erasing)
+{
+    return send_rows(erasing, OP_CLICK, NULL, 0) && send_rows(erasing, OP_CLICK, NULL, 0);
+}
+
 static bool find_and_erase(struct erasing *erasing)
 {
     struct progress progress;
@@ -100,7 +106,7 @@ static bool find_and_erase(struct erasing *erasing)
     enum err err = store_find_person(&person);
     progress_end(&progress);
     if (err && !erasing->is_said) say("cannot read %s: %s", person.dir, err_text(err));
-    return !err && send_rows(erasing, OP_CLICK, NULL, 0);
+    return !err && empty_wal(erasing);
 }
 
 static bool print_json(const struct erasing *erasing)

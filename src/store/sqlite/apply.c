@@ -36,8 +36,19 @@ int64_t sqlite_forget_time_ms(const struct sqlite_store *store, const struct op 
     return op->received_at_ms < store->ages.now_ms ? op->received_at_ms : store->ages.now_ms;
 }
 
-static enum err note_age(struct sqlite_store *store)
+static bool may_record_events(struct op *const ops[], size_t count)
 {
+    size_t i = 0;
+    while (i < count && ops[i]->kind > OP_VOTE)
+        i++;
+    return i < count;
+}
+
+/* While nothing happens the last mark stays: a younger one of the same sequence would take its
+ * place, and what is below would never be known to be old. */
+static enum err note_age(struct sqlite_store *store, bool may_record)
+{
+    if (!may_record && ages_last_sequence(&store->ages) == store->sequence_next) return ERR_OK;
     if (!ages_note(&store->ages, store->sequence_next, &store->totals)) return ERR_OK;
     struct db_binder row = db_row(store->statements[SQL_INSERT_AGE_MARK], SPAN("age_mark"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
@@ -76,7 +87,7 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
 {
     struct totals before = store->totals;
     enum err err = db_run(store->statements[SQL_BEGIN]);
-    if (!err) err = note_age(store);
+    if (!err) err = note_age(store, may_record_events(ops, count));
     if (!err) err = record_ops(store, ops, count);
     if (!err) err = batch_rows_insert(store);
     if (!err && memcmp(&before, &store->totals, sizeof before) != 0) err = totals_write(store);

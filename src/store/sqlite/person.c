@@ -62,15 +62,14 @@ struct finding {
     uint32_t rows_count;
 };
 
-static enum err bind(struct finding *finding, sqlite3_stmt *statement, int64_t after, int64_t to)
+static void bind(struct finding *finding, sqlite3_stmt *statement, int64_t after, int64_t to)
 {
     struct db_binder values = {statement, 1, 0};
+    int count = sqlite3_bind_parameter_count(statement);
     db_bind_i64(&values, after);
     db_bind_i64(&values, to);
-    db_bind_text(&values, finding->person->user_id);
-    if (sqlite3_bind_parameter_count(statement) > 3)
-        db_bind_text(&values, finding->person->session_id);
-    return ERR_OK;
+    if (count > 2) db_bind_text(&values, finding->person->user_id);
+    if (count > 3) db_bind_text(&values, finding->person->session_id);
 }
 
 static enum err hand_over(struct finding *finding, enum op_kind kind)
@@ -86,7 +85,8 @@ static enum err hand_over(struct finding *finding, enum op_kind kind)
 static enum err read_part(struct finding *finding, sqlite3_stmt *statement, int64_t after,
                           int64_t to, int kind)
 {
-    enum err err = bind(finding, statement, after, to);
+    enum err err = ERR_OK;
+    bind(finding, statement, after, to);
     int code = SQLITE_DONE;
     int64_t at = after;
     while (!err && (code = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -95,7 +95,7 @@ static enum err read_part(struct finding *finding, sqlite3_stmt *statement, int6
         if (finding->rows_count < ROWS_PER_CALL) continue;
         sqlite3_reset(statement);
         err = hand_over(finding, (enum op_kind)kind);
-        if (!err) err = bind(finding, statement, at, to);
+        bind(finding, statement, at, to);
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(finding->db);
     sqlite3_reset(statement);

@@ -7,8 +7,9 @@
  * in each batch. Always a table's lowest sequences, all of them: so "below" says which are gone, a
  * scan knows where to begin counting, and an entry of an index can be told from a damaged row. */
 
-/* The marks below that no younger one stands: what was recorded before is as old as they say. Marks
- * of the future are of a clock that was wrong then. */
+/* Stored marks reach back further than those in memory. The one behind which the first younger one
+ * stands: what was recorded before is as old as it says. Marks of the future are of a clock that
+ * was wrong then. */
 static enum err find_floor(struct sqlite_store *store, int64_t time_ms, uint64_t *floor)
 {
     sqlite3_stmt *row = NULL;
@@ -25,6 +26,8 @@ static enum err find_floor(struct sqlite_store *store, int64_t time_ms, uint64_t
     else
         err = db_last_err(store->db);
     sqlite3_finalize(row);
+    uint64_t remembered = ages_floor(&store->ages, time_ms);
+    if (remembered > *floor) *floor = remembered;
     return err;
 }
 

@@ -119,6 +119,8 @@ void ages_load(struct ages *ages, const struct age_mark *mark);
 /* True: it was time for a mark, and now there is one. */
 bool ages_note(struct ages *ages, uint64_t sequence_next, const struct totals *totals);
 
+uint64_t ages_last_sequence(const struct ages *ages); /* 0: there is no mark */
+
 /* The youngest mark of `time_ms` or before; all 0 when there is none. */
 struct age_mark ages_mark(const struct ages *ages, int64_t time_ms);
 
