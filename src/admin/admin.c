@@ -30,6 +30,8 @@ static const struct command commands[] = {
     {SPAN_INIT("poll_withdraw"),    admin_poll_withdraw},
     {SPAN_INIT("mint"),             admin_mint},
     {SPAN_INIT("tail"),             admin_tail},
+    {SPAN_INIT("import"),           admin_import},
+    {SPAN_INIT("erase"),            admin_erase},
 };
 /* clang-format on */
 

@@ -20,6 +20,10 @@
  *   {"command":"mint","request":{...}}
  *   {"command":"tail","route":"...","outcome":"...","partner":"...","campaign":"..."}
  *     -> {"ok":true}, then lines (api/tail.h) until the connection ends
+ *   {"command":"import","rows":[{...},...]}    (docs/import.md)
+ *     -> {"ok":true,"outcomes":"rd..."}: a letter for each, enum import_outcome
+ *   {"command":"erase","table":"click","rows":[17,...],"key":"32 hex digits","last":false}
+ *     -> {"ok":true,"erased":1}
  *     -> {"ok":false,"error":"one sentence that says what to do"} whenever it did not work
  */
 

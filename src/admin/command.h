@@ -28,11 +28,20 @@ void admin_poll_withdraw(struct admin_request *request, struct writer *answer);
 void admin_mint(struct admin_request *request, struct writer *answer);
 void admin_tail(struct admin_request *request, struct writer *answer);
 
+void admin_import(struct admin_request *request, struct writer *answer);
+void admin_erase(struct admin_request *request, struct writer *answer);
+
+/* A poll as `poll put` takes it. Why it is none; NULL: it is one. */
+const char *admin_read_poll(struct admin_request *request, uint32_t object, struct poll *poll);
+
 /* A string member of the command; absent when there is none. False: it is there and no string. */
 bool admin_text(struct admin_request *request, struct span name, struct span *out);
 
 /* {"ok":false,"error":"..."}: one sentence without a full stop that says what to do. */
 void admin_fail(struct writer *answer, const char *sentence);
+
+/* Exactly `size` bytes from lower-case hex digits. */
+bool admin_hex(struct span text, uint8_t *bytes, size_t size);
 
 /* The sentence for an outcome that no command has its own for: the store could not write. */
 void admin_fail_unavailable(struct writer *answer);

@@ -64,11 +64,10 @@ static const char *read_cta_url(struct admin_request *request, uint32_t object, 
     return ok ? NULL : "cta_url has to be an http or https URL of at most 2048 bytes";
 }
 
-static const char *read_poll(struct admin_request *request, uint32_t object, struct poll *poll)
+const char *admin_read_poll(struct admin_request *request, uint32_t object, struct poll *poll)
 {
     *poll = (struct poll){0};
-    if (!object || request->doc.tokens[object].type != JSON_OBJECT)
-        return "the poll has to be a JSON object";
+    if (request->doc.tokens[object].type != JSON_OBJECT) return "the poll has to be a JSON object";
     const char *problem = read_id(request, object, &poll->id);
     if (problem) return problem;
     if (!read_text(request, object, SPAN("question"), LIMIT_POLL_QUESTION, &poll->question))
@@ -101,7 +100,8 @@ void admin_poll_put(struct admin_request *request, struct writer *answer)
 {
     struct op op = {.kind = OP_POLL_PUT, .received_at_ms = clock_wall_ms()};
     uint32_t object = json_member(&request->doc, 0, SPAN("poll"));
-    const char *problem = read_poll(request, object, &op.poll);
+    const char *problem =
+        object ? admin_read_poll(request, object, &op.poll) : "the poll has to be a JSON object";
     if (problem) {
         admin_fail(answer, problem);
         return;

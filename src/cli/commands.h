@@ -12,3 +12,8 @@ int command_poll(struct args *args);
 int command_mint(struct args *args);
 int command_tail(struct args *args);
 int command_verify(struct args *args);
+int command_export(struct args *args);
+int command_import(struct args *args);
+int command_backup(struct args *args);
+int command_restore(struct args *args);
+int command_erase(struct args *args);

@@ -49,6 +49,21 @@ static const struct command commands[] = {
     {"verify", command_verify,
      "verify [--json] --data DIR\n",
      "check a data directory, beside a running server too"},
+    {"export", command_export,
+     "export --format ndjson|csv [--since RECEIPT] [--table T] --data DIR\n",
+     "print what was recorded, as lines"},
+    {"import", command_import,
+     "import FILE [--json] --data DIR\n",
+     "take over clicks, impressions, conversions, polls and keys from elsewhere"},
+    {"backup", command_backup,
+     "backup FILE --data DIR\n",
+     "copy a data directory into one file, beside a running server too"},
+    {"restore", command_restore,
+     "restore FILE --data DIR\n",
+     "make a data directory of a backup"},
+    {"erase", command_erase,
+     "erase --user-id U [--session-id S] [--json] --data DIR\n",
+     "take a person out of everything that was recorded"},
 };
 /* clang-format on */
 

@@ -21,6 +21,7 @@ struct options {
     int64_t threads;                   /* 0: one per core */
     int64_t rate_limit, client_rate_limit;
     int64_t impression_ttl_ms, click_ttl_ms, collect_dedup_window_ms;
+    int64_t retention_ms; /* 0: for ever */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t head_limit, target_limit, body_limit, mint_body_limit, headers_limit;
     int64_t max_connections, queue_limit;

@@ -22,24 +22,35 @@ void target_flags(struct flag flags[TARGET_FLAGS_COUNT], struct target *target)
     flags[2] = (struct flag){SPAN("--config"), &target->config, NULL};
 }
 
+static enum err open_here(struct admin *admin, char host[VALUE_ADDRESS_TEXT_MAX],
+                          const struct options *options, bool create,
+                          char problem[STORE_PROBLEM_MAX])
+{
+    struct store *store;
+    *admin = (struct admin){.dir = options->data_path};
+    enum err err = wiring_open(options, create, &store, problem);
+    if (!err) err = wiring_start(options, store, &admin->ledger, &admin->api, problem);
+    if (err) return err;
+    value_address_write(host, &options->listen);
+    admin->listen_host = span_of(host);
+    return ERR_OK;
+}
+
+static void close_here(struct admin *admin)
+{
+    api_free(admin->api);
+    ledger_stop(admin->ledger);
+}
+
 static enum err execute_here(const struct options *options, bool create, struct span request,
                              struct writer *answer, char problem[STORE_PROBLEM_MAX])
 {
     char host[VALUE_ADDRESS_TEXT_MAX];
     struct admin admin;
-    struct store *store;
-    enum err err = wiring_open(options, create, &store, problem);
-    if (!err) err = wiring_start(options, store, &admin.ledger, &admin.api, problem);
+    enum err err = open_here(&admin, host, options, create, problem);
     if (err) return err;
-    admin.dir = options->data_path;
-    admin.process = NULL;
-    admin.can_stream = false;
-    admin.opened = NULL;
-    value_address_write(host, &options->listen);
-    admin.listen_host = span_of(host);
     admin_execute(&admin, request, answer);
-    api_free(admin.api);
-    ledger_stop(admin.ledger);
+    close_here(&admin);
     return ERR_OK;
 }
 
@@ -117,23 +128,34 @@ static int judge(struct reply *reply)
     return EXIT_FAILED;
 }
 
-static int call(struct reply *reply, const struct options *options, bool create,
-                struct span request)
+static bool make_room(struct reply *reply, struct writer *answer)
 {
-    struct writer answer;
     reply->size = ADMIN_ANSWER_MAX;
     reply->memory = malloc(reply->size);
     if (!reply->memory) {
         say("there is not enough memory for this command");
-        return EXIT_FAILED;
+        return false;
     }
-    writer_init(&answer, reply->memory, reply->size);
-    if (!exchange(options, create, request, &answer)) return EXIT_FAILED;
-    reply->size = answer.len + 1024; /* all that was used, and room to align texts in */
+    writer_init(answer, reply->memory, reply->size);
+    return true;
+}
+
+static int read_answer(struct reply *reply, const struct writer *answer)
+{
+    reply->size = answer->len + 1024; /* all that was used, and room to align texts in */
     if (reply->size > ADMIN_ANSWER_MAX) reply->size = ADMIN_ANSWER_MAX;
-    if (parse(reply, writer_text(&answer))) return judge(reply);
+    if (parse(reply, writer_text(answer))) return judge(reply);
     say("the server's answer cannot be read: use the adtally of its version");
     return EXIT_FAILED;
+}
+
+static int call(struct reply *reply, const struct options *options, bool create,
+                struct span request)
+{
+    struct writer answer;
+    if (!make_room(reply, &answer)) return EXIT_FAILED;
+    if (!exchange(options, create, request, &answer)) return EXIT_FAILED;
+    return read_answer(reply, &answer);
 }
 
 int reach_call(struct reply *reply, const struct target *target, bool create, struct span request)
@@ -148,6 +170,68 @@ int reach_call(struct reply *reply, const struct target *target, bool create, st
     options_free(&options);
     if (status != EXIT_DONE) reply_close(reply);
     return status;
+}
+
+/* A server that is starting or stopping holds the directory for a moment and does not listen. */
+static int open_when_free(struct reach *reach, bool create)
+{
+    const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+    int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
+    char problem[STORE_PROBLEM_MAX];
+    for (;;) {
+        if (admin_socket_is_served(reach->options->data_path)) return EXIT_DONE;
+        enum err err = open_here(&reach->admin, reach->host, reach->options, create, problem);
+        reach->is_own = err == ERR_OK;
+        if (!err) return EXIT_DONE;
+        if (err != ERR_BUSY || clock_mono_ms() >= deadline_ms) {
+            say("%s", problem);
+            return EXIT_FAILED;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
+int reach_open(struct reach *reach, const struct target *target, bool create)
+{
+    *reach = (struct reach){.options = calloc(1, sizeof *reach->options)};
+    if (!reach->options) {
+        say("there is not enough memory for this command");
+        return EXIT_FAILED;
+    }
+    enum options_result result =
+        options_load_for(reach->options, target->data, target->store, target->config);
+    int status = result == OPTIONS_OK    ? open_when_free(reach, create)
+                 : result == OPTIONS_BAD ? EXIT_USAGE
+                                         : EXIT_FAILED;
+    if (status != EXIT_DONE) reach_close(reach);
+    return status;
+}
+
+int reach_send(struct reach *reach, struct reply *reply, struct span request)
+{
+    struct writer answer;
+    enum err err = ERR_OK;
+    *reply = (struct reply){0};
+    int status = make_room(reply, &answer) ? EXIT_DONE : EXIT_FAILED;
+    if (status == EXIT_DONE && reach->is_own)
+        admin_execute(&reach->admin, request, &answer);
+    else if (status == EXIT_DONE)
+        err = admin_socket_call(reach->options->data_path, request, &answer);
+    if (err) {
+        say_socket_err(reach->options, err);
+        status = EXIT_FAILED;
+    }
+    if (status == EXIT_DONE) status = read_answer(reply, &answer);
+    if (status != EXIT_DONE) reply_close(reply);
+    return status;
+}
+
+void reach_close(struct reach *reach)
+{
+    if (reach->is_own) close_here(&reach->admin);
+    if (reach->options) options_free(reach->options);
+    free(reach->options);
+    *reach = (struct reach){0};
 }
 
 void reply_close(struct reply *reply)

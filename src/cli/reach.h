@@ -2,6 +2,8 @@
 
 #include "admin/admin.h"
 #include "cli/args.h"
+#include "cli/options.h"
+#include "cli/value.h"
 #include "json/json.h"
 
 #include <stdbool.h>
@@ -31,6 +33,19 @@ struct reply {
  * closed. Anything else has been said. `create`: a directory that does not exist is made. */
 int reach_call(struct reply *reply, const struct target *target, bool create, struct span request);
 void reply_close(struct reply *reply); /* wipes: it may hold a secret */
+
+/* Many commands, one after the other: the data directory is opened once when no server runs. */
+struct reach {
+    struct options *options; /* data_path and the rest, for who reads the directory beside it */
+    struct admin admin;
+    bool is_own; /* no server runs: the directory is ours */
+    char host[VALUE_ADDRESS_TEXT_MAX];
+};
+
+/* Exit status; anything but EXIT_DONE has been said, and there is nothing to close. */
+int reach_open(struct reach *reach, const struct target *target, bool create);
+int reach_send(struct reach *reach, struct reply *reply, struct span request);
+void reach_close(struct reach *reach);
 
 /* A string member, absent when there is none; any member as it stands. */
 struct span reply_text(struct reply *reply, struct span name);

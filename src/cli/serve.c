@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/loops.h"
 #include "cli/options.h"
+#include "cli/retention.h"
 #include "cli/sandbox.h"
 #include "cli/say.h"
 #include "cli/stop_signal.h"
@@ -34,6 +35,7 @@ struct server {
     struct admin_socket *socket;
     struct admin_web *web;
     struct process *process;
+    struct retention *retention; /* NULL: everything is kept */
 };
 
 static size_t loops_count(const struct options *options)
@@ -125,6 +127,15 @@ static bool start_admin(struct server *server)
     return !err && start_web(server);
 }
 
+static bool start_retention(struct server *server)
+{
+    int64_t keep_ms = server->options.retention_ms;
+    if (keep_ms == 0) return true;
+    enum err err = retention_start(&server->retention, server->ledger, keep_ms);
+    if (err) say("cannot start a thread for retention: %s", err_text(err));
+    return !err;
+}
+
 static bool activate(struct server *server)
 {
     enum err err = loops_activate(server->loops, server->api);
@@ -150,6 +161,7 @@ static void stop(struct server *server)
     if (server->web) admin_web_stop(server->web);
     process_close(server->process);
     listeners_close(&server->admin_listeners);
+    if (server->retention) retention_stop(server->retention);
     if (server->ledger) ledger_stop(server->ledger);
     loops_free(server->loops);
     if (server->api) api_free(server->api);
@@ -214,8 +226,8 @@ static int run(struct server *server)
     if (!start_loops(server)) return EXIT_FAILED;
     bool ok = listen_for_admin(server) && open_store(server);
     if (ok) stop_signal_defer();
-    ok = ok && tell_traffic(server) && start_admin(server) && leave_other_calls(server) &&
-         activate(server) && say_ready(server);
+    ok = ok && tell_traffic(server) && start_admin(server) && start_retention(server) &&
+         leave_other_calls(server) && activate(server) && say_ready(server);
     if (ok) stop_signal_wait();
     stop(server);
     return ok ? EXIT_DONE : EXIT_FAILED;

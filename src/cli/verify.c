@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/reach.h"
 #include "cli/say.h"
 #include "store/store.h"
@@ -43,7 +44,10 @@ static int verify(const char *dir, bool json, char *memory)
     struct writer report;
     uint64_t findings;
     writer_init(&report, memory, REPORT_MAX);
-    enum err err = store_verify(dir, &report, &findings);
+    struct progress progress;
+    struct store_progress watch = progress_begin(&progress, "verify");
+    enum err err = store_verify_watched(dir, &report, &findings, &watch);
+    progress_end(&progress);
     if (err) {
         say("cannot verify %s: %s", dir,
             err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err));

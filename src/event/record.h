@@ -69,6 +69,7 @@ struct poll {
     struct poll_option options[POLL_OPTIONS_MAX];
     uint32_t options_count;
     int64_t withdrawn_at_ms; /* 0: live */
+    const uint64_t *counts; /* of the options: votes that were counted elsewhere; NULL: as before */
 };
 
 struct poll_results {

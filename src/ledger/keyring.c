@@ -166,10 +166,13 @@ static void remember(struct keyring_memo *memo, const struct api_key *key, struc
 /* Whose this secret is, whatever became of that key. */
 static const struct api_key *find_by_hash(struct keyring *keyring, struct span secret)
 {
-    uint8_t hash[HASH_SIZE];
+    uint8_t hash[HASH_SIZE], of_digest[HASH_SIZE], sha256[HASH_SHA256_SIZE];
     hash_secret(hash, keyring->kept->secrets.pepper, secret);
+    hash_sha256(sha256, secret);
+    hash_secret_digest(of_digest, keyring->kept->secrets.pepper, sha256); /* imported as that */
     pthread_rwlock_rdlock(&keyring->lock);
     const struct entry *entry = find(keyring, hash);
+    if (!entry) entry = find(keyring, of_digest);
     pthread_rwlock_unlock(&keyring->lock);
     return entry ? &entry->key : NULL;
 }

@@ -131,7 +131,8 @@ static bool writes(const struct op *op)
 
 static bool changes_copies(const struct op *op)
 {
-    return op->kind >= OP_POLL_PUT && op->outcome == OUTCOME_RECORDED;
+    return op->kind >= OP_POLL_PUT && op->kind <= OP_TOKEN_KEY_RETIRE &&
+           op->outcome == OUTCOME_RECORDED;
 }
 
 /* After note_batch; only this thread writes the stats. */
@@ -310,6 +311,23 @@ void ledger_call(struct ledger *ledger, struct op *op)
         queue_wait_all(&port.answered, 1, -1);
     else
         op->outcome = OUTCOME_UNAVAILABLE;
+    ledger_port_fini(&port);
+}
+
+void ledger_call_all(struct ledger *ledger, struct op *const ops[], size_t count)
+{
+    struct ledger_port port;
+    size_t waiting = 0;
+    ledger_port_init(&port, NULL, NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (ledger_submit(ledger, &port, ops[i]))
+            waiting++;
+        else
+            ops[i]->outcome = OUTCOME_UNAVAILABLE;
+    }
+    while (waiting > 0)
+        for (struct op *op = queue_wait_all(&port.answered, UINT32_MAX, -1); op; op = op->next)
+            waiting--;
     ledger_port_fini(&port);
 }
 

@@ -68,6 +68,9 @@ struct op *ledger_take_answered(struct ledger_port *port);
  * loop's. */
 void ledger_call(struct ledger *ledger, struct op *op);
 
+/* The same for many, in their order: they share batches. */
+void ledger_call_all(struct ledger *ledger, struct op *const ops[], size_t count);
+
 /* False while the store refuses writes. Any thread. */
 bool ledger_is_healthy(struct ledger *ledger);
 

@@ -24,4 +24,13 @@ struct store {
 /* store/sqlite */
 enum err sqlite_store_open(struct store **out, const struct store_options *options,
                            char problem[STORE_PROBLEM_MAX]);
-enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings);
+enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings,
+                             const struct store_progress *progress);
+enum err sqlite_store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX]);
+enum err sqlite_store_find_person(const struct store_person *person);
+enum err sqlite_store_backup(const char *dir, const char *file,
+                             const struct store_progress *progress,
+                             char problem[STORE_PROBLEM_MAX]);
+enum err sqlite_store_restore(const char *file, const char *dir,
+                              const struct store_progress *progress,
+                              char problem[STORE_PROBLEM_MAX]);

@@ -24,6 +24,27 @@ enum op_kind {
     OP_KEY_REVOKE,
     OP_TOKEN_KEY_ROTATE,
     OP_TOKEN_KEY_RETIRE,
+    OP_ERASE, /* nobody keeps a copy of what these change */
+    OP_RETAIN,
+};
+
+/* Takes what tells of a person out of rows of one table (docs/data.md); the rows stay. */
+enum { ERASE_ROWS_MAX = 256, ERASE_KEY_SIZE = HASH_FINGERPRINT_KEY_SIZE };
+struct erase {
+    enum op_kind table;    /* OP_CLICK ... OP_VOTE */
+    const uint64_t *rows;  /* their sequences */
+    uint32_t rows_count;   /* at most ERASE_ROWS_MAX */
+    const uint8_t *key;    /* ERASE_KEY_SIZE random bytes, the same for one erasure: sessions get
+                              other names, the same ones where they were the same */
+    bool is_last;          /* of an erasure: the WAL is emptied, too */
+    uint32_t erased_count; /* out */
+};
+
+/* Removes some of the rows that are older than `keep_ms` and needed by nothing. */
+struct retain {
+    int64_t keep_ms;
+    uint32_t rows_max;
+    uint32_t removed_count; /* out; rows_max: there may be more */
 };
 
 enum outcome {
@@ -46,6 +67,7 @@ struct op {
     enum outcome outcome;
     uint64_t sequence;
     int64_t received_at_ms; /* wall clock, when the request was complete */
+    int64_t happened_at_ms; /* imports: when it was recorded elsewhere; else 0 */
     union {
         struct click click;
         struct conversion conversion;
@@ -58,5 +80,7 @@ struct op {
         struct api_key key;         /* OP_KEY_CREATE */
         struct span key_id;         /* OP_KEY_REVOKE */
         struct token_key token_key; /* ROTATE: the new one, RETIRE: its kid */
+        struct erase erase;
+        struct retain retain;
     };
 };

@@ -68,5 +68,33 @@ void store_stats(const struct store *store, struct store_stats *out)
 
 enum err store_verify(const char *dir, struct writer *report, uint64_t *findings)
 {
-    return sqlite_store_verify(dir, report, findings);
+    return store_verify_watched(dir, report, findings, &(struct store_progress){NULL, NULL});
+}
+
+enum err store_verify_watched(const char *dir, struct writer *report, uint64_t *findings,
+                              const struct store_progress *progress)
+{
+    return sqlite_store_verify(dir, report, findings, progress);
+}
+
+enum err store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX])
+{
+    return sqlite_store_export(export, problem);
+}
+
+enum err store_find_person(const struct store_person *person)
+{
+    return sqlite_store_find_person(person);
+}
+
+enum err store_backup(const char *dir, const char *file, const struct store_progress *progress,
+                      char problem[STORE_PROBLEM_MAX])
+{
+    return sqlite_store_backup(dir, file, progress, problem);
+}
+
+enum err store_restore(const char *file, const char *dir, const struct store_progress *progress,
+                       char problem[STORE_PROBLEM_MAX])
+{
+    return sqlite_store_restore(file, dir, progress, problem);
 }

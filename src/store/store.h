@@ -12,12 +12,19 @@
 
 struct store;
 
+/* Told about long work as it goes on, a few times a second or more; `on` may be NULL. */
+struct store_progress {
+    void (*on)(void *arg, uint64_t done, uint64_t of);
+    void *arg;
+};
+
 struct store_options {
     const char *dir; /* data directory */
     bool create;     /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
     int64_t click_ttl_ms, impression_ttl_ms, collect_dedup_window_ms;
     int checkpoint_pages; /* store_maintain works once so many wait for it */
     int index_log_events; /* a start after a crash reads the rows of at most about so many */
+    struct store_progress progress; /* of a start that reads rows */
 };
 
 void store_options_init(struct store_options *options); /* the contract's defaults */
@@ -68,3 +75,42 @@ void store_stats(const struct store *store, struct store_stats *out);
  * every promise holds in the rows (one event per key, clicks exist, amounts add up). Writes
  * findings as lines to `report`; *findings is their number. */
 enum err store_verify(const char *dir, struct writer *report, uint64_t *findings);
+enum err store_verify_watched(const char *dir, struct writer *report, uint64_t *findings,
+                              const struct store_progress *progress);
+
+/* The rows of a data directory as text, in the order of recording, running server or not. Read in
+ * short transactions, so that the WAL can start over; ends with what was recorded when it began. */
+enum store_format { STORE_NDJSON, STORE_CSV };
+struct store_export {
+    const char *dir;
+    enum store_format format; /* CSV: of one table */
+    struct span table;        /* absent: all tables of events */
+    struct span since;        /* a receipt: what was recorded after it; absent: everything */
+    bool (*on_text)(void *arg, struct span text); /* whole lines; false: stop, ERR_IO */
+    void *arg;
+    struct store_progress progress;
+};
+enum err store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX]);
+
+/* Finds the rows that tell of a person, for OP_ERASE, beside a running server: those of the user,
+ * and of the session when one is named, and what belongs to their clicks and bids. */
+struct store_person {
+    const char *dir;
+    struct span user_id, session_id; /* session_id: may be absent */
+    /* At most ERASE_ROWS_MAX sequences of a table, to be erased before this returns. False: stop,
+     * ERR_IO. */
+    bool (*on_rows)(void *arg, enum op_kind table, const uint64_t *rows, uint32_t count);
+    void *arg;
+    struct store_progress progress;
+};
+enum err store_find_person(const struct store_person *person);
+
+/* One file that holds a data directory as of one moment, secrets included, mode 0600, made beside a
+ * running server: a new file, which takes the name once it is whole and synced. */
+enum err store_backup(const char *dir, const char *file, const struct store_progress *progress,
+                      char problem[STORE_PROBLEM_MAX]);
+
+/* Makes a data directory of it, in a directory that holds none. ERR_CORRUPT: the file is damaged,
+ * nothing was made. */
+enum err store_restore(const char *file, const char *dir, const struct store_progress *progress,
+                       char problem[STORE_PROBLEM_MAX]);

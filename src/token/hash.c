@@ -26,6 +26,22 @@ void hash_secret(uint8_t out[HASH_SIZE], const uint8_t key[HASH_KEY_SIZE], struc
     crypto_generichash(out, HASH_SIZE, bytes_of(secret), secret.len, key, HASH_KEY_SIZE);
 }
 
+/* A NUL stands in no header, so in no secret that a client presents. */
+void hash_secret_digest(uint8_t out[HASH_SIZE], const uint8_t key[HASH_KEY_SIZE],
+                        const uint8_t sha256[HASH_SHA256_SIZE])
+{
+    static const char prefix[] = "\0sha256";
+    char text[sizeof prefix + HASH_SHA256_SIZE];
+    memcpy(text, prefix, sizeof prefix);
+    memcpy(text + sizeof prefix, sha256, HASH_SHA256_SIZE);
+    hash_secret(out, key, (struct span){text, sizeof text});
+}
+
+void hash_sha256(uint8_t out[HASH_SHA256_SIZE], struct span text)
+{
+    crypto_hash_sha256(out, bytes_of(text), text.len);
+}
+
 uint64_t hash_fingerprint(const uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const void *bytes,
                           size_t size)
 {

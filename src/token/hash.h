@@ -21,6 +21,13 @@ bool hash_start(void); /* false: the library cannot be used on this machine */
 /* BLAKE2b-256 keyed with `key`: how API keys are stored (contract section 7). */
 void hash_secret(uint8_t out[HASH_SIZE], const uint8_t key[HASH_KEY_SIZE], struct span secret);
 
+/* The same for a secret of which only the SHA-256 is known (imports). No secret of ours has the
+ * text that this stands for, so the digest itself opens nothing. */
+enum { HASH_SHA256_SIZE = 32 };
+void hash_secret_digest(uint8_t out[HASH_SIZE], const uint8_t key[HASH_KEY_SIZE],
+                        const uint8_t sha256[HASH_SHA256_SIZE]);
+void hash_sha256(uint8_t out[HASH_SHA256_SIZE], struct span text);
+
 /* SipHash-2-4 with 64 bits: for hash tables whose keys strangers choose. */
 uint64_t hash_fingerprint(const uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const void *bytes,
                           size_t size);

@@ -3,45 +3,20 @@ a stop and a start. What was counted is not counted again, receipts stay unique,
 with their time, and no limit holds anybody back for ever."""
 
 import datetime
-import glob
-import tempfile
 import time
 
 import pytest
 from support import server as program, torture
+from support.clock import LIBRARIES, UNCONFINED, Clock
 from support.publisher import (feedback, is_gif, is_given, is_limited, is_not_found, is_rated,
                                new_poll, ping_target, rate, rating, send_feedback, show, tally,
                                vote)
 from support.world import COLLECT, World, event, is_duplicate, is_recorded, unique
 
-LIBRARIES = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
 HOUR, DAY = 3600, 86400
 JUMPS = {"an hour ahead": HOUR, "400 days ahead": 400 * DAY, "an hour back": -HOUR,
          "400 days back": -400 * DAY}
 pytestmark = pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime")
-
-# libfaketime reads its file again and again, which the sandbox forbids.
-UNCONFINED = ["--sandbox", "off"]
-
-
-class Clock:
-    """The wall clock of a server; its monotonic clock stays the real one."""
-
-    def __init__(self):
-        self.file = tempfile.NamedTemporaryFile("w", prefix="adtally-clock-")
-        self.set(0)
-
-    @property
-    def environment(self):
-        return {"LD_PRELOAD": LIBRARIES[0], "FAKETIME_TIMESTAMP_FILE": self.file.name,
-                "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
-
-    def set(self, ahead_s):
-        self.file.seek(0)
-        self.file.write(f"{ahead_s:+d}\n")
-        self.file.truncate()
-        self.file.flush()
 
 
 @pytest.fixture

@@ -379,6 +379,9 @@ void oracle_foretell(struct oracle *oracle, const struct request *request, struc
     case OP_TOKEN_KEY_RETIRE:
         foretell_token_key(oracle, request, out);
         break;
+    case OP_ERASE: /* none is planned */
+    case OP_RETAIN:
+        break;
     }
 }
 

@@ -63,6 +63,12 @@ void ages_load(struct ages *ages, const struct age_mark *mark)
         add_mark(ages, mark);
 }
 
+uint64_t ages_last_sequence(const struct ages *ages)
+{
+    const struct age_mark *last = last_mark(ages);
+    return last ? last->sequence : 0;
+}
+
 bool ages_note(struct ages *ages, uint64_t sequence_next, const struct totals *totals)
 {
     const struct age_mark *last = last_mark(ages);

@@ -36,8 +36,19 @@ int64_t sqlite_forget_time_ms(const struct sqlite_store *store, const struct op 
     return op->received_at_ms < store->ages.now_ms ? op->received_at_ms : store->ages.now_ms;
 }
 
-static enum err note_age(struct sqlite_store *store)
+static bool may_record_events(struct op *const ops[], size_t count)
 {
+    size_t i = 0;
+    while (i < count && ops[i]->kind > OP_VOTE)
+        i++;
+    return i < count;
+}
+
+/* While nothing happens the last mark stays: a younger one of the same sequence would take its
+ * place, and what is below would never be known to be old. */
+static enum err note_age(struct sqlite_store *store, bool may_record)
+{
+    if (!may_record && ages_last_sequence(&store->ages) == store->sequence_next) return ERR_OK;
     if (!ages_note(&store->ages, store->sequence_next, &store->totals)) return ERR_OK;
     struct db_binder row = db_row(store->statements[SQL_INSERT_AGE_MARK], SPAN("age_mark"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
@@ -84,7 +95,7 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
 {
     struct totals before = store->totals;
     enum err err = db_run(store->statements[SQL_BEGIN]);
-    if (!err) err = note_age(store);
+    if (!err) err = note_age(store, may_record_events(ops, count));
     if (!err) err = record_ops(store, ops, count);
     if (!err) err = batch_rows_insert(store);
     if (!err && memcmp(&before, &store->totals, sizeof before) != 0) err = totals_write(store);
@@ -95,6 +106,7 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
 struct batch_mark {
     uint64_t sequence_next;
     struct totals totals;
+    struct removed removed;
     uint64_t sessions, recent_clicks;
 };
 
@@ -117,6 +129,7 @@ static void take_back(struct sqlite_store *store, struct op *const ops[], size_t
     window_take_back(store->recent_clicks, mark->recent_clicks);
     store->sequence_next = mark->sequence_next;
     store->totals = mark->totals;
+    store->removed = mark->removed;
     refuse_all(ops, count);
 }
 
@@ -142,6 +155,7 @@ static enum err reopen(struct sqlite_store *store)
     store->polls_changed = true; /* a put may have come back too */
     enum err err = sqlite_open_connection(store);
     if (!err) err = check_nothing_came_back(store);
+    if (!err) err = removed_read(store); /* a removal that came back is no harm */
     if (!err) err = statements_prepare(store);
     if (!err || !store->db) return err;
     statements_finalize(store);
@@ -168,11 +182,14 @@ static void log_failure(const struct sqlite_store *store, enum err err, size_t c
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
 {
     struct sqlite_store *store = sqlite_of(base);
-    struct batch_mark mark = {store->sequence_next, store->totals, window_mark(store->sessions),
-                              window_mark(store->recent_clicks)};
+    struct batch_mark mark = {.sequence_next = store->sequence_next,
+                              .totals = store->totals,
+                              .sessions = window_mark(store->sessions),
+                              .recent_clicks = window_mark(store->recent_clicks)};
     store->undo_count = 0;
     ages_pass(&store->ages, clock_wall_ms(), clock_mono_ms());
     enum err err = recover_connection(store);
+    mark.removed = store->removed;
     if (!err) {
         raise_floors(store, sqlite_forget_time_ms(store, ops[count - 1]));
         err = run_batch(store, ops, count);
@@ -197,6 +214,20 @@ static void alarm_if_pinned(struct sqlite_store *store, int wal_pages)
                   LOG_TEXT("advice", SPAN("end the oldest reader of adtally.db")));
 }
 
+/* What was erased stands in the WAL as it was before, until all of it starts over. A reader that
+ * keeps it is waited for, but not here. */
+static enum err empty_wal(struct sqlite_store *store)
+{
+    sqlite3_busy_timeout(store->db, 0);
+    int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(store->db, DB_BUSY_TIMEOUT_MS);
+    if (code == SQLITE_OK) {
+        store->wal_pages = store->wal_moved_pages = 0;
+        store->wants_empty_wal = false;
+    }
+    return code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY ? ERR_OK : db_last_err(store->db);
+}
+
 /* After the answers: writes what the indexes were told, and moves committed pages from the WAL into
  * the database. PASSIVE never waits for a reader; the WAL starts over when all of it was moved and
  * nobody reads it. */
@@ -206,6 +237,7 @@ enum err sqlite_maintain(struct store *base)
     index_logs_write(store, (uint64_t)store->options.index_log_events);
     if (store->wal_pages < store->wal_moved_pages) store->wal_moved_pages = 0; /* started over */
     if (!store->db) return ERR_OK;
+    if (store->wants_empty_wal) return empty_wal(store);
     if (store->wal_pages - store->wal_moved_pages < store->options.checkpoint_pages) return ERR_OK;
     int pages, moved_pages; /* -1 after an error */
     int code =

@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-enum { BUSY_TIMEOUT_MS = 2000 };
-
 enum err db_err(int code)
 {
     switch (code) {
@@ -96,7 +94,7 @@ static enum err open_with(sqlite3 **out, const char *path, int flags)
         *out = NULL;
         return err;
     }
-    sqlite3_busy_timeout(*out, BUSY_TIMEOUT_MS);
+    sqlite3_busy_timeout(*out, DB_BUSY_TIMEOUT_MS);
     sqlite3_db_config(*out, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(*out, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, NULL);
     sqlite3_db_config(*out, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);

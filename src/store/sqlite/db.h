@@ -16,6 +16,8 @@
  * checkpoints, for the life of the process; every other one is opened by db_open_readonly, which
  * switches checkpointing off. */
 
+enum { DB_BUSY_TIMEOUT_MS = 2000 };
+
 /* Once per process, before anything else of SQLite's; again does nothing. */
 void db_start(void);
 

@@ -41,6 +41,48 @@ struct index_key click_key(const struct uuid *id)
     return key;
 }
 
+struct index_key imported_click_key(const struct sqlite_store *store, const struct uuid *id)
+{
+    struct index_key key;
+    memcpy(&key.word[1], id->bytes, 8);
+    key.word[0] = hash_fingerprint(store->fingerprint_key, id->bytes, sizeof id->bytes);
+    return key;
+}
+
+bool is_import_route(struct span route)
+{
+    return span_eq(route, SPAN("import"));
+}
+
+static bool is_row_of_import(sqlite3_stmt *row, const struct uuid *id)
+{
+    char text[UUID_TEXT_LEN];
+    uuid_write(text, id);
+    return span_eq(db_column_text(row, 1), (struct span){text, sizeof text}) &&
+           is_import_route(db_column_text(row, 2));
+}
+
+enum err dedup_find_imported_click(struct sqlite_store *store, const struct uuid *id,
+                                   uint64_t *value, int64_t *expires_at_ms)
+{
+    sqlite3_stmt *row = store->statements[SQL_CLICK_BY_SEQ];
+    struct index_cursor cursor;
+    *value = 0;
+    if (!store->has_imported_clicks) return ERR_OK;
+    struct index_key key = imported_click_key(store, id);
+    uint64_t found = index_first(&store->clicks, &key, &cursor);
+    for (; found && !*value; found = index_next(&store->clicks, &key, &cursor)) {
+        enum err err = statements_read_row(store, SQL_CLICK_BY_SEQ, INDEX_SEQUENCE(found));
+        if (!err && is_row_of_import(row, id)) {
+            *value = found;
+            *expires_at_ms = sqlite3_column_int64(row, 3);
+        }
+        sqlite3_reset(row);
+        if (err) return err;
+    }
+    return ERR_OK;
+}
+
 struct index_key bid_key(const struct sqlite_store *store, struct span bid_id)
 {
     struct key_bytes key UNINITIALIZED;

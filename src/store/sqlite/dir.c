@@ -62,6 +62,8 @@ static bool may_stand_in_new(const char *name)
                                         "adtally.db-journal",
                                         "adtally.db-wal",
                                         "adtally.db-shm",
+                                        "adtally.db.new",
+                                        "adtally.db.new-journal",
                                         "secrets.json",
                                         "secrets.json.new",
                                         "lost+found"};

@@ -31,6 +31,11 @@ static void row_uuid(struct event_row *row, const struct uuid *uuid)
     row_text(row, (struct span){row->uuid, sizeof row->uuid});
 }
 
+static int64_t recorded_at_ms(const struct op *op)
+{
+    return op->happened_at_ms ? op->happened_at_ms : op->received_at_ms;
+}
+
 static void row_ad(struct event_row *row, const struct ad_facts *ad)
 {
     row_text(row, ad->bid_id);
@@ -52,7 +57,7 @@ static void click_row(struct event_row *row, const struct op *op, uint64_t link)
     const struct click *click = &op->click;
     row_i64(row, (int64_t)op->sequence);
     row_uuid(row, &click->id);
-    row_i64(row, op->received_at_ms);
+    row_i64(row, recorded_at_ms(op));
     row_ad(row, &click->ad);
     row_text(row, click->landing_url);
     row_text(row, click->visitor.address);
@@ -66,7 +71,7 @@ static void conversion_row(struct event_row *row, const struct op *op, uint64_t 
 {
     const struct conversion *conversion = &op->conversion;
     row_i64(row, (int64_t)op->sequence);
-    row_i64(row, op->received_at_ms);
+    row_i64(row, recorded_at_ms(op));
     row_text(row, conversion->sender.partner_id);
     row_text(row, conversion->click_id);
     row_text(row, conversion->event_type);
@@ -96,7 +101,7 @@ static void server_event_row(struct event_row *row, const struct op *op, uint64_
 {
     const struct server_event *event = &op->server_event;
     row_i64(row, (int64_t)op->sequence);
-    row_i64(row, op->received_at_ms);
+    row_i64(row, recorded_at_ms(op));
     row_text(row, event->sender.partner_id);
     row_text(row, event->tag_id);
     row_text(row, event->event_id);
@@ -126,7 +131,7 @@ static void server_event_row(struct event_row *row, const struct op *op, uint64_
 static void impression_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     row_i64(row, (int64_t)op->sequence);
-    row_i64(row, op->received_at_ms);
+    row_i64(row, recorded_at_ms(op));
     row_ad(row, &op->impression.ad);
     row_text(row, op->impression.visitor.address);
     row_text(row, op->impression.visitor.user_agent);
@@ -137,7 +142,7 @@ static void impression_row(struct event_row *row, const struct op *op, uint64_t 
 static void feedback_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     row_i64(row, (int64_t)op->sequence);
-    row_i64(row, op->received_at_ms);
+    row_i64(row, recorded_at_ms(op));
     row_text(row, op->feedback.bid_id);
     row_i64(row, (int64_t)link);
     row_text(row, op->feedback.type);
@@ -148,7 +153,7 @@ static void ad_feedback_row(struct event_row *row, const struct op *op, uint64_t
 {
     const struct ad_feedback *feedback = &op->ad_feedback;
     row_i64(row, (int64_t)op->sequence);
-    row_i64(row, op->received_at_ms);
+    row_i64(row, recorded_at_ms(op));
     row_uuid(row, &feedback->id);
     row_text(row, feedback->sent_session_id);
     row_ad(row, &feedback->ad);
@@ -165,7 +170,7 @@ static void ad_feedback_row(struct event_row *row, const struct op *op, uint64_t
 static void vote_row(struct event_row *row, const struct op *op, uint64_t link)
 {
     row_i64(row, (int64_t)op->sequence);
-    row_i64(row, op->received_at_ms);
+    row_i64(row, recorded_at_ms(op));
     row_i64(row, op->vote.poll_id);
     row_text(row, op->vote.option_id);
     row_ad(row, &op->vote.ad);

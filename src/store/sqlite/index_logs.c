@@ -177,6 +177,8 @@ static enum err apply_change(struct loading *loading, const struct index_change 
 {
     if (change->index == VOTE_COUNTS) return add_vote(loading->vote_counts, &change->key);
     struct index *index = sqlite_index(loading->store, change->index);
+    if (change->index == INDEX_CLICKS && INDEX_TAG(change->new_value) & CLICK_IS_IMPORTED)
+        loading->store->has_imported_clicks = true;
     if (INDEX_SEQUENCE(change->new_value) < loading->floors[change->index]) return ERR_OK;
     if (change->old_value &&
         index_replace(index, &change->key, change->old_value, change->new_value))

@@ -28,7 +28,7 @@ enum err sqlite_open_connection(struct sqlite_store *store)
     err = db_exec(store->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                              "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -65536;"
                              "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = 1;"
-                             "PRAGMA mmap_size = 0");
+                             "PRAGMA mmap_size = 0; PRAGMA secure_delete = ON");
     sqlite3_wal_hook(store->db, on_wal_commit, store);
     return err ? err : batch_rows_register(store->batch_rows, store->db);
 }
@@ -77,24 +77,28 @@ void sqlite_fingerprint_key(uint8_t key[HASH_FINGERPRINT_KEY_SIZE], const struct
     hash_wipe(hash, sizeof hash);
 }
 
-/* The shortest ever in force: what `adtally verify` may hold the rows against. */
-static enum err note_shortest(struct sqlite_store *store, const char *name, int64_t ms)
+/* The shortest ever in force is what `adtally verify` may hold the rows against; the longest is how
+ * much older than a conversion its click may be. */
+static enum err note_extreme(struct sqlite_store *store, const char *name, char than, int64_t ms)
 {
     char sql[320];
     snprintf(sql, sizeof sql,
              "UPDATE meta SET value = w, checksum = row_checksum('meta', name, w)"
-             " FROM (SELECT %lld AS w) WHERE name = '%s' AND value > w"
+             " FROM (SELECT %lld AS w) WHERE name = '%s' AND value %c w"
              " AND checksum = row_checksum('meta', name, value)",
-             (long long)ms, name);
+             (long long)ms, name, than);
     return db_exec(store->db, sql);
 }
 
 static enum err note_windows(struct sqlite_store *store)
 {
+    const struct store_options *options = &store->options;
     enum err err =
-        note_shortest(store, "collect_dedup_window_ms_min", store->options.collect_dedup_window_ms);
-    if (err) return err;
-    return note_shortest(store, "impression_ttl_ms_min", store->options.impression_ttl_ms);
+        note_extreme(store, "collect_dedup_window_ms_min", '>', options->collect_dedup_window_ms);
+    if (!err) err = note_extreme(store, "impression_ttl_ms_min", '>', options->impression_ttl_ms);
+    if (!err) err = note_extreme(store, "impression_ttl_ms_max", '<', options->impression_ttl_ms);
+    if (!err) err = note_extreme(store, "click_ttl_ms_max", '<', options->click_ttl_ms);
+    return err;
 }
 
 static enum err say(char *problem, enum err err, const char *what, const char *dir)

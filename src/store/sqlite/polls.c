@@ -17,6 +17,7 @@ struct live_poll {
 struct poll_snapshot {
     struct poll_snapshot *older; /* all that were ever made, newest first */
     struct poll poll;
+    uint64_t counts[POLL_OPTIONS_MAX]; /* what poll.counts points at */
     char text[];
 };
 
@@ -65,20 +66,22 @@ static struct poll_snapshot *new_snapshot(struct sqlite_store *store, const stru
     for (uint32_t i = 0; i < poll->options_count; i++)
         snapshot->poll.options[i] =
             (struct poll_option){keep(&at, poll->options[i].id), keep(&at, poll->options[i].text)};
+    if (poll->counts) memcpy(snapshot->counts, poll->counts, sizeof snapshot->counts);
+    snapshot->poll.counts = snapshot->counts;
     store->poll_snapshots = snapshot;
     return snapshot;
 }
 
-/* The votes of the options that both snapshots have, in the new one's order. */
-static void carry_votes(struct live_poll *live, const struct poll *poll)
+/* Numbers of the options that both have, in the new one's order. */
+static void carry(uint64_t to[POLL_OPTIONS_MAX], const struct poll *poll,
+                  const uint64_t from[POLL_OPTIONS_MAX], const struct poll *old)
 {
-    uint64_t votes[POLL_OPTIONS_MAX] = {0};
-    const struct poll *old = &live->snapshot->poll;
+    uint64_t carried[POLL_OPTIONS_MAX] = {0};
     for (uint32_t i = 0; i < old->options_count; i++) {
         int at = find_option(poll, old->options[i].id);
-        if (at >= 0) votes[at] = live->votes[i];
+        if (at >= 0) carried[at] = from[i];
     }
-    memcpy(live->votes, votes, sizeof votes);
+    memcpy(to, carried, sizeof carried);
 }
 
 static enum err show(struct sqlite_store *store, const struct poll *poll)
@@ -87,7 +90,9 @@ static enum err show(struct sqlite_store *store, const struct poll *poll)
     struct live_poll *live = find_poll(store, poll->id);
     if (!snapshot) return ERR_NO_MEMORY;
     if (live) {
-        carry_votes(live, &snapshot->poll);
+        const struct poll *old = &live->snapshot->poll;
+        carry(live->votes, &snapshot->poll, live->votes, old);
+        if (!poll->counts) carry(snapshot->counts, &snapshot->poll, old->counts, old);
     } else {
         live = calloc(1, sizeof *live);
         if (!live) return ERR_NO_MEMORY;
@@ -102,7 +107,9 @@ static bool would_lose_votes(const struct live_poll *live, const struct poll *po
 {
     const struct poll *old = &live->snapshot->poll;
     for (uint32_t i = 0; i < old->options_count; i++)
-        if (live->votes[i] && find_option(poll, old->options[i].id) < 0) return true;
+        if ((live->votes[i] || (old->counts[i] && !poll->counts)) &&
+            find_option(poll, old->options[i].id) < 0)
+            return true;
     return false;
 }
 
@@ -145,6 +152,30 @@ static enum err insert_poll(struct sqlite_store *store, const struct poll *poll,
     return err;
 }
 
+/* What was counted elsewhere takes the place of what was said of it before: an import that is done
+ * twice counts once. */
+static enum err put_counts(struct sqlite_store *store, const struct poll *poll)
+{
+    sqlite3_stmt *statement = store->statements[SQL_DELETE_POLL_COUNTS];
+    if (!poll->counts) return ERR_OK;
+    struct db_binder row = {statement, 1, 0};
+    db_bind_i64(&row, poll->id);
+    enum err err = db_run(statement);
+    store->poll_counts -= sqlite3_changes(store->db);
+    for (uint32_t i = 0; i < poll->options_count && !err; i++) {
+        row = db_row(store->statements[SQL_INSERT_POLL_COUNT], SPAN("poll_count"));
+        db_bind_i64(&row, poll->id);
+        db_bind_text(&row, poll->options[i].id);
+        db_bind_i64(&row, (int64_t)poll->counts[i]);
+        err = db_insert(&row);
+    }
+    store->poll_counts += poll->options_count;
+    statement = store->statements[SQL_PUT_POLL_COUNTS];
+    row = (struct db_binder){statement, 1, 0};
+    db_bind_i64(&row, store->poll_counts);
+    return err ? err : db_run(statement);
+}
+
 static enum err put_poll(struct sqlite_store *store, struct op *op)
 {
     ASSERT(op->poll.options_count <= POLL_OPTIONS_MAX);
@@ -154,6 +185,7 @@ static enum err put_poll(struct sqlite_store *store, struct op *op)
     op->poll.withdrawn_at_ms = 0;
     store->polls_changed = true;
     enum err err = insert_poll(store, &op->poll, op->received_at_ms);
+    if (!err) err = put_counts(store, &op->poll);
     if (!err) err = show(store, &op->poll);
     op->outcome = OUTCOME_RECORDED;
     return err;
@@ -179,7 +211,8 @@ static enum err withdraw_poll(struct sqlite_store *store, struct op *op)
 static void copy_results(struct vote *vote, const struct live_poll *live)
 {
     vote->results.poll = &live->snapshot->poll;
-    memcpy(vote->results.votes, live->votes, sizeof live->votes);
+    for (int i = 0; i < POLL_OPTIONS_MAX; i++)
+        vote->results.votes[i] = live->votes[i] + live->snapshot->counts[i];
 }
 
 static enum err record_new_vote(struct sqlite_store *store, struct op *op,
@@ -252,7 +285,30 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
     return err;
 }
 
-static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row, int64_t *options)
+static enum err read_counts(struct sqlite_store *store, const struct poll *poll,
+                            uint64_t counts[POLL_OPTIONS_MAX], int64_t *rows)
+{
+    sqlite3_stmt *row = NULL;
+    enum err err =
+        db_prepare(store->db, &row, "SELECT option_id, votes, * FROM poll_count WHERE poll_id = ?");
+    if (err) return err;
+    sqlite3_bind_int64(row, 1, poll->id);
+    int code = SQLITE_DONE;
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        int option = find_option(poll, db_column_text(row, 0));
+        if (!db_is_whole(row, 2, SPAN("poll_count")))
+            err = report_corrupt_row(SPAN("poll_count"), poll->id);
+        else if (option >= 0)
+            counts[option] = (uint64_t)sqlite3_column_int64(row, 1);
+        ++*rows;
+    }
+    if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
+    sqlite3_finalize(row);
+    return err;
+}
+
+static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row, int64_t *options,
+                          int64_t *counts_rows)
 {
     bool is_shown_twice = find_poll(store, sqlite3_column_int64(row, 0)) != NULL;
     if (!db_is_whole(row, 4, SPAN("poll")) || is_shown_twice)
@@ -268,6 +324,9 @@ static enum err read_poll(struct sqlite_store *store, sqlite3_stmt *row, int64_t
     };
     enum err err = read_options(store, &poll, &arena);
     *options += poll.options_count;
+    uint64_t counts[POLL_OPTIONS_MAX] = {0};
+    if (!err) err = read_counts(store, &poll, counts, counts_rows);
+    poll.counts = counts;
     return err ? err : show(store, &poll);
 }
 
@@ -278,12 +337,16 @@ enum err polls_load(struct sqlite_store *store)
                               "SELECT poll_id, question, cta_url, withdrawn_at_ms, *"
                               " FROM poll ORDER BY poll_id");
     int code = SQLITE_DONE;
-    int64_t polls = 0, options = 0;
+    int64_t polls = 0, options = 0, counts = 0;
+    if (!err)
+        err = db_query_i64(store->db, "SELECT value FROM meta WHERE name = 'poll_counts'",
+                           &store->poll_counts);
     for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; polls++)
-        err = read_poll(store, row, &options);
+        err = read_poll(store, row, &options, &counts);
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);
     if (!err) err = totals_expect(store, TOTAL_POLL, polls);
+    if (!err && counts != store->poll_counts) err = report_corrupt_row(SPAN("poll_count"), 0);
     return err ? err : totals_expect(store, TOTAL_POLL_OPTION, options);
 }
 

@@ -56,7 +56,7 @@ static enum err scan(struct sqlite_store *store, const struct source *source)
     enum err err = db_prepare(store->db, &row, source->sql);
     if (err) return err;
     sqlite3_bind_int64(row, 1, (int64_t)source->mark->sequence);
-    int64_t count = source->mark->totals.rows[source->total], last = 0;
+    int64_t count = removed_or_below(store, source->total, source->mark), last = 0;
     int code;
     for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; count++) {
         bool is_whole =
@@ -93,11 +93,15 @@ static enum err on_click_row(struct sqlite_store *store, sqlite3_stmt *row)
     struct uuid id;
     uint64_t sequence = row_sequence(row);
     struct span bid_id = db_column_text(row, 2);
+    bool is_imported = is_import_route(db_column_text(row, 4));
     if (!uuid_read(&id, db_column_text(row, 1)))
         return report_corrupt_row(SPAN("click"), (int64_t)sequence);
     uint8_t tag = (uint8_t)((bid_id.ptr ? CLICK_HAS_BID : 0) |
-                            (sqlite3_column_int(row, 3) ? CLICK_HAS_ADVERTISER : 0));
-    enum err err = add(store, &store->clicks, click_key(&id), INDEX_VALUE(sequence, tag));
+                            (sqlite3_column_int(row, 3) ? CLICK_HAS_ADVERTISER : 0) |
+                            (is_imported ? CLICK_IS_IMPORTED : 0));
+    struct index_key key = is_imported ? imported_click_key(store, &id) : click_key(&id);
+    store->has_imported_clicks |= is_imported;
+    enum err err = add(store, &store->clicks, key, INDEX_VALUE(sequence, tag));
     if (err || !bid_id.ptr) return err;
     return count_of_bid(store, &store->clicks_of_bids, SQL_CLICK_BID, bid_id, sequence);
 }
@@ -195,10 +199,15 @@ static struct young young_rows(const struct sqlite_store *store)
     return young;
 }
 
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static enum err load_logs(struct sqlite_store *store, const struct young *young,
                           struct age_mark from[INDEX_LOGS])
 {
-    const uint64_t floors[INDEX_NUMBERS] = {
+    uint64_t floors[INDEX_NUMBERS] = {
         [INDEX_CLICKS] = young->oldest_click.sequence,
         [INDEX_CLICKS_OF_BIDS] = young->oldest_click.sequence,
         [INDEX_CONVERSION_KEYS] = young->oldest_click.sequence,
@@ -214,6 +223,9 @@ static enum err load_logs(struct sqlite_store *store, const struct young *young,
         [LOG_EVENTS] = young->events.sequence,
     };
     enum err err = ERR_OK;
+    /* A time to live that became longer brings back no row that was removed. */
+    for (int i = 0; i < INDEX_NUMBERS; i++)
+        floors[i] = max_u64(floors[i], store->removed.below[sqlite_total_of_index((unsigned)i)]);
     for (int i = 0; i < INDEX_LOGS && !err; i++)
         err = index_logs_load(store, i, floors_of_logs[i], floors, &from[i]);
     return err;
@@ -284,9 +296,9 @@ static enum err scan_sources(struct sqlite_store *store)
     const struct age_mark *bids = later(&young.impressions, &from[LOG_BIDS]);
     const struct source sources[] = {
         {SPAN("click"),
-         "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL, * FROM click WHERE seq >= ?"
-         " ORDER BY seq",
-         4, TOTAL_CLICK, clicks, on_click_row},
+         "SELECT seq, click_id, bid_id, advertiser_id IS NOT NULL, route, * FROM click"
+         " WHERE seq >= ? ORDER BY seq",
+         5, TOTAL_CLICK, clicks, on_click_row},
         {SPAN("server_event"),
          "SELECT seq, partner_id, tag_id, event_id, * FROM server_event"
          " WHERE seq >= ? ORDER BY seq",
@@ -321,6 +333,7 @@ enum err rebuild_indexes(struct sqlite_store *store)
     int64_t started_ms = clock_mono_ms();
     ages_begin(&store->ages, clock_wall_ms(), started_ms);
     enum err err = totals_read(store);
+    if (!err) err = removed_read(store);
     if (!err) err = load_ages(store);
     if (!err) err = polls_load(store);
     if (!err) err = sqlite_each_key(&store->store, pass_key, NULL);

@@ -162,7 +162,7 @@ static enum err run_both(struct sqlite_store *store, struct key_reader *reader)
 
 enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_mark *mark)
 {
-    int64_t before = mark->totals.rows[TOTAL_CONVERSION];
+    int64_t before = removed_or_below(store, TOTAL_CONVERSION, mark);
     uint64_t rows = (uint64_t)(store->totals.rows[TOTAL_CONVERSION] - before);
     if (!index_reserve(&store->conversion_keys, rows)) return ERR_NO_MEMORY;
     struct key_reader *reader = calloc(1, sizeof *reader);

@@ -12,14 +12,25 @@ static enum err finish(struct op *op, enum outcome outcome, uint64_t sequence)
     return ERR_OK;
 }
 
-static enum err index_click(struct sqlite_store *store, const struct click *click,
+static uint8_t tag_of(const struct op *op)
+{
+    const struct ad_facts *ad = &op->click.ad;
+    return (uint8_t)((ad->bid_id.ptr ? CLICK_HAS_BID : 0) |
+                     (ad->advertiser_id.ptr ? CLICK_HAS_ADVERTISER : 0) |
+                     (op->happened_at_ms ? CLICK_IS_IMPORTED : 0));
+}
+
+static enum err index_click(struct sqlite_store *store, const struct op *op,
                             const struct op_keys *keys, uint64_t sequence, uint8_t count,
                             uint64_t count_value)
 {
-    uint8_t tag = (uint8_t)((click->ad.bid_id.ptr ? CLICK_HAS_BID : 0) |
-                            (click->ad.advertiser_id.ptr ? CLICK_HAS_ADVERTISER : 0));
-    enum err err = undoable_add(store, &store->clicks, &keys->click, INDEX_VALUE(sequence, tag));
-    if (err || !click->ad.bid_id.ptr) return err;
+    struct index_key key = keys->click;
+    if (op->happened_at_ms) {
+        key = imported_click_key(store, &op->click.id);
+        store->has_imported_clicks = true;
+    }
+    enum err err = undoable_add(store, &store->clicks, &key, INDEX_VALUE(sequence, tag_of(op)));
+    if (err || !op->click.ad.bid_id.ptr) return err;
     return dedup_count_up(store, &store->clicks_of_bids, &keys->bid, count, count_value, sequence);
 }
 
@@ -38,10 +49,42 @@ static enum err record_click(struct sqlite_store *store, struct op *op, const st
     op->click.visitor.flags |= click_flags(store, op, keys, INDEX_SEQUENCE(count_value));
     uint64_t sequence = store->sequence_next;
     batch_rows_add(store, op, sequence, 0);
-    err = index_click(store, &op->click, keys, sequence, count, count_value);
+    err = index_click(store, op, keys, sequence, count, count_value);
     if (err) return err;
     store->sequence_next++;
     return finish(op, OUTCOME_RECORDED, sequence);
+}
+
+/* A click from elsewhere keeps its id and its end, which must not be later than the index
+ * remembers it. One that has ended is left where it is: it would earn nothing. */
+static enum err import_click(struct sqlite_store *store, struct op *op, const struct op_keys *keys)
+{
+    struct index_cursor cursor;
+    int64_t expires_at_ms;
+    uint64_t value = index_first(&store->clicks, &keys->click, &cursor);
+    enum err err = ERR_OK;
+    if (!value) err = dedup_find_imported_click(store, &op->click.id, &value, &expires_at_ms);
+    if (err) return err;
+    if (value) return finish(op, OUTCOME_DUPLICATE, INDEX_SEQUENCE(value));
+    if (op->click.expires_at_ms <= op->received_at_ms) return finish(op, OUTCOME_NOT_FOUND, 0);
+    if (op->click.expires_at_ms > op->received_at_ms + store->options.click_ttl_ms)
+        return finish(op, OUTCOME_CONFLICT, 0);
+    return record_click(store, op, keys);
+}
+
+/* The living click of that id: *value is its index entry, or 0. */
+static enum err find_living_click(struct sqlite_store *store, const struct op *op,
+                                  const struct op_keys *keys, uint64_t *value)
+{
+    struct index_cursor cursor;
+    int64_t expires_at_ms;
+    *value = 0;
+    if (uuid_v7_ms(&keys->click_id) + store->options.click_ttl_ms >= op->received_at_ms)
+        *value = index_first(&store->clicks, &keys->click, &cursor);
+    if (*value) return ERR_OK;
+    enum err err = dedup_find_imported_click(store, &keys->click_id, value, &expires_at_ms);
+    if (!err && *value && expires_at_ms < op->received_at_ms) *value = 0;
+    return err;
 }
 
 /* The click that a conversion names: *value is its index entry, 0 when there is none that lives and
@@ -49,19 +92,18 @@ static enum err record_click(struct sqlite_store *store, struct op *op, const st
 static enum err find_click(struct sqlite_store *store, const struct op *op,
                            const struct op_keys *keys, uint64_t *value)
 {
-    struct index_cursor cursor;
+    uint64_t found;
     struct span advertiser_id = op->conversion.sender.advertiser_id;
     *value = 0;
-    if (uuid_v7_ms(&keys->click_id) + store->options.click_ttl_ms < op->received_at_ms)
-        return ERR_OK;
-    uint64_t found = index_first(&store->clicks, &keys->click, &cursor);
+    enum err err = find_living_click(store, op, keys, &found);
+    if (err) return err;
     if (!advertiser_id.ptr || !found) {
         *value = found;
         return ERR_OK;
     }
     if (!(INDEX_TAG(found) & CLICK_HAS_ADVERTISER)) return ERR_OK;
     sqlite3_stmt *row = store->statements[SQL_CLICK_BY_SEQ];
-    enum err err = statements_read_row(store, SQL_CLICK_BY_SEQ, INDEX_SEQUENCE(found));
+    err = statements_read_row(store, SQL_CLICK_BY_SEQ, INDEX_SEQUENCE(found));
     if (!err && span_eq(db_column_text(row, 0), advertiser_id)) *value = found;
     sqlite3_reset(row);
     return err;
@@ -130,7 +172,7 @@ enum err record_op(struct sqlite_store *store, struct op *op, const struct op_ke
 {
     switch (op->kind) {
     case OP_CLICK:
-        return record_click(store, op, keys);
+        return op->happened_at_ms ? import_click(store, op, keys) : record_click(store, op, keys);
     case OP_CONVERSION:
         return record_conversion(store, op, keys);
     case OP_SERVER_EVENT:
@@ -149,6 +191,10 @@ enum err record_op(struct sqlite_store *store, struct op *op, const struct op_ke
     case OP_TOKEN_KEY_ROTATE:
     case OP_TOKEN_KEY_RETIRE:
         return keys_apply(store, op);
+    case OP_ERASE:
+        return erase_apply(store, op);
+    case OP_RETAIN:
+        return retain_apply(store, op);
     }
     ASSERT(!"an op of no kind");
     return ERR_IO;

@@ -25,6 +25,9 @@ static enum err record_impression(struct sqlite_store *store, struct op *op,
                                      bid_id, &holder);
     if (err) return err;
     if (holder) return finish(op, OUTCOME_DUPLICATE, holder);
+    bool is_too_old = op->happened_at_ms &&
+                      op->received_at_ms - op->happened_at_ms > store->options.impression_ttl_ms;
+    if (is_too_old) return finish(op, OUTCOME_NOT_FOUND, 0); /* nothing could refer to it */
     batch_rows_add(store, op, store->sequence_next, 0);
     err =
         undoable_add(store, &store->impressions, &keys->bid, INDEX_VALUE(store->sequence_next, 0));

@@ -102,7 +102,20 @@ const struct schema_table schema_tables[SCHEMA_TABLES_COUNT] = {
 
     {SPAN_INIT("meta"),
      "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL," CHECKSUM ") STRICT"},
+
+    {SPAN_INIT("removed"),
+     "CREATE TABLE removed ("
+     "  name TEXT PRIMARY KEY, rows INTEGER NOT NULL, below_seq INTEGER NOT NULL," CHECKSUM
+     ") STRICT"},
+
+    {SPAN_INIT("poll_count"),
+     "CREATE TABLE poll_count ("
+     "  poll_id INTEGER NOT NULL, option_id TEXT NOT NULL, votes INTEGER NOT NULL," CHECKSUM
+     ", PRIMARY KEY (poll_id, option_id)) STRICT, WITHOUT ROWID"},
 };
+
+/* The first of the tables that version 3 added. */
+enum { TABLES_SINCE_3 = 13 };
 
 static const char *const first_rows =
     "INSERT INTO meta SELECT column1, column2, row_checksum('meta', column1, column2) FROM"
@@ -111,7 +124,14 @@ static const char *const first_rows =
     "INSERT INTO total VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,"
     " row_checksum('total', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))";
 
-enum { VERSION_WITHOUT_FLAGS = 2 };
+static const char *const first_rows_since_3 =
+    "INSERT INTO meta SELECT column1, 0, row_checksum('meta', column1, 0) FROM"
+    " (VALUES ('click_ttl_ms_max'), ('impression_ttl_ms_max'), ('poll_counts'));"
+    "INSERT INTO removed SELECT column1, 0, 0, row_checksum('removed', column1, 0, 0) FROM"
+    " (VALUES ('click'), ('conversion'), ('server_event'), ('impression'), ('feedback'),"
+    " ('ad_feedback'), ('vote'))";
+
+enum { VERSION_BEFORE = 2 };
 
 static enum err read_marks(sqlite3 *db, int64_t *application, int64_t *version, int64_t *objects)
 {
@@ -154,7 +174,8 @@ static enum err create_tables(sqlite3 *db)
     enum err err = ERR_OK;
     for (int i = 0; i < SCHEMA_TABLES_COUNT && !err; i++)
         err = db_exec(db, schema_tables[i].sql);
-    return err ? err : db_exec(db, first_rows);
+    if (!err) err = db_exec(db, first_rows);
+    return err ? err : db_exec(db, first_rows_since_3);
 }
 
 /* A table of version 2, with its columns but the checksum. */
@@ -207,6 +228,15 @@ static enum err add_flags(sqlite3 *db)
     return err;
 }
 
+/* From version 2. */
+static enum err upgrade(sqlite3 *db)
+{
+    enum err err = add_flags(db);
+    for (int i = TABLES_SINCE_3; i < SCHEMA_TABLES_COUNT && !err; i++)
+        err = db_exec(db, schema_tables[i].sql);
+    return err ? err : db_exec(db, first_rows_since_3);
+}
+
 /* All of it, or nothing. */
 static enum err become_current(sqlite3 *db, enum err (*change)(sqlite3 *db))
 {
@@ -228,7 +258,7 @@ enum err schema_apply(sqlite3 *db)
     enum err err = read_marks(db, &application, &version, &objects);
     if (err) return err;
     if (application == 0 && version == 0 && objects == 0) return become_current(db, create_tables);
-    if (application == SCHEMA_APPLICATION_ID && version == VERSION_WITHOUT_FLAGS)
-        err = become_current(db, add_flags);
+    if (application == SCHEMA_APPLICATION_ID && version == VERSION_BEFORE)
+        err = become_current(db, upgrade);
     return err ? err : schema_check(db);
 }

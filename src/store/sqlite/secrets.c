@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 32 * 1024, TOKENS_MAX = FILE_MAX / 2 + 1 };
+enum { FILE_MAX = SECRETS_TEXT_MAX, TOKENS_MAX = FILE_MAX / 2 + 1 };
 
 static const char file_name[] = "secrets.json";
 static const char new_name[] = "secrets.json.new";
@@ -100,6 +100,14 @@ static enum err write_new_file(int dir_fd, struct span text)
     return err;
 }
 
+static enum err replace_file(int dir_fd, struct span text)
+{
+    enum err err = write_new_file(dir_fd, text);
+    if (err) return err;
+    if (renameat(dir_fd, new_name, dir_fd, file_name) != 0) return ERR_IO;
+    return fsync(dir_fd) == 0 ? ERR_OK : ERR_SYNC_FAILED;
+}
+
 enum err secrets_write(const struct secrets *secrets, int dir_fd)
 {
     char *memory = secret_new(FILE_MAX);
@@ -107,11 +115,9 @@ enum err secrets_write(const struct secrets *secrets, int dir_fd)
     if (!memory) return ERR_NO_MEMORY;
     writer_init(&out, memory, FILE_MAX);
     write_json(&out, secrets);
-    enum err err = out.overflow ? ERR_FULL : write_new_file(dir_fd, writer_text(&out));
+    enum err err = out.overflow ? ERR_FULL : replace_file(dir_fd, writer_text(&out));
     secret_free(memory, FILE_MAX);
-    if (err) return err;
-    if (renameat(dir_fd, new_name, dir_fd, file_name) != 0) return ERR_IO;
-    return fsync(dir_fd) == 0 ? ERR_OK : ERR_SYNC_FAILED;
+    return err;
 }
 
 /* Fills exactly `size` bytes from a base64url member. */
@@ -179,22 +185,50 @@ static bool is_as_written(const struct secrets *secrets, struct span text, char 
     return span_eq(writer_text(&out), text);
 }
 
-static enum err read_file(struct secrets *secrets, int fd, char memory[2 * FILE_MAX])
+static bool is_ours(struct secrets *secrets, struct span text, char *memory)
 {
-    ssize_t len = read(fd, memory, FILE_MAX);
-    if (len < 0) return ERR_IO;
-    struct span text = {memory, (size_t)len};
-    bool ok = read_json(secrets, text) && is_as_written(secrets, text, memory + FILE_MAX);
-    return ok ? ERR_OK : ERR_CORRUPT;
+    return read_json(secrets, text) && is_as_written(secrets, text, memory);
 }
+
+static enum err open_file(int *fd, int dir_fd)
+{
+    *fd = openat(dir_fd, file_name, O_RDONLY | O_CLOEXEC);
+    if (*fd >= 0) return ERR_OK;
+    return errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
+}
+
+enum err secrets_read_text(struct span *text, char memory[SECRETS_TEXT_MAX], int dir_fd)
+{
+    int fd;
+    enum err err = open_file(&fd, dir_fd);
+    if (err) return err;
+    ssize_t len = read(fd, memory, SECRETS_TEXT_MAX);
+    *text = (struct span){memory, len < 0 ? 0 : (size_t)len};
+    close(fd);
+    return len < 0 ? ERR_IO : ERR_OK;
+}
+
+/* Key material is nowhere but in memory of its own. */
+struct workspace {
+    struct secrets secrets;
+    char text[FILE_MAX], again[FILE_MAX];
+};
 
 enum err secrets_read(struct secrets *secrets, int dir_fd)
 {
-    int fd = openat(dir_fd, file_name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
-    char *memory = secret_new(2 * FILE_MAX);
-    enum err err = memory ? read_file(secrets, fd, memory) : ERR_NO_MEMORY;
-    secret_free(memory, 2 * FILE_MAX);
-    close(fd);
+    struct span text;
+    struct workspace *work = secret_new(sizeof *work);
+    enum err err = work ? secrets_read_text(&text, work->text, dir_fd) : ERR_NO_MEMORY;
+    if (!err && !is_ours(secrets, text, work->again)) err = ERR_CORRUPT;
+    secret_free(work, sizeof *work);
     return err;
+}
+
+enum err secrets_put_text(struct span text, int dir_fd)
+{
+    struct workspace *work = secret_new(sizeof *work);
+    enum err err = work ? ERR_OK : ERR_NO_MEMORY;
+    if (!err && !is_ours(&work->secrets, text, work->again)) err = ERR_CORRUPT;
+    secret_free(work, sizeof *work);
+    return err ? err : replace_file(dir_fd, text);
 }

@@ -48,6 +48,9 @@ enum sqlite_statement {
     SQL_DELETE_POLL_OPTIONS,
     SQL_INSERT_POLL_OPTION,
     SQL_WITHDRAW_POLL,
+    SQL_DELETE_POLL_COUNTS,
+    SQL_INSERT_POLL_COUNT,
+    SQL_PUT_POLL_COUNTS,
     SQL_PROBE,
     SQL_COUNT,
 };
@@ -69,6 +72,13 @@ enum total {
 };
 struct totals {
     int64_t rows[TOTALS_COUNT];
+};
+
+/* What retention removed: all rows of a table whose sequences are below. The totals count them on,
+ * and so do the marks and the logs of the indexes. */
+struct removed {
+    int64_t rows[TOTAL_EVENTS_COUNT];
+    uint64_t below[TOTAL_EVENTS_COUNT];
 };
 
 /* Remembers which sequence was current when, coarsely: what turns a time to live into the floor of
@@ -108,6 +118,8 @@ void ages_load(struct ages *ages, const struct age_mark *mark);
 
 /* True: it was time for a mark, and now there is one. */
 bool ages_note(struct ages *ages, uint64_t sequence_next, const struct totals *totals);
+
+uint64_t ages_last_sequence(const struct ages *ages); /* 0: there is no mark */
 
 /* The youngest mark of `time_ms` or before; all 0 when there is none. */
 struct age_mark ages_mark(const struct ages *ages, int64_t time_ms);
@@ -174,7 +186,11 @@ struct sqlite_store {
     bool polls_changed; /* the batch changed texts: a failure has to read them again */
     struct ages ages;
     struct totals totals;
+    struct removed removed;
     uint64_t sequence_next;
+    bool has_imported_clicks; /* maybe */
+    bool wants_empty_wal;     /* what was erased may stand in it */
+    int64_t poll_counts;      /* rows of poll_count */
 
     struct batch_rows *batch_rows; /* what the batch records, until it is inserted */
     struct undo_entry undo[UNDO_MAX];
@@ -189,7 +205,7 @@ struct sqlite_store {
     int64_t commit_us;
 };
 
-enum click_tag { CLICK_HAS_BID = 1, CLICK_HAS_ADVERTISER = 2 };
+enum click_tag { CLICK_HAS_BID = 1, CLICK_HAS_ADVERTISER = 2, CLICK_IS_IMPORTED = 4 };
 
 static inline struct sqlite_store *sqlite_of(struct store *store)
 {
@@ -232,6 +248,15 @@ enum dedup_layer { DEDUP_EXPLICIT, DEDUP_ORDER };
 enum { DEDUP_PART_MAX = LIMIT_ID + 8 };
 
 struct index_key click_key(const struct uuid *id);
+
+/* Of a click from elsewhere, whose id may be any UUID, so that nothing of it is known to be random.
+ * Its row has the route `import` and decides. */
+struct index_key imported_click_key(const struct sqlite_store *store, const struct uuid *id);
+bool is_import_route(struct span route);
+
+/* The index entry of the imported click, 0 when there is none; its end of life. */
+enum err dedup_find_imported_click(struct sqlite_store *store, const struct uuid *id,
+                                   uint64_t *value, int64_t *expires_at_ms);
 struct index_key bid_key(const struct sqlite_store *store, struct span bid_id);
 struct index_key conversion_key(const struct sqlite_store *store,
                                 const struct conversion *conversion, enum dedup_layer layer);
@@ -308,6 +333,22 @@ void totals_column(struct totals *totals, sqlite3_stmt *row, int first, int coun
 
 /* ERR_CORRUPT, which is logged: not so many rows were found. */
 enum err totals_expect(const struct sqlite_store *store, enum total which, int64_t rows);
+
+struct span totals_name(enum total which); /* its table */
+
+/* retain.c */
+enum err retain_apply(struct sqlite_store *store, struct op *op);
+enum err removed_read(struct sqlite_store *store);
+enum err removed_read_from(sqlite3 *db, struct removed *removed);
+enum total sqlite_total_of_index(unsigned number); /* of an index, or VOTE_COUNTS */
+
+/* How many of a table's rows stand below the mark, or stood there before they were removed: what a
+ * scan from there on begins to count with. */
+int64_t removed_or_below(const struct sqlite_store *store, enum total which,
+                         const struct age_mark *mark);
+
+/* erase.c */
+enum err erase_apply(struct sqlite_store *store, struct op *op);
 
 /* record.c: decides one op, inside the batch's transaction. */
 enum err record_op(struct sqlite_store *store, struct op *op, const struct op_keys *keys);

@@ -9,7 +9,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_INSERT_CONVERSIONS] = "INSERT INTO conversion SELECT * FROM batch_conversion",
     [SQL_INSERT_SERVER_EVENTS] = "INSERT INTO server_event SELECT * FROM batch_server_event",
     [SQL_CLICK_BID] = "SELECT bid_id FROM click WHERE seq = ?",
-    [SQL_CLICK_BY_SEQ] = "SELECT advertiser_id, * FROM click WHERE seq = ?",
+    [SQL_CLICK_BY_SEQ] =
+        "SELECT advertiser_id, click_id, route, expires_at_ms, * FROM click WHERE seq = ?",
     [SQL_CONVERSION_KEYS] = "SELECT partner_id, click_id, event_type, idempotency_key, event_id,"
                             " order_id FROM conversion WHERE seq = ?",
     [SQL_CONVERSION_BY_SEQ] = "SELECT partner_id, click_id, event_type, idempotency_key, event_id,"
@@ -45,6 +46,10 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_INSERT_POLL_OPTION] = "INSERT INTO poll_option VALUES (?,?,?,?,?)",
     [SQL_WITHDRAW_POLL] = "UPDATE poll SET withdrawn_at_ms = ?1, checksum = row_checksum('poll',"
                           " poll_id, question, cta_url, updated_at_ms, ?1) WHERE poll_id = ?2",
+    [SQL_DELETE_POLL_COUNTS] = "DELETE FROM poll_count WHERE poll_id = ?",
+    [SQL_INSERT_POLL_COUNT] = "INSERT INTO poll_count VALUES (?,?,?,?)",
+    [SQL_PUT_POLL_COUNTS] = "UPDATE meta SET value = ?1, checksum = row_checksum('meta', name, ?1)"
+                            " WHERE name = 'poll_counts'",
     [SQL_PROBE] = "UPDATE meta SET value = value + 1,"
                   " checksum = row_checksum('meta', name, value + 1) WHERE name = 'probe'",
 };
@@ -55,7 +60,7 @@ static const struct row_source {
     struct span table;
     int first;
 } row_sources[SQL_COUNT] = {
-    [SQL_CLICK_BY_SEQ] = {SPAN_INIT("click"), 1},
+    [SQL_CLICK_BY_SEQ] = {SPAN_INIT("click"), 4},
     [SQL_CONVERSION_BY_SEQ] = {SPAN_INIT("conversion"), 6},
     [SQL_SERVER_EVENT_KEYS_BY_SEQ] = {SPAN_INIT("server_event"), 4},
     [SQL_IMPRESSION_BY_SEQ] = {SPAN_INIT("impression"), 1},

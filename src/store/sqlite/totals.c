@@ -21,6 +21,11 @@ static const struct span names[TOTALS_COUNT] = {
     [TOTAL_API_KEY] = SPAN_INIT("api_key"),
 };
 
+struct span totals_name(enum total which)
+{
+    return names[which];
+}
+
 void totals_note_recorded(struct totals *totals, enum op_kind kind)
 {
     static const enum total of_kind[] = {

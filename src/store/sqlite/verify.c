@@ -1,3 +1,4 @@
+#include "store/sqlite/verify.h"
 #include "event/amount.h"
 #include "store/engine.h"
 #include "store/sqlite/db.h"
@@ -19,6 +20,15 @@ struct promise {
 };
 
 #define SHORTEST(name) "(SELECT value FROM meta WHERE name = '" name "')"
+
+/* Rows recorded, less those that retention removed, less those that are there; rows that are there
+ * although it removed them. */
+#define MISSING(table)                                                                             \
+    "abs(t." table " - (SELECT rows FROM removed WHERE name = '" table                             \
+    "') - (SELECT count(*) FROM " table ")) + "
+#define RETURNED(table)                                                                            \
+    "(SELECT count(*) FROM " table                                                                 \
+    " WHERE seq < (SELECT below_seq FROM removed WHERE name = '" table "')) + "
 
 static const struct promise promises[] = {
     {"sequences used by more than one event",
@@ -80,19 +90,39 @@ static const struct promise promises[] = {
     {"options without their poll",
      "SELECT count(*) FROM poll_option WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
     {"rows more or less than were recorded",
-     "SELECT abs(t.click - (SELECT count(*) FROM click)) + abs(t.conversion - (SELECT count(*) FROM"
-     " conversion)) + abs(t.server_event - (SELECT count(*) FROM server_event)) + abs(t.impression "
-     "-"
-     " (SELECT count(*) FROM impression)) + abs(t.feedback - (SELECT count(*) FROM feedback)) +"
-     " abs(t.ad_feedback - (SELECT count(*) FROM ad_feedback)) + abs(t.vote - (SELECT count(*) FROM"
-     " vote)) + abs(t.poll - (SELECT count(*) FROM poll)) + abs(t.poll_option - (SELECT count(*)"
-     " FROM poll_option)) + abs(t.api_key - (SELECT count(*) FROM api_key)) FROM total AS t"},
+     "SELECT " MISSING("click") MISSING("conversion") MISSING("server_event") MISSING("impression")
+         MISSING("feedback") MISSING("ad_feedback")
+             MISSING("vote") "abs(t.poll - (SELECT count(*) FROM poll)) + abs(t.poll_option - "
+                             "(SELECT count(*)"
+                             " FROM poll_option)) + abs(t.api_key - (SELECT count(*) FROM "
+                             "api_key)) FROM total AS t"},
     {"sequences without an event",
      "SELECT abs(last_seq - click - conversion - server_event - impression - feedback -"
      " ad_feedback - vote) FROM total"},
     {"rows missing in total or meta",
-     "SELECT abs(4 - (SELECT count(*) FROM total) - (SELECT count(*) FROM meta))"},
+     "SELECT abs(7 - (SELECT count(*) FROM total) - (SELECT count(*) FROM meta))"},
+    {"rows missing in removed", "SELECT abs(7 - (SELECT count(*) FROM removed))"},
+    {"rows that were removed",
+     "SELECT " RETURNED("click") RETURNED("conversion") RETURNED("server_event")
+         RETURNED("impression") RETURNED("feedback") RETURNED("ad_feedback") RETURNED("vote") "0"},
+    {"rows of poll_count more or less than were recorded",
+     "SELECT abs((SELECT value FROM meta WHERE name = 'poll_counts') -"
+     " (SELECT count(*) FROM poll_count))"},
 };
+
+/* Rows are what takes long; the last tenth is for the queries behind them. */
+enum { ROWS_PER_LOOK = 16384 };
+struct watch {
+    const struct store_progress *progress;
+    uint64_t rows, rows_max;
+};
+
+static void pass_row(struct watch *watch)
+{
+    if (++watch->rows % ROWS_PER_LOOK || !watch->progress->on) return;
+    uint64_t all = watch->rows_max > watch->rows ? watch->rows_max : watch->rows;
+    watch->progress->on(watch->progress->arg, watch->rows, all + all / 9);
+}
 
 static void report_line(struct writer *report, const char *text, int64_t count)
 {
@@ -155,7 +185,7 @@ static void name_row(struct writer *report, struct span table, sqlite3_stmt *row
 
 /* Every row has to fit its checksum; the first that do not are named. */
 static enum err check_rows(sqlite3 *db, const struct schema_table *table, struct writer *report,
-                           uint64_t *findings)
+                           uint64_t *findings, struct watch *watch)
 {
     char sql[64];
     sqlite3_stmt *row = NULL;
@@ -164,6 +194,7 @@ static enum err check_rows(sqlite3 *db, const struct schema_table *table, struct
     snprintf(sql, sizeof sql, "SELECT * FROM %.*s", SPAN_FMT(table->name));
     enum err err = db_prepare(db, &row, sql);
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        pass_row(watch);
         if (db_is_whole(row, 0, table->name)) continue;
         if (++wrong <= ROWS_NAMED_MAX) name_row(report, table->name, row);
     }
@@ -226,7 +257,31 @@ static enum err check_secrets_and_logs(sqlite3 *db, const char *dir, struct writ
     return err;
 }
 
-enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings)
+static enum err check_all_rows(sqlite3 *db, struct writer *report, uint64_t *findings,
+                               const struct store_progress *progress)
+{
+    int64_t rows = 0;
+    db_query_i64(db, "SELECT last_seq FROM total", &rows); /* an estimate: damage is found below */
+    struct watch watch = {progress, 0, rows > 0 ? (uint64_t)rows : 0};
+    enum err err = ERR_OK;
+    for (int i = 0; i < SCHEMA_TABLES_COUNT && !err; i++)
+        err = check_rows(db, &schema_tables[i], report, findings, &watch);
+    return err;
+}
+
+enum err verify_database(sqlite3 *db, struct writer *report, uint64_t *findings,
+                         const struct store_progress *progress)
+{
+    enum err err = schema_check(db);
+    if (!err) err = check_file(db, report, findings);
+    if (!err) err = check_all_rows(db, report, findings, progress);
+    if (!err) err = check_promises(db, report, findings);
+    if (!err) err = check_amounts(db, report, findings);
+    return err;
+}
+
+enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings,
+                             const struct store_progress *progress)
 {
     db_start();
     char path[512];
@@ -236,12 +291,7 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
     enum err err = check_wal(path, report, findings);
     if (!err) err = db_open_readonly(&db, path);
     if (!err) err = db_exec(db, "BEGIN"); /* one snapshot for all checks */
-    if (!err) err = schema_check(db);
-    if (!err) err = check_file(db, report, findings);
-    for (int i = 0; i < SCHEMA_TABLES_COUNT && !err; i++)
-        err = check_rows(db, &schema_tables[i], report, findings);
-    if (!err) err = check_promises(db, report, findings);
-    if (!err) err = check_amounts(db, report, findings);
+    if (!err) err = verify_database(db, report, findings, progress);
     if (!err) err = check_secrets_and_logs(db, dir, report, findings);
     sqlite3_close(db);
     return err;

@@ -18,7 +18,9 @@ static bool click_of_row(const struct sqlite_store *store, sqlite3_stmt *row,
 {
     struct uuid id;
     if (!uuid_read(&id, db_column_text(row, 0))) return false;
-    *key = click_key(&id);
+    bool is_imported = INDEX_TAG(change->new_value) & CLICK_IS_IMPORTED;
+    if (is_imported != is_import_route(db_column_text(row, 1))) return false;
+    *key = is_imported ? imported_click_key(store, &id) : click_key(&id);
     return true;
 }
 
@@ -59,6 +61,12 @@ static bool event_of_row(const struct sqlite_store *store, sqlite3_stmt *row,
     return event.event_id.ptr != NULL;
 }
 
+/* A session that was erased has another name than the one that the entry was made of. */
+static bool is_erased(struct span session)
+{
+    return span_starts_with(session, SPAN("erased:"));
+}
+
 static bool session_of_row(const struct sqlite_store *store, sqlite3_stmt *row,
                            const struct index_change *change, struct index_key *key)
 {
@@ -66,7 +74,7 @@ static bool session_of_row(const struct sqlite_store *store, sqlite3_stmt *row,
         .ad = {.publisher_id = db_column_text(row, 0), .bid_id = db_column_text(row, 2)},
         .sent_session_id = db_column_text(row, 1),
     };
-    *key = session_bid_key(store, &feedback);
+    *key = is_erased(feedback.sent_session_id) ? change->key : session_bid_key(store, &feedback);
     return true;
 }
 
@@ -82,7 +90,7 @@ static const struct source {
     const char *count_sql; /* rows of [?1, ?2) that have to have an entry */
     key_of_row_fn *key_of_row;
 } sources[INDEX_NUMBERS + 1] = {
-    [INDEX_CLICKS] = {"SELECT click_id FROM click WHERE seq = ?",
+    [INDEX_CLICKS] = {"SELECT click_id, route FROM click WHERE seq = ?",
                       "SELECT count(*) FROM click WHERE seq >= ? AND seq < ?", click_of_row},
     [INDEX_CLICKS_OF_BIDS] = {"SELECT bid_id FROM click WHERE seq = ?",
                               "SELECT count(bid_id) FROM click WHERE seq >= ? AND seq < ?",
@@ -147,6 +155,13 @@ static enum err check_change(struct checking *checking, const struct index_chang
     return err;
 }
 
+/* Entries of rows that were removed go with their segment. */
+static uint64_t first_row(const struct checking *checking, unsigned index)
+{
+    uint64_t below = checking->store->removed.below[sqlite_total_of_index(index)];
+    return below > checking->first ? below : checking->first;
+}
+
 static enum err on_block(void *arg, struct index_log_reader changes,
                          const struct index_log_mark *mark)
 {
@@ -157,7 +172,7 @@ static enum err on_block(void *arg, struct index_log_reader changes,
         if (INDEX_SEQUENCE(change.new_value) >= checking->next) continue;
         if (change.index > INDEX_NUMBERS)
             checking->wrong++;
-        else
+        else if (INDEX_SEQUENCE(change.new_value) >= first_row(checking, change.index))
             err = check_change(checking, &change);
     }
     return err;
@@ -187,7 +202,7 @@ static enum err check_missing(struct checking *checking, enum index_log_number w
         if (index_logs_of(i) != which) continue;
         err = db_prepare(checking->store->db, &row, sources[i].count_sql);
         if (err) return err;
-        sqlite3_bind_int64(row, 1, (int64_t)checking->first);
+        sqlite3_bind_int64(row, 1, (int64_t)first_row(checking, (unsigned)i));
         sqlite3_bind_int64(row, 2, (int64_t)checking->next);
         int code = sqlite3_step(row);
         int64_t rows = sqlite3_column_int64(row, 0);
@@ -254,7 +269,8 @@ enum err verify_logs(sqlite3 *db, int dir_fd, const struct secrets *secrets, str
     store->dir.fd = dir_fd;
     sqlite_fingerprint_key(store->fingerprint_key, secrets);
     struct checking checking = {.store = store};
-    enum err err = check_all(&checking, report, findings);
+    enum err err = removed_read_from(db, &store->removed);
+    if (!err) err = check_all(&checking, report, findings);
     hash_wipe(store->fingerprint_key, sizeof store->fingerprint_key);
     free(store);
     return err;

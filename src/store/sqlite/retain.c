@@ -1,0 +1,215 @@
+#include "base/log.h"
+#include "store/sqlite/sqlite.h"
+
+#include <stdio.h>
+
+/* Retention: rows that are old and that nothing needs any more are removed, the oldest first, a few
+ * in each batch. Always a table's lowest sequences, all of them: so "below" says which are gone, a
+ * scan knows where to begin counting, and an entry of an index can be told from a damaged row. */
+
+/* Stored marks reach back further than those in memory. The one behind which the first younger one
+ * stands: what was recorded before is as old as it says. Marks of the future are of a clock that
+ * was wrong then. */
+static enum err find_floor(struct sqlite_store *store, int64_t time_ms, uint64_t *floor)
+{
+    sqlite3_stmt *row = NULL;
+    *floor = 0;
+    enum err err = db_prepare(store->db, &row,
+                              "SELECT coalesce(max(seq), 0) FROM age_mark WHERE time_ms <= ?1 AND"
+                              " seq < coalesce((SELECT min(seq) FROM age_mark WHERE time_ms > ?1"
+                              " AND time_ms <= ?2), 9223372036854775807)");
+    if (err) return err;
+    sqlite3_bind_int64(row, 1, time_ms);
+    sqlite3_bind_int64(row, 2, store->ages.now_ms);
+    if (sqlite3_step(row) == SQLITE_ROW)
+        *floor = (uint64_t)sqlite3_column_int64(row, 0);
+    else
+        err = db_last_err(store->db);
+    sqlite3_finalize(row);
+    uint64_t remembered = ages_floor(&store->ages, time_ms);
+    if (remembered > *floor) *floor = remembered;
+    return err;
+}
+
+static int64_t max_ms(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static enum err longest_ms(struct sqlite_store *store, const char *name, int64_t *ms)
+{
+    char sql[96];
+    snprintf(sql, sizeof sql, "SELECT value FROM meta WHERE name = '%s'", name);
+    return db_query_i64(store->db, sql, ms);
+}
+
+/* A conversion may be younger than its click by as much as clicks ever lived, and is reported by
+ * it; the same for feedback and its impression. */
+enum { HOUR_MS = 60 * 60 * 1000 };
+struct ages_kept {
+    int64_t kept_ms[TOTAL_EVENTS_COUNT]; /* -1: for ever */
+};
+
+static enum err find_ages(struct sqlite_store *store, int64_t keep_ms, struct ages_kept *ages)
+{
+    const struct store_options *options = &store->options;
+    int64_t click_ttl_ms, impression_ttl_ms;
+    enum err err = longest_ms(store, "click_ttl_ms_max", &click_ttl_ms);
+    if (!err) err = longest_ms(store, "impression_ttl_ms_max", &impression_ttl_ms);
+    if (err) return err;
+    keep_ms = max_ms(keep_ms, HOUR_MS); /* longer than the window of ad-feedbacks */
+    int64_t impressions_ms = max_ms(keep_ms, options->impression_ttl_ms);
+    int64_t clicks_ms = max_ms(keep_ms, options->click_ttl_ms);
+    *ages = (struct ages_kept){{
+        [TOTAL_CLICK] = max_ms(clicks_ms, impressions_ms) + click_ttl_ms,
+        [TOTAL_CONVERSION] = clicks_ms,
+        [TOTAL_SERVER_EVENT] = max_ms(keep_ms, options->collect_dedup_window_ms),
+        [TOTAL_IMPRESSION] = impressions_ms + impression_ttl_ms,
+        [TOTAL_FEEDBACK] = impressions_ms,
+        [TOTAL_AD_FEEDBACK] = impressions_ms,
+        [TOTAL_VOTE] = -1, /* a bid votes once in its life, and polls count what is there */
+    }};
+    return ERR_OK;
+}
+
+enum total sqlite_total_of_index(unsigned number)
+{
+    static const enum total totals[INDEX_NUMBERS + 1] = {
+        [INDEX_CLICKS] = TOTAL_CLICK,
+        [INDEX_CLICKS_OF_BIDS] = TOTAL_CLICK,
+        [INDEX_CONVERSION_KEYS] = TOTAL_CONVERSION,
+        [INDEX_COLLECT_KEYS] = TOTAL_SERVER_EVENT,
+        [INDEX_IMPRESSIONS] = TOTAL_IMPRESSION,
+        [INDEX_FEEDBACKS] = TOTAL_FEEDBACK,
+        [INDEX_AD_FEEDBACKS] = TOTAL_AD_FEEDBACK,
+        [INDEX_AD_FEEDBACKS_OF_BIDS] = TOTAL_AD_FEEDBACK,
+        [INDEX_VOTES] = TOTAL_VOTE,
+        [VOTE_COUNTS] = TOTAL_VOTE,
+    };
+    return totals[number];
+}
+
+/* Whatever the marks say: no row that an index may still lead to. */
+static uint64_t below_indexes(struct sqlite_store *store, enum total which, uint64_t floor)
+{
+    for (unsigned i = 0; i < INDEX_NUMBERS; i++)
+        if (sqlite_total_of_index(i) == which && sqlite_index(store, i)->floor < floor)
+            floor = sqlite_index(store, i)->floor;
+    return floor;
+}
+
+/* -- what was removed ---------------------------------------------------------------------- */
+
+static bool total_of_name(struct span name, enum total *which)
+{
+    for (int i = 0; i < TOTAL_EVENTS_COUNT; i++) {
+        if (!span_eq(name, totals_name((enum total)i))) continue;
+        *which = (enum total)i;
+        return true;
+    }
+    return false;
+}
+
+enum err removed_read_from(sqlite3 *db, struct removed *removed)
+{
+    sqlite3_stmt *row = NULL;
+    int code = SQLITE_DONE, rows = 0;
+    enum total which;
+    *removed = (struct removed){{0}, {0}};
+    enum err err = db_prepare(db, &row, "SELECT * FROM removed");
+    for (; !err && (code = sqlite3_step(row)) == SQLITE_ROW; rows++) {
+        if (!db_is_whole(row, 0, SPAN("removed")) || !total_of_name(db_column_text(row, 0), &which))
+            err = report_corrupt_row(SPAN("removed"), 0);
+        else
+            removed->rows[which] = sqlite3_column_int64(row, 1),
+            removed->below[which] = (uint64_t)sqlite3_column_int64(row, 2);
+    }
+    if (!err && code != SQLITE_DONE) err = db_last_err(db);
+    sqlite3_finalize(row);
+    return err || rows == TOTAL_EVENTS_COUNT ? err : report_corrupt_row(SPAN("removed"), 0);
+}
+
+enum err removed_read(struct sqlite_store *store)
+{
+    return removed_read_from(store->db, &store->removed);
+}
+
+int64_t removed_or_below(const struct sqlite_store *store, enum total which,
+                         const struct age_mark *mark)
+{
+    int64_t removed = store->removed.rows[which], below = mark->totals.rows[which];
+    return removed > below ? removed : below;
+}
+
+static enum err write_removed(struct sqlite_store *store, enum total which)
+{
+    sqlite3_stmt *statement = NULL;
+    enum err err =
+        db_prepare(store->db, &statement, "INSERT OR REPLACE INTO removed VALUES (?,?,?,?)");
+    if (err) return err;
+    struct db_binder row = db_row(statement, SPAN("removed"));
+    db_bind_text(&row, totals_name(which));
+    db_bind_i64(&row, store->removed.rows[which]);
+    db_bind_i64(&row, (int64_t)store->removed.below[which]);
+    err = db_insert(&row);
+    sqlite3_finalize(statement);
+    return err;
+}
+
+/* -- removing ------------------------------------------------------------------------------ */
+
+/* The last of the next rows below the floor, at most `count` of them; 0: there is none. */
+static enum err find_last(struct sqlite_store *store, struct span table, uint64_t floor,
+                          uint32_t count, int64_t *last)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM %.*s WHERE seq < %lld"
+             " ORDER BY seq LIMIT %u)",
+             SPAN_FMT(table), (long long)floor, count);
+    return db_query_i64(store->db, sql, last);
+}
+
+static enum err remove_up_to(struct sqlite_store *store, enum total which, int64_t last,
+                             uint32_t *removed_count)
+{
+    char sql[96];
+    snprintf(sql, sizeof sql, "DELETE FROM %.*s WHERE seq <= %lld", SPAN_FMT(totals_name(which)),
+             (long long)last);
+    enum err err = db_exec(store->db, sql);
+    if (err) return err;
+    int count = sqlite3_changes(store->db);
+    *removed_count += (uint32_t)count;
+    store->removed.rows[which] += count;
+    store->removed.below[which] = (uint64_t)last + 1;
+    return write_removed(store, which);
+}
+
+static enum err remove_some(struct sqlite_store *store, enum total which, int64_t kept_ms,
+                            struct retain *retain)
+{
+    uint64_t floor;
+    int64_t last, time_ms = store->ages.now_ms - FLOOR_MARGIN_MS - kept_ms;
+    uint32_t room = retain->rows_max - retain->removed_count;
+    if (kept_ms < 0 || room == 0) return ERR_OK;
+    enum err err = find_floor(store, time_ms, &floor);
+    floor = below_indexes(store, which, floor);
+    if (err || floor <= store->removed.below[which]) return err;
+    err = find_last(store, totals_name(which), floor, room, &last);
+    if (err || last == 0) return err;
+    return remove_up_to(store, which, last, &retain->removed_count);
+}
+
+/* What points at others goes before them. */
+enum err retain_apply(struct sqlite_store *store, struct op *op)
+{
+    static const enum total order[] = {TOTAL_CONVERSION, TOTAL_CLICK,       TOTAL_FEEDBACK,
+                                       TOTAL_IMPRESSION, TOTAL_AD_FEEDBACK, TOTAL_SERVER_EVENT};
+    struct ages_kept ages;
+    op->retain.removed_count = 0;
+    enum err err = find_ages(store, op->retain.keep_ms, &ages);
+    for (size_t i = 0; i < sizeof order / sizeof order[0] && !err; i++)
+        err = remove_some(store, order[i], ages.kept_ms[order[i]], &op->retain);
+    op->outcome = OUTCOME_RECORDED;
+    return err;
+}

@@ -1,0 +1,107 @@
+#include "store/sqlite/row_text.h"
+
+#include "store/sqlite/db.h"
+#include "json/write.h"
+
+#include <string.h>
+
+static bool is_json(struct span column)
+{
+    static const struct span names[] = {SPAN_INIT("params"), SPAN_INIT("consent"),
+                                        SPAN_INIT("reasons"), SPAN_INIT("device")};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (span_eq(column, names[i])) return true;
+    return false;
+}
+
+/* A header of HTTP may hold any byte: what is no UTF-8 is written as ISO 8859-1. */
+static void write_text(struct writer *out, struct span text)
+{
+    static const char hex[] = "0123456789abcdef";
+    if (json_utf8_valid(text)) {
+        json_write_string(out, text);
+        return;
+    }
+    writer_char(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+            writer_char(out, (char)c);
+        } else {
+            writer_lit(out, "\\u00");
+            writer_char(out, hex[c >> 4]);
+            writer_char(out, hex[c & 15]);
+        }
+    }
+    writer_char(out, '"');
+}
+
+static void write_json_column(struct writer *out, sqlite3_stmt *row, int column)
+{
+    struct span name = span_of(sqlite3_column_name(row, column));
+    int type = sqlite3_column_type(row, column);
+    if (type == SQLITE_NULL) return;
+    json_write_comma(out);
+    json_write_key(out, name);
+    if (type == SQLITE_INTEGER)
+        writer_i64(out, sqlite3_column_int64(row, column));
+    else if (is_json(name))
+        writer_put(out, db_column_text(row, column));
+    else
+        write_text(out, db_column_text(row, column));
+}
+
+void row_text_ndjson(struct writer *out, struct span table, struct span receipt, sqlite3_stmt *row)
+{
+    writer_char(out, '{');
+    json_write_text_member(out, SPAN("table"), table);
+    json_write_text_member(out, SPAN("receipt"), receipt);
+    for (int i = 0; i < sqlite3_column_count(row) - 1; i++)
+        write_json_column(out, row, i);
+    writer_lit(out, "}\n");
+}
+
+static bool needs_quotes(struct span text)
+{
+    if (text.len == 0) return true;
+    for (size_t i = 0; i < text.len; i++)
+        if (memchr(",\"\r\n", text.ptr[i], 4)) return true;
+    return false;
+}
+
+static void write_cell(struct writer *out, struct span text)
+{
+    if (!needs_quotes(text)) {
+        writer_put(out, text);
+        return;
+    }
+    writer_char(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '"') writer_char(out, '"');
+        writer_char(out, text.ptr[i]);
+    }
+    writer_char(out, '"');
+}
+
+void row_text_csv_head(struct writer *out, bool has_receipt, sqlite3_stmt *row)
+{
+    if (has_receipt) writer_lit(out, "receipt");
+    for (int i = 0; i < sqlite3_column_count(row) - 1; i++) {
+        if (i > 0 || has_receipt) writer_char(out, ',');
+        write_cell(out, span_of(sqlite3_column_name(row, i)));
+    }
+    writer_char(out, '\n');
+}
+
+void row_text_csv(struct writer *out, struct span receipt, sqlite3_stmt *row)
+{
+    writer_put(out, receipt);
+    for (int i = 0; i < sqlite3_column_count(row) - 1; i++) {
+        if (i > 0 || receipt.ptr) writer_char(out, ',');
+        if (sqlite3_column_type(row, i) == SQLITE_INTEGER)
+            writer_i64(out, sqlite3_column_int64(row, i));
+        else if (sqlite3_column_type(row, i) != SQLITE_NULL)
+            write_cell(out, db_column_text(row, i));
+    }
+    writer_char(out, '\n');
+}
