@@ -6,7 +6,7 @@ import time
 from filled import Filled, at
 from support import server as program
 
-COUNT, CAMPAIGNS, DAYS = 1_000_000, 100, 30
+COUNT, CAMPAIGNS, DAYS = 1_000_000, 20, 30
 SECONDS_MAX = 1.0  # of ten million; a tenth of it is asked here, with room for a busy machine
 
 
