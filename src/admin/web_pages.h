@@ -8,3 +8,4 @@ void session_handle(struct web_request *request);
 void session_end_handle(struct web_request *request);
 void metrics_handle(struct web_request *request);
 void tail_handle(struct web_request *request);
+void report_handle(struct web_request *request);

@@ -17,3 +17,4 @@ int command_import(struct args *args);
 int command_backup(struct args *args);
 int command_restore(struct args *args);
 int command_erase(struct args *args);
+int command_report(struct args *args);

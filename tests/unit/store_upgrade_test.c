@@ -7,7 +7,8 @@
 #include "store_bench.h"
 #include "token/hash.h"
 
-/* A data directory of version 2, whose clicks and impressions had no flags, is used as it is. */
+/* A data directory of version 2, whose clicks and impressions had no flags and from which nothing
+ * was ever removed, is used as it is. */
 
 #define AD                                                                                         \
     "bid_id, advertiser_id, publisher_id, campaign_id, product_id, creative_id, user_id,"          \
@@ -62,7 +63,9 @@ static void make_version_2(struct bench *bench)
     sqlite3 *db = open_db(bench);
     take_flags_from(db, "click", CLICK);
     take_flags_from(db, "impression", IMPRESSION);
-    run_sql(db, "PRAGMA user_version = 2");
+    run_sql(db, "DROP TABLE removed; DROP TABLE poll_count; PRAGMA user_version = 2;"
+                "DELETE FROM meta WHERE name IN"
+                " ('click_ttl_ms_max', 'impression_ttl_ms_max', 'poll_counts')");
     sqlite3_close(db);
 }
 
