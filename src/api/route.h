@@ -36,4 +36,7 @@ struct span route_methods(const struct route *route);
 /* NULL: no such path. The dialect of that answer is DIALECT_DETAIL. */
 const struct route *route_find(struct span path);
 
+/* The table by row, for what is made of it or held against it; NULL past its end. */
+const struct route *route_at(size_t row);
+
 extern const struct http_handler route_handler; /* its owner is a struct api_loop */

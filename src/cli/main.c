@@ -1,6 +1,7 @@
 #include "base/secret.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/routes_print.h"
 #include "cli/say.h"
 #include "token/hash.h"
 
@@ -90,19 +91,23 @@ static int help_one(const struct command *command)
     return EXIT_DONE;
 }
 
-/* Not in the help: docs/configuration.md is made of it. */
-static bool is_markdown_asked(int count, char **list)
+/* Not in the help: what documents are made of, or held against. */
+static bool print_table(int count, char **list)
 {
-    return count == 2 && strcmp(list[0], "serve") == 0 && strcmp(list[1], "--markdown") == 0;
+    if (count != 2 || strcmp(list[0], "serve") != 0) return false;
+    if (strcmp(list[1], "--markdown") == 0)
+        options_print_markdown(stdout);
+    else if (strcmp(list[1], "--routes") == 0)
+        routes_print_json(stdout);
+    else
+        return false;
+    return true;
 }
 
 static int help(int count, char **list)
 {
     const struct command *command = count > 0 ? find_command(list[0]) : NULL;
-    if (is_markdown_asked(count, list)) {
-        options_print_markdown(stdout);
-        return EXIT_DONE;
-    }
+    if (print_table(count, list)) return EXIT_DONE;
     if (command) return help_one(command);
     if (count == 0) return help_all();
     say("no command is called \"%s\"; see adtally help", list[0]);

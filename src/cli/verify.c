@@ -46,7 +46,8 @@ static int verify(const char *dir, bool json, char *memory)
     enum err err = store_verify(dir, &report, &findings);
     if (err) {
         say("cannot verify %s: %s", dir,
-            err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err));
+            err == ERR_NOT_FOUND ? "it is no adtally data directory; see whether the path is right"
+                                 : err_text(err));
         return EXIT_FAILED;
     }
     struct span text = writer_text(&report);
