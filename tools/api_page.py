@@ -17,7 +17,8 @@ PAGE = """<!DOCTYPE html>
 <link rel="stylesheet" href="/docs.css">
 </head>
 <body>
-<header><h1>{title} {version}</h1><p>{summary} <a href="/openapi.json">OpenAPI document</a></p></header>
+<header><h1>{title} {version}</h1>
+<p>{summary} <a href="/openapi.json">OpenAPI document</a></p></header>
 <nav aria-label="Operations">{nav}</nav>
 <main>
 <section id="rules"><h2>What holds everywhere</h2><p>{description}</p></section>
@@ -96,7 +97,8 @@ class Page:
     @staticmethod
     def bounds(schema):
         words = {"minLength": "at least {}", "maxLength": "at most {}", "minimum": "from {}",
-                 "maximum": "to {}", "minItems": "at least {} items", "maxItems": "at most {} items",
+                 "maximum": "to {}", "minItems": "at least {} items",
+                 "maxItems": "at most {} items",
                  "format": "{}"}
         found = [word.format(schema[key]) for key, word in words.items() if key in schema]
         return "".join(", " + text(bound) for bound in found)
@@ -173,9 +175,10 @@ class Page:
     def nav(self):
         links = ""
         for group in self.document["tags"]:
-            items = "".join(tag("li", tag("a", f"{method} {text(path)}", href=f"#{o['operationId']}"))
-                            for method, path, o in self.operations() if group["name"] in o["tags"])
-            links += tag("h2", text(group["name"])) + tag("ul", items)
+            items = [tag("a", f"{method} {text(path)}", href=f"#{o['operationId']}")
+                     for method, path, o in self.operations() if group["name"] in o["tags"]]
+            links += tag("h2", text(group["name"]))
+            links += tag("ul", "".join(tag("li", item) for item in items))
         return links
 
     def render(self):

@@ -7,16 +7,16 @@ BYTES_PER_LINE = 20
 
 
 def array(name, data):
-    lines = [", ".join(str(byte) for byte in data[at:at + BYTES_PER_LINE])
+    lines = [", ".join(map(str, data[at:at + BYTES_PER_LINE]))
              for at in range(0, len(data), BYTES_PER_LINE)]
-    return (f"extern const unsigned char {name}[];\nextern const unsigned long {name}_size;\n"
-            f"const unsigned char {name}[] = {{\n" + ",\n".join(lines) + "};\n"
+    return (f"const unsigned char {name}[] = {{\n" + ",\n".join(lines) + "};\n"
             f"const unsigned long {name}_size = sizeof {name};\n")
 
 
 def main(target, *files):
     named = [one.split("=", 1) for one in files]
-    text = "\n".join(array(name, pathlib.Path(path).read_bytes()) for name, path in named)
+    text = '#include "admin/documents.h"\n\n'
+    text += "\n".join(array(name, pathlib.Path(path).read_bytes()) for name, path in named)
     pathlib.Path(target).write_text(text, encoding="ascii")
 
 

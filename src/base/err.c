@@ -13,7 +13,7 @@ static const struct row rows[ERR_COUNT] = {
     [ERR_SYNC_FAILED] = {"the disk refused to make data durable",
                          "look at the disk and the kernel's log, then start again"},
     [ERR_BUSY] = {"in use", "end what uses it, then try again"},
-    [ERR_NOT_FOUND] = {"not found", "see whether the name is right"},
+    [ERR_NOT_FOUND] = {"not found", "see whether the path is right"},
     [ERR_FOREIGN] = {"not made by adtally, or by another version of it",
                      "use the adtally that made it, or name another directory"},
     [ERR_CORRUPT] = {"content is damaged", "adtally verify tells more; restore a backup"},

@@ -14,12 +14,13 @@ struct command {
     int (*run)(struct args *args);
     const char *usage; /* lines, each without "adtally " */
     const char *help;
+    const char *more; /* what a newcomer asks next; NULL: nothing */
 };
 
 /* clang-format off */
 static const struct command commands[] = {
     {"serve", command_serve,
-     "serve --data DIR [--listen HOST:PORT] [--OPTION VALUE]...\n",
+     "serve --data DIR [--listen HOST:PORT] [--admin-listen HOST:PORT] [--OPTION VALUE]...\n",
      "answer requests until SIGTERM"},
     {"key", command_key,
      "key create --class partner --partner-id P --label L [--advertiser-id A] [--tag-id T]\n"
@@ -28,24 +29,37 @@ static const struct command commands[] = {
      "    each with [--expires 2026-11-21T06:00:00Z] [--import FILE] [--json] --data DIR\n"
      "key list [--json] --data DIR\n"
      "key revoke ID --data DIR\n",
-     "make, list and revoke API keys"},
+     "make, list and revoke API keys",
+     "partner keys report events and conversions, publisher keys leave ad-feedback, adserver keys\n"
+     "mint, admin keys open the admin listener. The secret is shown once, alone on standard\n"
+     "output; a revoked key is refused from the next request on.\n\n"
+     "  adtally key create --class partner --partner-id acme --label shop --data data > acme.key"},
     {"token-key", command_token_key,
      "token-key list [--json] --data DIR\n"
      "token-key rotate [--json] --data DIR\n"
      "token-key retire KID --data DIR\n"
      "token-key export KID|click-signing --data DIR\n",
-     "the keys of the tokens in the URLs of ads"},
+     "the keys of the tokens in the URLs of ads",
+     "The newest mints; the others are accepted until they are retired. When one leaked: rotate,\n"
+     "wait until the URLs of before have expired (7 days, or the longest ttl), then retire it."},
     {"poll", command_poll,
      "poll put FILE|- --data DIR\n"
      "poll list --data DIR\n"
      "poll withdraw ID --data DIR\n",
-     "sponsored polls, as JSON"},
+     "sponsored polls, as JSON",
+     "put makes a poll, or gives it other texts and more options; an option with votes stays.\n\n"
+     "  echo '{\"sponsored_poll_id\":1,\"question\":\"What for?\",\"options\":[{\"id\":\"0\",\n"
+     "      \"text\":\"Wedding\"},{\"id\":\"1\",\"text\":\"Study\"}]}' | adtally poll put - --data data"},
     {"mint", command_mint,
      "mint [FILE|-] --data DIR\n",
-     "make the URLs of ads from JSON, as POST /v1/mint does"},
+     "make the URLs of ads from JSON, as POST /v1/mint does",
+     "  echo '{\"ads\":[{\"publisher_id\":\"chat\",\"landing_url\":\"https://shop.example\"}]}' |\n"
+     "      adtally mint --data data"},
     {"verify", command_verify,
      "verify [--json] --data DIR\n",
-     "check a data directory, beside a running server too"},
+     "check a data directory, beside a running server too",
+     "It reads all of it, and changes nothing. Exit status 1 means that it found something: each\n"
+     "line is a promise that does not hold. Keep the directory, and restore a backup."},
 };
 /* clang-format on */
 
@@ -83,6 +97,7 @@ static int help_one(const struct command *command)
 {
     printf("adtally %s: %s\n\n", command->name, command->help);
     print_usage(command);
+    if (command->more) printf("\n%s\n", command->more);
     if (command->run == command_serve) {
         puts("\nOptions. Each is also a line `name = value` of the configuration file, with\n"
              "underscores for dashes; a flag wins over the file.\n");

@@ -45,9 +45,9 @@ static int verify(const char *dir, bool json, char *memory)
     writer_init(&report, memory, REPORT_MAX);
     enum err err = store_verify(dir, &report, &findings);
     if (err) {
-        say("cannot verify %s: %s", dir,
-            err == ERR_NOT_FOUND ? "it is no adtally data directory; see whether the path is right"
-                                 : err_text(err));
+        say("cannot verify %s: %s: %s", dir,
+            err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err),
+            err_advice(err));
         return EXIT_FAILED;
     }
     struct span text = writer_text(&report);

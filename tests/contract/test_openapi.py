@@ -3,7 +3,6 @@ replayed against the server: the request gets the answer that stands beside it."
 
 import copy
 import json
-import re
 from urllib.parse import parse_qsl, urlsplit
 
 import jsonschema
@@ -211,7 +210,7 @@ def shape(value):
         return {name: shape(member) for name, member in value.items()}
     if isinstance(value, list):
         return [shape(value[0])] if value else []
-    return "number" if isinstance(value, (int, float)) and value not in (True, False) else type(value)
+    return "number" if type(value) in (int, float) else type(value)
 
 
 def successes():
@@ -297,7 +296,7 @@ def second_time(request, _):
 
 
 def too_often(request, _):
-    """Rates are off by default: this server has them, at one a second."""
+    """Rates are off by default: this server has one, of a request a second."""
     for _ in range(40):
         if request.path == "/ad-feedback":
             request.body["comment"] = unique()
@@ -329,7 +328,7 @@ def test_a_refusal_is_the_one_described(described_world, world_with, method, pat
                                         status, response, label):
     world = described_world
     if label == "rate_limited" and path != "/ad-feedback":
-        world = world_with("--rate-limit", 1, "--client-rate-limit", 1)
+        world = world_with("--rate-limit" if operation["security"] else "--client-rate-limit", 1)
     request = Request(world, method, path, operation)
     PROVOKE[label](request, status)
     answer = request.send()
@@ -353,8 +352,9 @@ def wrong_type(schema):
         return "ZZZ", "currency_invalid"
     if kinds == ["string", "number"]:
         return True, "number_type"
-    return {"string": (1, "string_type"), "integer": ("1", "int_type"), "object": (1, "object_type"),
-            "number": ("1", "number_type"), "array": (1, "array_type")}.get(kinds, (None, None))
+    return {"string": (1, "string_type"), "integer": ("1", "int_type"),
+            "object": (1, "object_type"), "number": ("1", "number_type"),
+            "array": (1, "array_type")}.get(kinds, (None, None))
 
 
 def past_the_bound(schema):
@@ -402,4 +402,3 @@ def test_a_field_is_as_described(described_world, method, path, operation, name,
     else:
         (found,) = answer.json["detail"]
         assert (found["loc"][-1], found["type"]) == (name, problem), answer
-    assert re.search(r"\w", answer.body.decode())
