@@ -1,6 +1,7 @@
-"""reference.py BIN [--check]: writes what the documents say of options, by the program's table.
+"""reference.py BIN [--check]: writes what the documents say of options and metrics.
 
     docs/configuration.md   the table of options
+    docs/metrics.md         the table of metrics
     man/adtally.1           OPTIONS OF SERVE
     man/adtally.conf.5      OPTIONS
 
@@ -19,8 +20,9 @@ METAVARIABLES = (("a duration", "DURATION"), ("a size", "SIZE"), ("a number", "N
                  ("HOST:PORT", "HOST:PORT"), ("at most", "LIST"))
 
 
-def table(program):
-    done = subprocess.run([program, "help", "serve", "--markdown"], capture_output=True, text=True,
+def table(program, what):
+    """The lines of one of the program's tables."""
+    done = subprocess.run([program, "help", what, "--markdown"], capture_output=True, text=True,
                           check=True)
     return done.stdout.splitlines()
 
@@ -91,10 +93,11 @@ def replace_list(text, section, lines):
 
 def documents(program):
     """path -> (text as it is, text as it should be)"""
-    lines = table(program)
+    lines, metrics = table(program, "serve"), table(program, "metrics")
     options = rows(lines)
     made = {
         "docs/configuration.md": lambda text: replace_table(text, lines),
+        "docs/metrics.md": lambda text: replace_table(text, metrics),
         "man/adtally.1": lambda text: replace_list(
             text, "OPTIONS OF SERVE", in_list(map(flag_item, options))),
         "man/adtally.conf.5": lambda text: replace_list(

@@ -9,3 +9,5 @@ void session_end_handle(struct web_request *request);
 void openapi_handle(struct web_request *request);
 void docs_handle(struct web_request *request);
 void docs_style_handle(struct web_request *request);
+void metrics_handle(struct web_request *request);
+void tail_handle(struct web_request *request);

@@ -38,5 +38,7 @@ const struct route *route_find(struct span path);
 
 /* The table by row, for what is made of it or held against it; NULL past its end. */
 const struct route *route_at(size_t row);
+/* Its place in struct api_stats; of NULL as well. */
+size_t route_number(const struct route *route);
 
 extern const struct http_handler route_handler; /* its owner is a struct api_loop */

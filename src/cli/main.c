@@ -1,3 +1,4 @@
+#include "admin/metrics_page.h"
 #include "base/secret.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -55,6 +56,12 @@ static const struct command commands[] = {
      "make the URLs of ads from JSON, as POST /v1/mint does",
      "  echo '{\"ads\":[{\"publisher_id\":\"chat\",\"landing_url\":\"https://shop.example\"}]}' |\n"
      "      adtally mint --data data"},
+    {"tail", command_tail,
+     "tail [--route PATH] [--outcome O] [--partner P] [--campaign C] [--json] --data DIR\n",
+     "what requests to a running server become, as they come",
+     "Each line is a request: when, how long, what became of it and why, and whose it was. What is\n"
+     "left out because nobody reads fast enough is counted. Nothing secret is in it.\n\n"
+     "  adtally tail --outcome key_invalid --data data"},
     {"verify", command_verify,
      "verify [--json] --data DIR\n",
      "check a data directory, beside a running server too",
@@ -106,14 +113,27 @@ static int help_one(const struct command *command)
     return EXIT_DONE;
 }
 
+static void print_metrics(void)
+{
+    static char memory[16 * 1024];
+    struct writer out;
+    writer_init(&out, memory, sizeof memory);
+    metrics_write_markdown(&out);
+    printf("%.*s", SPAN_FMT(writer_text(&out)));
+}
+
 /* Not in the help: what documents are made of, or held against. */
 static bool print_table(int count, char **list)
 {
-    if (count != 2 || strcmp(list[0], "serve") != 0) return false;
-    if (strcmp(list[1], "--markdown") == 0)
+    if (count != 2) return false;
+    bool is_serve = strcmp(list[0], "serve") == 0;
+    bool is_markdown = strcmp(list[1], "--markdown") == 0;
+    if (is_serve && is_markdown)
         options_print_markdown(stdout);
-    else if (strcmp(list[1], "--routes") == 0)
+    else if (is_serve && strcmp(list[1], "--routes") == 0)
         routes_print_json(stdout);
+    else if (is_markdown && strcmp(list[0], "metrics") == 0)
+        print_metrics();
     else
         return false;
     return true;

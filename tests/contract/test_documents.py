@@ -48,7 +48,8 @@ def test_what_differs_from_the_options_is_named_and_mended(tmp_path):
     """On a copy: each document with one word of its generated part changed."""
     for folder in ("docs", "man", "tools"):
         shutil.copytree(REPO / folder, tmp_path / folder)
-    changed = {"docs/configuration.md": ("`90d`", "`91d`"), "man/adtally.1": ("Default: 90d.", ""),
+    changed = {"docs/configuration.md": ("`90d`", "`91d`"),
+               "docs/metrics.md": ("`adtally_healthy`", "`adtally_ill`"), "man/adtally.1": ("Default: 90d.", ""),
                "man/adtally.conf.5": ("It Ic click_ttl", "It Ic clik_ttl")}
     for name, (old, new) in changed.items():
         text = (tmp_path / name).read_text()
