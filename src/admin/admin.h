@@ -26,6 +26,7 @@ enum { ADMIN_REQUEST_MAX = 2 * 1024 * 1024, ADMIN_ANSWER_MAX = 20 * 1024 * 1024 
 struct admin {
     struct ledger *ledger;
     struct api *api;
+    const char *dir;         /* the data directory */
     struct span listen_host; /* host:port for minted URLs when there is no public_url */
 };
 

@@ -32,20 +32,20 @@ static enum err probe(struct value_address *address)
     return err;
 }
 
-static const char *reason_of(enum err err)
+static void say_why(const char *address, enum err err, const char *flag)
 {
-    switch (err) {
-    case ERR_BUSY:
-        return "address in use; choose another with --listen";
-    case ERR_NOT_FOUND:
-        return "this machine has no such address; choose another with --listen";
-    case ERR_DENIED:
-        return "permission denied; choose a port from 1024 with --listen";
-    case ERR_FULL:
-        return "no file descriptors left; raise the limit (ulimit -n) or lower --threads";
-    default:
-        return "the system refuses; choose another address with --listen";
+    if (err == ERR_FULL) {
+        say("cannot listen on %s: no file descriptors left; raise the limit (ulimit -n) or lower "
+            "--threads",
+            address);
+        return;
     }
+    say("cannot listen on %s: %s with %s", address,
+        err == ERR_BUSY        ? "address in use; choose another"
+        : err == ERR_NOT_FOUND ? "this machine has no such address; choose another"
+        : err == ERR_DENIED    ? "permission denied; choose a port from 1024"
+                               : "the system refuses; choose another address",
+        flag);
 }
 
 /* ":8080" is every address, IPv4 through IPv6; a machine without IPv6 has IPv4 alone. */
@@ -61,7 +61,8 @@ static enum err probe_any(struct value_address *address)
     return probe(address);
 }
 
-bool listeners_open(struct listeners *listeners, const struct value_address *wanted, size_t count)
+bool listeners_open(struct listeners *listeners, const struct value_address *wanted, size_t count,
+                    const char *flag)
 {
     struct value_address address = *wanted;
     ASSERT(count > 0 && count <= LISTENERS_MAX);
@@ -73,7 +74,7 @@ bool listeners_open(struct listeners *listeners, const struct value_address *wan
     }
     value_address_write(listeners->text, &address);
     if (!err) return true;
-    say("cannot listen on %s: %s", listeners->text, reason_of(err));
+    say_why(listeners->text, err, flag);
     listeners_close(listeners);
     return false;
 }

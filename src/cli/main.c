@@ -18,7 +18,7 @@ struct command {
 /* clang-format off */
 static const struct command commands[] = {
     {"serve", command_serve,
-     "serve --data DIR [--listen HOST:PORT] [--OPTION VALUE]...\n",
+     "serve --data DIR [--listen HOST:PORT] [--admin-listen HOST:PORT] [--OPTION VALUE]...\n",
      "answer requests until SIGTERM"},
     {"key", command_key,
      "key create --class partner --partner-id P --label L [--advertiser-id A] [--tag-id T]\n"

@@ -16,7 +16,8 @@ struct options {
     struct span data, store, config; /* absent: not given */
     struct span public_url;
     struct value_address listen;
-    int64_t threads; /* 0: one per core */
+    struct value_address admin_listen; /* without length: off */
+    int64_t threads;                   /* 0: one per core */
     int64_t rate_limit, client_rate_limit;
     int64_t impression_ttl_ms, click_ttl_ms, collect_dedup_window_ms;
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;

@@ -29,7 +29,7 @@ struct option {
     bool flag_only; /* not in the file */
 };
 
-enum { OPTIONS_COUNT = 26 };
+enum { OPTIONS_COUNT = 27 };
 extern const struct option options_table[OPTIONS_COUNT];
 
 _Static_assert(OPTIONS_COUNT <= 64, "given_by_flag has a bit for each");

@@ -31,6 +31,7 @@ static enum err execute_here(const struct options *options, bool create, struct 
     enum err err = wiring_open(options, create, &store, problem);
     if (!err) err = wiring_start(options, store, &admin.ledger, &admin.api, problem);
     if (err) return err;
+    admin.dir = options->data_path;
     value_address_write(host, &options->listen);
     admin.listen_host = span_of(host);
     admin_execute(&admin, request, answer);

@@ -1,4 +1,5 @@
 #include "admin/admin.h"
+#include "admin/web.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/commands.h"
@@ -21,13 +22,14 @@ enum { PATIENCE_MS = 5000, RETRY_MS = 50 };
 
 struct server {
     struct options options;
-    struct listeners listeners;
+    struct listeners listeners, admin_listeners;
     struct loops *loops;
     struct store *store; /* until the ledger has it */
     struct ledger *ledger;
     struct api *api;
     struct admin admin;
     struct admin_socket *socket;
+    struct admin_web *web;
 };
 
 static size_t loops_count(const struct options *options)
@@ -77,10 +79,29 @@ static bool start_loops(struct server *server)
 {
     size_t count = loops_count(&server->options);
     struct http_options http = http_options_of(&server->options, count);
-    if (!listeners_open(&server->listeners, &server->options.listen, count)) return false;
+    if (!listeners_open(&server->listeners, &server->options.listen, count, "--listen"))
+        return false;
     enum err err = loops_start(&server->loops, &server->listeners, &http, server->options.sandbox);
     listeners_close(&server->listeners);
     if (err) say("cannot start %zu threads: %s; lower --threads", count, err_text(err));
+    return !err;
+}
+
+/* Before the store is opened, which may take long: a wrong address is said at once. */
+static bool listen_for_admin(struct server *server)
+{
+    const struct value_address *address = &server->options.admin_listen;
+    return !address->socket_len ||
+           listeners_open(&server->admin_listeners, address, 1, "--admin-listen");
+}
+
+static bool start_web(struct server *server)
+{
+    if (server->admin_listeners.count == 0) return true;
+    int fd = server->admin_listeners.fds[0];
+    server->admin_listeners.fds[0] = -1;
+    enum err err = admin_web_start(&server->web, fd, &server->admin);
+    if (err) say("cannot serve the admin pages: %s", err_text(err));
     return !err;
 }
 
@@ -88,12 +109,13 @@ static bool start_admin(struct server *server)
 {
     server->admin = (struct admin){.ledger = server->ledger,
                                    .api = server->api,
+                                   .dir = server->options.data_path,
                                    .listen_host = span_of(server->listeners.text)};
     enum err err = admin_socket_start(&server->socket, server->options.data_path, &server->admin);
     if (err)
         say("cannot make the socket %s/admin.sock for commands: %s", server->options.data_path,
             err_text(err));
-    return !err;
+    return !err && start_web(server);
 }
 
 static bool activate(struct server *server)
@@ -105,8 +127,10 @@ static bool activate(struct server *server)
 
 static bool say_ready(const struct server *server)
 {
-    printf("adtally " ADTALLY_VERSION " ready: http://%s, data %s\n", server->listeners.text,
-           server->options.data_path);
+    bool has_web = server->web != NULL;
+    printf("adtally " ADTALLY_VERSION " ready: http://%s, data %s%s%s\n", server->listeners.text,
+           server->options.data_path, has_web ? ", admin http://" : "",
+           has_web ? server->admin_listeners.text : "");
     fflush(stdout); /* whoever reads it may have gone: no reason to end */
     return true;
 }
@@ -116,6 +140,8 @@ static void stop(struct server *server)
 {
     loops_drain(server->loops);
     if (server->socket) admin_socket_stop(server->socket);
+    if (server->web) admin_web_stop(server->web);
+    listeners_close(&server->admin_listeners);
     if (server->ledger) ledger_stop(server->ledger);
     loops_free(server->loops);
     if (server->api) api_free(server->api);
@@ -171,7 +197,7 @@ static bool open_store(struct server *server)
 static int run(struct server *server)
 {
     if (!start_loops(server)) return EXIT_FAILED;
-    bool ok = open_store(server);
+    bool ok = listen_for_admin(server) && open_store(server);
     if (ok) stop_signal_defer();
     ok = ok && start_admin(server) && leave_other_calls(server) && activate(server) &&
          say_ready(server);

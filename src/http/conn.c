@@ -19,7 +19,8 @@ static const unsigned edges[HTTP_CONN_STATE_COUNT] = {
     [HTTP_CONN_IDLE] = TO(HEAD) | TO(CLOSED),
     [HTTP_CONN_HEAD] = TO(BODY) | TO(HANDLING) | TO(WRITING) | TO(CLOSED),
     [HTTP_CONN_BODY] = TO(HANDLING) | TO(WRITING) | TO(CLOSED),
-    [HTTP_CONN_HANDLING] = TO(WRITING) | TO(CLOSED),
+    [HTTP_CONN_HANDLING] = TO(WRITING) | TO(STREAMING) | TO(CLOSED),
+    [HTTP_CONN_STREAMING] = TO(WRITING) | TO(CLOSED),
     [HTTP_CONN_WRITING] = TO(IDLE) | TO(DRAINING) | TO(CLOSED),
     [HTTP_CONN_DRAINING] = TO(CLOSED),
 };
@@ -60,7 +61,7 @@ static int64_t deadline_of(const struct http_conn *conn, enum http_conn_state st
     case HTTP_CONN_DRAINING:
         return now_ms + HTTP_DRAIN_MS;
     default:
-        return INT64_MAX; /* HANDLING: the answer comes when it comes */
+        return INT64_MAX; /* HANDLING, STREAMING: the answer comes when it comes */
     }
 }
 
@@ -93,6 +94,7 @@ void http_conn_close(struct http_conn *conn)
         conn->is_broken = true;
         return;
     }
+    if (conn->state == HTTP_CONN_STREAMING) http_stream_end(conn);
     give_large_back(conn);
     http_conn_set_state(conn, HTTP_CONN_CLOSED);
 }
@@ -222,6 +224,8 @@ static bool move(struct http_conn *conn)
         return http_receive_body(conn);
     case HTTP_CONN_WRITING:
         return move_writing(conn);
+    case HTTP_CONN_STREAMING:
+        return http_stream_move(conn);
     case HTTP_CONN_DRAINING:
         return http_receive_rest(conn);
     default:
@@ -269,6 +273,7 @@ static void end_waiting(struct http_conn *conn)
             conn, &(struct http_response){.status = TIMED_OUT, .close = true, .reason = "timeout"});
         break;
     case HTTP_CONN_WRITING:
+    case HTTP_CONN_STREAMING:
         stats->timeouts++;
         http_conn_close(conn);
         break;

@@ -19,9 +19,10 @@ enum {
 /* Connections that wait for their client: between two requests, or within one. */
 enum http_ring { HTTP_RING_IDLE, HTTP_RING_BUSY, HTTP_RINGS };
 
-/* Edges besides those of http.h: every state but HANDLING goes to CLOSED when the peer is gone or a
- * deadline passes; HANDLING then waits for http_respond with `is_broken` set. HEAD and BODY go to
- * WRITING for a refusal. */
+/* Edges besides those of http.h: HANDLING goes to STREAMING by http_stream_open, and that to
+ * WRITING when the stream is closed; every state but HANDLING goes to CLOSED when the peer is gone
+ * or a deadline passes; HANDLING then waits for http_respond with `is_broken` set. HEAD and BODY go
+ * to WRITING for a refusal. */
 enum http_conn_state {
     HTTP_CONN_FREE,
     HTTP_CONN_IDLE,
@@ -29,6 +30,7 @@ enum http_conn_state {
     HTTP_CONN_BODY,
     HTTP_CONN_HANDLING,
     HTTP_CONN_WRITING,
+    HTTP_CONN_STREAMING,
     HTTP_CONN_DRAINING,
     HTTP_CONN_CLOSED,
     HTTP_CONN_STATE_COUNT,
@@ -52,6 +54,7 @@ struct http_conn {
     bool is_readable;    /* the kernel may have more than was read */
     bool is_half_closed; /* the end is near: a short read is not the last one */
     bool is_broken;      /* gone while HANDLING */
+    bool is_cut;         /* a stream that nothing more is sent to */
     bool is_driven;      /* http_conn_drive is on the stack */
     bool is_queued;      /* among those to be resumed: the slot must stay */
     bool is_waiting;     /* for its client, in waiting.c's order */
@@ -172,5 +175,11 @@ bool http_receive_rest(struct http_conn *conn);
 enum http_flush { HTTP_FLUSH_DONE, HTTP_FLUSH_WAIT, HTTP_FLUSH_GONE };
 enum http_flush http_response_start(struct http_conn *conn, const struct http_response *response);
 enum http_flush http_response_flush(struct http_conn *conn);
+/* Of an answer whose end is that of the connection; in the server's scratch memory. */
+struct span http_response_head(struct http_conn *conn, int status, struct span header_lines);
 enum http_flush http_response_continue(struct http_conn *conn); /* the interim 100 */
 void http_date_update(struct http_server *server);
+
+/* stream.c: a step of STREAMING; tells the owner that a stream is gone. */
+bool http_stream_move(struct http_conn *conn);
+void http_stream_end(struct http_conn *conn);

@@ -77,6 +77,19 @@ struct http_response {
  * added; a HEAD's body is left out but counted; 204 and 304 carry neither body nor length. */
 void http_respond(struct http_request *request, const struct http_response *response);
 
+/* An answer that goes on until it is closed, framed by the end of the connection: server-sent
+ * events. False: there is nobody to send to any more, and the request is gone (HEAD is answered
+ * with the head alone). Else the request stays until http_stream_close, or on_stream_end: the
+ * client is gone, or the server drains. */
+bool http_stream_open(struct http_request *request, struct span header_lines);
+
+/* Copied. False: the client is gone, or has not read HTTP_COPIED_BODY_MAX bytes of what was sent;
+ * it gets nothing more, and on_stream_end comes soon, never from inside of this call. */
+bool http_stream_send(struct http_request *request, struct span text);
+
+/* The request is gone afterwards; what was sent still goes out. */
+void http_stream_close(struct http_request *request);
+
 /* What the owner of a server decides. on_head runs when the head is complete, for every request,
  * and returns how many body bytes this one may have (0..body_max): more is 413 through
  * on_too_large, which (or anything later) has to respond and without a body to look at; it runs
@@ -93,6 +106,8 @@ struct http_handler {
     void (*on_request)(struct http_request *request, void *owner);
     void (*on_failure)(const struct http_request *request, const struct http_response *response,
                        void *owner);
+    /* Once for every stream that was opened and not closed. NULL: there are none. */
+    void (*on_stream_end)(struct http_request *request, void *owner);
 };
 
 struct http_options {

@@ -105,23 +105,41 @@ static bool has_content(int status)
     return status != NO_CONTENT && status != NOT_MODIFIED;
 }
 
-static void put_head(struct http_conn *conn, const struct http_response *response,
-                     struct writer *out)
+static void put_length(struct writer *out, size_t len)
 {
-    struct http_server *server = conn->server;
-    put_status_line(out, response->status);
-    if (has_content(response->status)) {
-        writer_lit(out, "Content-Length: ");
-        writer_u64(out, response->body.len);
-        writer_lit(out, "\r\n");
-    }
+    writer_lit(out, "Content-Length: ");
+    writer_u64(out, len);
+    writer_lit(out, "\r\n");
+}
+
+static void put_lines(struct http_conn *conn, struct span header_lines, struct writer *out)
+{
+    const struct http_server *server = conn->server;
     writer_put(out, (struct span){server->date_line, server->date_line_len});
     if (conn->is_closing)
         writer_lit(out, "Connection: close\r\n");
     else if (conn->parser.head.is_1_0)
         writer_lit(out, "Connection: keep-alive\r\n");
-    writer_put(out, response->header_lines);
+    writer_put(out, header_lines);
     writer_lit(out, "\r\n");
+}
+
+static void put_head(struct http_conn *conn, const struct http_response *response,
+                     struct writer *out)
+{
+    put_status_line(out, response->status);
+    if (has_content(response->status)) put_length(out, response->body.len);
+    put_lines(conn, response->header_lines, out);
+}
+
+struct span http_response_head(struct http_conn *conn, int status, struct span header_lines)
+{
+    struct writer out;
+    writer_init(&out, conn->server->scratch, sizeof conn->server->scratch);
+    put_status_line(&out, status);
+    put_lines(conn, header_lines, &out);
+    ASSERT(!out.overflow);
+    return writer_text(&out);
 }
 
 /* Bytes that the socket took, or -1 with errno. */

@@ -226,6 +226,10 @@ static void close_listeners(struct http_server *server)
 
 static void drain_conn(struct http_conn *conn)
 {
+    if (conn->state == HTTP_CONN_STREAMING) {
+        http_stream_end(conn);
+        http_stream_close(&conn->request);
+    }
     if (conn->state != HTTP_CONN_IDLE) return;
     if (!conn->has_received) {
         http_conn_set_deadline(conn, ev_loop_now_ms(conn->server->loop) + HTTP_DRAIN_MS);

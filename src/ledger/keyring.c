@@ -182,8 +182,8 @@ static const struct api_key *find_by_hash(struct keyring *keyring, struct span s
     return entry ? &entry->key : NULL;
 }
 
-static bool is_valid(struct keyring *keyring, const struct api_key *key, enum apikey_class cls,
-                     int64_t now_ms)
+bool keyring_is_valid(struct keyring *keyring, const struct api_key *key, enum apikey_class cls,
+                      int64_t now_ms)
 {
     pthread_rwlock_rdlock(&keyring->lock);
     bool is_revoked = key->revoked_at_ms != 0;
@@ -200,7 +200,7 @@ const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo 
         if (!key) return NULL;
         remember(memo, key, secret);
     }
-    return is_valid(keyring, memo->key, cls, now_ms) ? memo->key : NULL;
+    return keyring_is_valid(keyring, memo->key, cls, now_ms) ? memo->key : NULL;
 }
 
 void keyring_note_use(const struct api_key *key, int64_t now_ms)

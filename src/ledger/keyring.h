@@ -36,6 +36,10 @@ struct keyring_memo {
 const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo *memo,
                                    struct span secret, enum apikey_class cls, int64_t now_ms);
 
+/* Whether a key that was found once is still of class `cls`, not revoked and not expired. */
+bool keyring_is_valid(struct keyring *keyring, const struct api_key *key, enum apikey_class cls,
+                      int64_t now_ms);
+
 /* How often a key was let in since the start, and when last (0: never). `key` is of this keyring. */
 struct keyring_use {
     uint64_t count;

@@ -51,7 +51,7 @@ def test_the_sample_is_accepted_as_it_stands_and_with_every_line(data_dir, own_s
     text = (REPO / "etc" / "adtally.conf").read_text()
     for sample in (text, re.sub(r"^#([a-z_]+ = )", r"\1", text, flags=re.M)):
         (data_dir / "adtally.conf").write_text(sample)
-        server = own_server()
+        server = own_server("--admin-listen", "127.0.0.1:0")
         assert server.health().status == 200
         server.stop()
 

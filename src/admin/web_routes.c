@@ -1,0 +1,12 @@
+#include "admin/web_pages.h"
+
+/* The pages of the admin listener: a line each. */
+
+/* clang-format off */
+const struct web_route web_routes[] = {
+    {SPAN_INIT("/session"),     HTTP_POST, WEB_OPEN, session_handle},
+    {SPAN_INIT("/session/end"), HTTP_POST, WEB_OPEN, session_end_handle},
+};
+/* clang-format on */
+
+const size_t web_routes_count = sizeof web_routes / sizeof web_routes[0];
