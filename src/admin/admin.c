@@ -29,6 +29,7 @@ static const struct command commands[] = {
     {SPAN_INIT("poll_list"),        admin_poll_list},
     {SPAN_INIT("poll_withdraw"),    admin_poll_withdraw},
     {SPAN_INIT("mint"),             admin_mint},
+    {SPAN_INIT("tail"),             admin_tail},
 };
 /* clang-format on */
 

@@ -18,6 +18,8 @@
  *   {"command":"poll_put","poll":{...}} {"command":"poll_list"}
  *   {"command":"poll_withdraw","sponsored_poll_id":123}
  *   {"command":"mint","request":{...}}
+ *   {"command":"tail","route":"...","outcome":"...","partner":"...","campaign":"..."}
+ *     -> {"ok":true}, then lines (api/tail.h) until the connection ends
  *     -> {"ok":false,"error":"one sentence that says what to do"} whenever it did not work
  */
 
@@ -26,8 +28,11 @@ enum { ADMIN_REQUEST_MAX = 2 * 1024 * 1024, ADMIN_ANSWER_MAX = 20 * 1024 * 1024 
 struct admin {
     struct ledger *ledger;
     struct api *api;
-    const char *dir;         /* the data directory */
-    struct span listen_host; /* host:port for minted URLs when there is no public_url */
+    const char *dir;             /* the data directory */
+    struct process *process;     /* NULL: nothing is known of it */
+    bool can_stream;             /* the admin socket's: a command may open a stream */
+    struct tail_watcher *opened; /* which the socket takes over once the command is answered */
+    struct span listen_host;     /* host:port for minted URLs when there is no public_url */
 };
 
 /* Runs one command; appends the answer. Any thread but a loop's: it waits for the ledger. */
@@ -44,3 +49,9 @@ bool admin_socket_is_served(const char *dir);
 
 /* The other side: sends a request to whoever serves `dir`. ERR_NOT_FOUND: nobody listens there. */
 enum err admin_socket_call(const char *dir, struct span request, struct writer *answer);
+
+/* The same for a command that goes on: each line, without its end, as it comes; `on_line` returns
+ * false to end it. ERR_OK: it ended, or the server closed it. */
+typedef bool admin_on_line(struct span line, void *arg);
+enum err admin_socket_follow(const char *dir, struct span request, admin_on_line *on_line,
+                             void *arg);

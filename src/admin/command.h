@@ -26,6 +26,7 @@ void admin_poll_put(struct admin_request *request, struct writer *answer);
 void admin_poll_list(struct admin_request *request, struct writer *answer);
 void admin_poll_withdraw(struct admin_request *request, struct writer *answer);
 void admin_mint(struct admin_request *request, struct writer *answer);
+void admin_tail(struct admin_request *request, struct writer *answer);
 
 /* A string member of the command; absent when there is none. False: it is there and no string. */
 bool admin_text(struct admin_request *request, struct span name, struct span *out);

@@ -1,6 +1,7 @@
 #include "admin/admin.h"
 #include "admin/socket_io.h"
 #include "admin/socket_path.h"
+#include "admin/socket_tail.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "ev/listen.h"
@@ -26,6 +27,7 @@ struct admin_socket {
     int listen_fd;
     int stop_fd;               /* an eventfd, readable from admin_socket_stop on */
     int64_t drain_deadline_ms; /* 0: not draining */
+    struct socket_tails tails;
     char *request_memory;
     char *answer_memory;
 };
@@ -64,13 +66,24 @@ static void answer_client(struct admin_socket *socket, int fd)
     hash_wipe(answer.base, answer.len);
 }
 
+/* A command may have opened a stream, which then has the connection. */
+static void close_client(struct admin_socket *socket, int fd)
+{
+    struct tail_watcher *opened = socket->admin->opened;
+    socket->admin->opened = NULL;
+    if (opened)
+        socket_tails_add(&socket->tails, socket->admin->api, fd, opened);
+    else
+        close(fd);
+}
+
 /* False: there was nobody, or no descriptor for them. */
 static bool accept_one(struct admin_socket *socket)
 {
     int fd = accept4(socket->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) return errno == EINTR || errno == ECONNABORTED;
     answer_client(socket, fd);
-    close(fd);
+    close_client(socket, fd);
     return true;
 }
 
@@ -84,6 +97,7 @@ static void drain(struct admin_socket *socket)
     shutdown(socket->listen_fd, SHUT_RD);
     while (accept_one(socket))
         continue;
+    socket_tails_close(&socket->tails, socket->admin->api);
 }
 
 static void *serve(void *arg)
@@ -91,8 +105,11 @@ static void *serve(void *arg)
     struct admin_socket *socket = arg;
     for (;;) {
         struct pollfd fds[] = {{socket->listen_fd, POLLIN, 0}, {socket->stop_fd, POLLIN, 0}};
-        if (poll(fds, 2, -1) < 0) continue;
+        int count = poll(fds, 2, socket->tails.count ? SOCKET_TAIL_PAUSE_MS : -1);
+        if (count < 0) continue;
         if (fds[1].revents) break;
+        socket_tails_pump(&socket->tails, socket->admin->api);
+        if (count == 0) continue;
         /* Without a pause a process out of descriptors would spin here. */
         if (!accept_one(socket)) poll(&fds[1], 1, ACCEPT_PAUSE_MS);
     }

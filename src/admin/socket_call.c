@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -74,4 +75,56 @@ enum err admin_socket_call(const char *dir, struct span request, struct writer *
     close(fd);
     /* From here on the server may have acted: nobody may take this for "nobody listens". */
     return err ? ERR_IO : ERR_OK;
+}
+
+/* The whole lines of `in`; what is left is moved to its start. False: no more are wanted. */
+static bool give_lines(struct writer *in, admin_on_line *on_line, void *arg)
+{
+    struct span rest = writer_text(in);
+    bool goes_on = true;
+    for (const char *end; goes_on && (end = memchr(rest.ptr, '\n', rest.len));) {
+        struct span line = {rest.ptr, (size_t)(end - rest.ptr)};
+        rest = (struct span){end + 1, rest.len - line.len - 1};
+        goes_on = on_line(line, arg);
+    }
+    memmove(in->base, rest.ptr, rest.len);
+    in->len = rest.len;
+    return goes_on;
+}
+
+static enum err follow(int fd, struct span request, admin_on_line *on_line, void *arg)
+{
+    static char memory[64 * 1024];
+    struct writer in;
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    writer_init(&in, memory, sizeof memory);
+    enum err err = socket_write_all(fd, -1, clock_mono_ms() + CALL_TIMEOUT_MS, request);
+    if (err || shutdown(fd, SHUT_WR) != 0) return ERR_IO;
+    while (poll(&one, 1, -1) >= 0 || errno == EINTR) {
+        ssize_t got = recv(fd, in.base + in.len, in.cap - in.len, 0);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+        if (got <= 0) { /* an answer that is no stream has no line end */
+            if (in.len) on_line(writer_text(&in), arg);
+            return got < 0 ? ERR_IO : ERR_OK;
+        }
+        in.len += (size_t)got;
+        if (!give_lines(&in, on_line, arg)) return ERR_OK;
+        if (in.len == in.cap) return ERR_FULL;
+    }
+    return ERR_IO;
+}
+
+enum err admin_socket_follow(const char *dir, struct span request, admin_on_line *on_line,
+                             void *arg)
+{
+    struct socket_path path;
+    int fd;
+    enum err err = socket_path_open(&path, dir);
+    if (err) return err;
+    err = connect_to(path.text, &fd);
+    socket_path_close(&path);
+    if (err) return err;
+    err = follow(fd, request, on_line, arg);
+    close(fd);
+    return err;
 }

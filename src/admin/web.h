@@ -90,7 +90,8 @@ enum { WEB_STREAMS_MAX = 24 };
 struct web_stream *web_stream_open(struct web_request *request,
                                    const struct web_stream_calls *calls, void *user);
 
-/* One event: `name` may be absent, `line` has no line breaks. */
+/* One event: `name` may be absent, `line` has no line breaks and WEB_EVENT_MAX bytes at most. */
+enum { WEB_EVENT_MAX = 60 * 1024 };
 void web_stream_send(struct web_stream *stream, struct span name, struct span line);
 void web_stream_close(struct web_stream *stream); /* on_end is not called */
 struct admin *web_stream_admin(const struct web_stream *stream);

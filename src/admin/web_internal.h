@@ -28,7 +28,8 @@ struct admin_web {
     struct limiter *failures; /* of signing in, by client address */
     struct sessions sessions;
     struct web_stream streams[WEB_STREAMS_MAX];
-    int64_t stops_at_ms; /* 0: not yet */
+    int64_t stops_at_ms;             /* 0: not yet */
+    char event[WEB_EVENT_MAX + 128]; /* one that is being sent */
 };
 
 /* web_auth.c: who asks. `request->key` stays NULL when it is nobody. */

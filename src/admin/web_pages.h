@@ -6,3 +6,5 @@
 
 void session_handle(struct web_request *request);
 void session_end_handle(struct web_request *request);
+void metrics_handle(struct web_request *request);
+void tail_handle(struct web_request *request);

@@ -6,6 +6,8 @@
 const struct web_route web_routes[] = {
     {SPAN_INIT("/session"),     HTTP_POST, WEB_OPEN, session_handle},
     {SPAN_INIT("/session/end"), HTTP_POST, WEB_OPEN, session_end_handle},
+    {SPAN_INIT("/metrics"),     HTTP_GET,  WEB_KEY,  metrics_handle},
+    {SPAN_INIT("/v1/tail"),     HTTP_GET,  WEB_KEY,  tail_handle},
 };
 /* clang-format on */
 

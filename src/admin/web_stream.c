@@ -41,19 +41,19 @@ struct web_stream *web_stream_open(struct web_request *request,
 
 void web_stream_send(struct web_stream *stream, struct span name, struct span line)
 {
-    char start[96];
     struct writer out;
-    writer_init(&out, start, sizeof start);
+    writer_init(&out, stream->web->event, sizeof stream->web->event);
     if (name.ptr) {
         writer_lit(&out, "event: ");
         writer_put(&out, name);
         writer_lit(&out, "\n");
     }
     writer_lit(&out, "data: ");
+    writer_put(&out, line);
+    writer_lit(&out, "\n\n");
     ASSERT(!out.overflow);
     stream->sent_ms = clock_mono_ms();
-    if (http_stream_send(stream->http, writer_text(&out)) && http_stream_send(stream->http, line))
-        http_stream_send(stream->http, SPAN("\n\n"));
+    http_stream_send(stream->http, writer_text(&out));
 }
 
 void web_stream_close(struct web_stream *stream)

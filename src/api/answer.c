@@ -1,5 +1,6 @@
 #include "api/answer.h"
 
+#include "base/clock.h"
 #include "token/receipt.h"
 
 enum { HEADER_LINES_MAX = 384 };
@@ -11,9 +12,20 @@ static struct span cors_lines(const struct api_request *request)
     return SPAN("Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: retry-after\r\n");
 }
 
+static void count(const struct api_request *request)
+{
+    struct loop_metrics *metrics = request->loop->metrics;
+    size_t route = route_number(request->route);
+    metrics_add(&metrics->requests[route][request->disposition], 1);
+    metrics_observe(&metrics->latency[route], (uint64_t)(clock_mono_us() - request->began_us),
+                    METRICS_TIME_SHIFT);
+}
+
 static void respond(struct api_request *request, int status, struct span header_lines,
                     struct span body)
 {
+    count(request);
+    tail_note(request, status);
     struct http_response response = {.status = status,
                                      .header_lines = header_lines,
                                      .body = body,
@@ -37,7 +49,13 @@ void answer_json(struct api_request *request, int status, struct span header_lin
 void answer_not_ready(struct api_request *request, const char *reason, struct span body)
 {
     request->reason = reason;
+    request->disposition = DISPOSITION_REFUSED + REJECT_UNAVAILABLE;
     answer_json(request, 503, SPAN("Retry-After: 1\r\n"), body);
+}
+
+void answer_text(struct api_request *request, struct span body)
+{
+    respond(request, 200, SPAN("Content-Type: text/plain\r\n"), body);
 }
 
 void answer_empty(struct api_request *request, int status)
@@ -109,7 +127,7 @@ void answer_redirect(struct api_request *request, struct span location)
 static void note_reject(struct api_request *request, enum reject reject)
 {
     request->reason = reject_row(reject)->label;
-    metrics_count(&request->loop->api->metrics.refused[reject]);
+    request->disposition = DISPOSITION_REFUSED + reject;
 }
 
 static struct span row_body(struct api_request *request, enum reject reject)

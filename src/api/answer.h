@@ -11,6 +11,8 @@ void answer_json(struct api_request *request, int status, struct span header_lin
 /* 503 of /health: `body` says why in its dialect, `reason` in the log's. */
 void answer_not_ready(struct api_request *request, const char *reason, struct span body);
 
+void answer_text(struct api_request *request, struct span body); /* static */
+
 /* Neither body nor type. */
 void answer_empty(struct api_request *request, int status);
 

@@ -50,6 +50,8 @@ struct api *api_new(const struct api_options *options, struct ledger *ledger)
         url->len--;
     api->ledger = ledger;
     api->keyring = ledger_keyring(ledger);
+    api_metrics_init(&api->metrics);
+    pthread_mutex_init(&api->tail.mutex, NULL);
     if (start_limiters(api)) return api;
     api_free(api);
     return NULL;
@@ -60,7 +62,31 @@ void api_free(struct api *api)
     if (!api) return;
     if (api->key_limiter) limiter_free(api->key_limiter);
     if (api->client_limiter) limiter_free(api->client_limiter);
+    api_metrics_fini(&api->metrics);
+    pthread_mutex_destroy(&api->tail.mutex);
     free(api);
+}
+
+/* What an outcome makes of a request, unless it is refused for it. */
+static enum disposition disposition_of(const struct op *op)
+{
+    if (op->kind == OP_POLL_RESULTS) return DISPOSITION_ANSWERED;
+    switch (op->outcome) {
+    case OUTCOME_RECORDED:
+        return DISPOSITION_RECORDED;
+    case OUTCOME_DUPLICATE:
+        return DISPOSITION_DUPLICATE;
+    case OUTCOME_LIMITED:
+        return DISPOSITION_CAPPED;
+    default:
+        return DISPOSITION_UNRECORDED;
+    }
+}
+
+void api_take_answer(struct api_request *request)
+{
+    request->disposition = disposition_of(&request->op);
+    request->route->on_answer(request);
 }
 
 static void on_ring(struct ev_wake *wake)
@@ -73,7 +99,7 @@ static void on_ring(struct ev_wake *wake)
         struct op *next = op->next;
         struct api_request *request = (struct api_request *)op;
         ASSERT(request->magic == API_REQUEST_MAGIC && op->outcome != OUTCOME_PENDING);
-        request->route->on_answer(request);
+        api_take_answer(request);
         op = next;
     }
 }
@@ -91,7 +117,9 @@ enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev
     loop->loop = ev;
     loop->tokens_cap = API_TOKENS_MAX;
     loop->tokens = malloc(API_TOKENS_MAX * sizeof *loop->tokens);
-    enum err err = loop->tokens ? ev_wake_open(ev, &loop->wake, on_ring) : ERR_NO_MEMORY;
+    loop->metrics = api_metrics_join(api);
+    enum err err =
+        loop->tokens && loop->metrics ? ev_wake_open(ev, &loop->wake, on_ring) : ERR_NO_MEMORY;
     if (err) {
         free(loop->tokens);
         free(loop);
@@ -120,13 +148,4 @@ void api_loop_serve(struct api_loop *loop, struct http_options *options)
     options->arena_size = ARENA_SIZE;
     options->large_count = LARGE_COUNT;
     options->large_arena_size = LARGE_ARENA_SIZE;
-}
-
-void api_stats(struct api *api, struct api_stats *out)
-{
-    struct api_metrics *metrics = &api->metrics;
-    *out = (struct api_stats){.clicks_unrecorded = metrics_read(&metrics->clicks_unrecorded),
-                              .clicks_capped = metrics_read(&metrics->clicks_capped)};
-    for (int i = 0; i < REJECT_COUNT; i++)
-        out->refused += metrics_read(&metrics->refused[i]);
 }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "api/dialect.h"
 #include "base/err.h"
+#include "base/metrics.h"
 #include "base/writer.h"
 #include "http/http.h"
 #include "ledger/ledger.h"
@@ -59,9 +61,32 @@ void api_starting_serve(struct http_options *options);
 int api_mint(struct api *api, struct span json, struct span host, struct arena *scratch,
              struct span *answer);
 
-struct api_stats {
-    uint64_t clicks_unrecorded; /* redirected without click id: the store was unavailable */
-    uint64_t clicks_capped;
-    uint64_t refused;
+/* What became of a request, one of these for each. */
+enum disposition {
+    DISPOSITION_ANSWERED, /* there was nothing to record */
+    DISPOSITION_RECORDED,
+    DISPOSITION_DUPLICATE,
+    DISPOSITION_CAPPED,     /* redirected without click id: the bid has its clicks */
+    DISPOSITION_UNRECORDED, /* redirected without click id: the store was unavailable */
+    DISPOSITION_REFUSED,    /* and past it the reasons: + enum reject */
+    DISPOSITION_COUNT = DISPOSITION_REFUSED + REJECT_COUNT,
 };
-void api_stats(struct api *api, struct api_stats *out);
+const char *disposition_label(unsigned disposition); /* stable, lower case */
+
+/* The rows of the route table, and one for all other paths. */
+enum { API_ROUTES_COUNT = 17 };
+struct span api_route_name(size_t route); /* the path, or "other" */
+
+struct api_route_stats {
+    uint64_t requests[DISPOSITION_COUNT];
+    struct histogram latency_us; /* from the complete request to its answer */
+};
+
+struct api_stats {
+    struct api_route_stats routes[API_ROUTES_COUNT];
+    struct http_stats http; /* of all loops, a tenth of a second old; without requests, responses */
+};
+void api_stats_read(struct api *api, struct api_stats *out); /* any thread */
+
+/* The loop's thread: what api_stats_read shows of its connections from now on. */
+void api_loop_note_http(struct api_loop *loop, const struct http_stats *stats);

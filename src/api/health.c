@@ -13,9 +13,5 @@ void health_handle(struct api_request *request)
 
 void root_handle(struct api_request *request)
 {
-    struct http_response response = {.status = 200,
-                                     .header_lines = SPAN("Content-Type: text/plain\r\n"),
-                                     .body = SPAN("adtally " ADTALLY_VERSION "\n"),
-                                     .body_is_borrowed = true};
-    http_respond(request->http, &response);
+    answer_text(request, SPAN("adtally " ADTALLY_VERSION "\n"));
 }

@@ -1,21 +1,27 @@
 #pragma once
 
-#include "api/dialect.h"
+#include "api/api.h"
+#include "base/metrics.h"
 
-#include <stdatomic.h>
-#include <stdint.h>
+#include <pthread.h>
 
-/* What the public listener counts: written by all loops, read by whoever asks. */
-struct api_metrics {
-    _Atomic uint64_t clicks_unrecorded, clicks_capped, refused[REJECT_COUNT];
+/* What the loops count: each its own, summed up by who asks (api_stats_read). */
+
+struct loop_metrics {
+    struct loop_metrics *next;
+    _Atomic uint64_t requests[API_ROUTES_COUNT][DISPOSITION_COUNT];
+    struct metrics_histogram latency[API_ROUTES_COUNT]; /* in microseconds */
+    _Atomic uint64_t conns_open, conns_accepted, refused_framing, refused_large, timeouts;
 };
 
-static inline void metrics_count(_Atomic uint64_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
+struct api_metrics {
+    pthread_mutex_t mutex; /* of the list, which only grows */
+    struct loop_metrics *loops;
+    _Atomic uint64_t watchers; /* written under the mutex of the tail */
+};
 
-static inline uint64_t metrics_read(_Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
+/* Another loop's, zeroed; lives as long as the api. NULL: no memory. */
+struct loop_metrics *api_metrics_join(struct api *api);
+
+void api_metrics_init(struct api_metrics *metrics);
+void api_metrics_fini(struct api_metrics *metrics);

@@ -109,14 +109,10 @@ static void answer_recorded(struct api_request *request, const struct landing *l
 
 static void on_answer(struct api_request *request, const struct landing *landing)
 {
-    struct api_metrics *metrics = &request->loop->api->metrics;
-    if (request->op.outcome == OUTCOME_RECORDED) {
+    if (request->op.outcome == OUTCOME_RECORDED)
         answer_recorded(request, landing);
-        return;
-    }
-    metrics_count(request->op.outcome == OUTCOME_LIMITED ? &metrics->clicks_capped
-                                                         : &metrics->clicks_unrecorded);
-    answer_redirect(request, request->op.click.landing_url);
+    else
+        answer_redirect(request, request->op.click.landing_url);
 }
 
 void redirect_handle(struct api_request *request)

@@ -4,10 +4,17 @@
 #include "api/metrics.h"
 #include "api/problems.h"
 #include "api/route.h"
+#include "api/tail.h"
 #include "base/rng_pool.h"
 #include "ledger/limiter.h"
 
 /* What the files of this module share: the server's part, a loop's part, a request's part. */
+
+/* Who watches requests go by; metrics.watchers says how many do. */
+struct tail {
+    pthread_mutex_t mutex; /* of the list; taken before a watcher's */
+    struct tail_watcher *first;
+};
 
 struct api {
     struct api_options options;
@@ -16,6 +23,7 @@ struct api {
     struct limiter *key_limiter;    /* NULL: off */
     struct limiter *client_limiter; /* NULL: off */
     struct api_metrics metrics;
+    struct tail tail;
 };
 
 struct api_loop {
@@ -27,6 +35,7 @@ struct api_loop {
     uint32_t tokens_cap;
     uint64_t json_seed;
     struct rng_pool random; /* of ids */
+    struct loop_metrics *metrics;
 };
 
 enum {
@@ -45,9 +54,18 @@ struct api_request {
     struct keyring_memo memo;  /* of the connection's requests */
     const char *reason;        /* why it is refused: reject_row's label */
     int64_t now_ms;            /* wall clock, once per request */
+    int64_t began_us;          /* monotonic, when it was complete */
+    unsigned disposition;      /* enum disposition */
+    bool has_op;               /* `op` is this request's, not the last one's */
     char client_address[INET6_ADDRSTRLEN];
 };
 
 /* Hands request->op to the ledger; the route's on_answer follows, at once when the queue is full.
  */
 void api_submit(struct api_request *request);
+
+/* The op has its outcome: to the route's on_answer. */
+void api_take_answer(struct api_request *request);
+
+/* Tells those who watch; before the answer, which ends the request. */
+void tail_note(const struct api_request *request, int status);

@@ -43,9 +43,22 @@ static const struct route routes[] = {
 };
 /* clang-format on */
 
+enum { ROUTES_COUNT = sizeof routes / sizeof routes[0] };
+_Static_assert(API_ROUTES_COUNT == ROUTES_COUNT + 1, "one for the paths that are none");
+
+size_t route_number(const struct route *route)
+{
+    return route ? (size_t)(route - routes) : ROUTES_COUNT;
+}
+
+struct span api_route_name(size_t route)
+{
+    return route < ROUTES_COUNT ? routes[route].path : SPAN("other");
+}
+
 const struct route *route_find(struct span path)
 {
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+    for (size_t i = 0; i < ROUTES_COUNT; i++)
         if (span_eq(routes[i].path, path)) return &routes[i];
     return NULL;
 }
@@ -72,6 +85,9 @@ static struct api_request *begin(struct http_request *http, struct api_loop *loo
     request->key = NULL;
     request->reason = NULL;
     request->now_ms = clock_wall_ms();
+    request->began_us = clock_mono_us();
+    request->disposition = DISPOSITION_ANSWERED;
+    request->has_op = false;
     return request;
 }
 
@@ -132,9 +148,10 @@ void api_submit(struct api_request *request)
 {
     struct api_loop *loop = request->loop;
     ASSERT(request->route->on_answer);
+    request->has_op = true;
     request->op.outcome = OUTCOME_PENDING;
     request->op.received_at_ms = request->now_ms;
     if (ledger_submit(loop->api->ledger, &loop->port, &request->op)) return;
     request->op.outcome = OUTCOME_UNAVAILABLE;
-    request->route->on_answer(request);
+    api_take_answer(request);
 }

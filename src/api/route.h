@@ -36,4 +36,7 @@ struct span route_methods(const struct route *route);
 /* NULL: no such path. The dialect of that answer is DIALECT_DETAIL. */
 const struct route *route_find(struct span path);
 
+/* Its place in struct api_stats; of NULL as well. */
+size_t route_number(const struct route *route);
+
 extern const struct http_handler route_handler; /* its owner is a struct api_loop */

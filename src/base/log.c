@@ -67,10 +67,12 @@ static bool takes_a_line(void)
     return poll(&error, 1, 0) == 1 && error.revents & POLLOUT;
 }
 
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t dropped; /* under the mutex */
+
 /* One at a time: what poll promises holds for one line, which is no longer than a pipe's page. */
 static void send_line(struct writer *out)
 {
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     static int64_t lost;
     pthread_mutex_lock(&mutex);
     if (takes_a_line()) {
@@ -83,6 +85,7 @@ static void send_line(struct writer *out)
         lost = 0;
     } else {
         lost++;
+        dropped++;
     }
     pthread_mutex_unlock(&mutex);
 }
@@ -135,6 +138,17 @@ void log_tell_left_out(bool is_end)
     int64_t now_ms = clock_mono_ms();
     if (!is_end && now_ms - allowance.told_ms < TELL_MS) return;
     log_event(LOG_WARN, "lines_left_out", LOG_NUMBER("count", allowance.left_out));
+    pthread_mutex_lock(&mutex);
+    dropped += (uint64_t)allowance.left_out;
+    pthread_mutex_unlock(&mutex);
     allowance.left_out = 0;
     allowance.told_ms = now_ms;
+}
+
+uint64_t log_dropped(void)
+{
+    pthread_mutex_lock(&mutex);
+    uint64_t count = dropped;
+    pthread_mutex_unlock(&mutex);
+    return count;
 }

@@ -40,6 +40,9 @@ void log_write_bounded(enum log_level level, const char *event, const struct log
  * were left out since, at most once a second. */
 void log_tell_left_out(bool is_end);
 
+/* Lines that were not written since the start: nobody read, or left out and told. Any thread. */
+uint64_t log_dropped(void);
+
 #define LOG_FIELDS(...)                                                                            \
     (struct log_field[]){__VA_ARGS__},                                                             \
         sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)

@@ -86,8 +86,22 @@ static void end_when_idle(struct ev_hook *hook)
         ev_loop_stop(loop->ev);
 }
 
+static void note_http(const struct loop *loop)
+{
+    struct http_stats starting, stats;
+    http_server_stats(loop->starting, &starting);
+    http_server_stats(loop->serving, &stats);
+    stats.conns_open += starting.conns_open;
+    stats.conns_accepted += starting.conns_accepted;
+    stats.refused_framing += starting.refused_framing;
+    stats.timeouts += starting.timeouts;
+    api_loop_note_http(loop->api_loop, &stats);
+}
+
 static void on_tick(struct ev_hook *hook)
 {
+    const struct loop *loop = LOOP_OF(hook, hook);
+    if (loop->serving) note_http(loop);
     log_tell_left_out(false);
 }
 

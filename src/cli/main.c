@@ -1,3 +1,4 @@
+#include "admin/metrics_page.h"
 #include "base/secret.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -42,6 +43,9 @@ static const struct command commands[] = {
     {"mint", command_mint,
      "mint [FILE|-] --data DIR\n",
      "make the URLs of ads from JSON, as POST /v1/mint does"},
+    {"tail", command_tail,
+     "tail [--route PATH] [--outcome O] [--partner P] [--campaign C] [--json] --data DIR\n",
+     "what requests to a running server become, as they come"},
     {"verify", command_verify,
      "verify [--json] --data DIR\n",
      "check a data directory, beside a running server too"},
@@ -90,16 +94,27 @@ static int help_one(const struct command *command)
     return EXIT_DONE;
 }
 
-/* Not in the help: docs/configuration.md is made of it. */
-static bool is_markdown_asked(int count, char **list)
+/* Not in the help: docs/configuration.md and docs/metrics.md are made of them. */
+static bool is_markdown_asked(const char *what, int count, char **list)
 {
-    return count == 2 && strcmp(list[0], "serve") == 0 && strcmp(list[1], "--markdown") == 0;
+    return count == 2 && strcmp(list[0], what) == 0 && strcmp(list[1], "--markdown") == 0;
+}
+
+static int print_metrics(void)
+{
+    static char memory[16 * 1024];
+    struct writer out;
+    writer_init(&out, memory, sizeof memory);
+    metrics_write_markdown(&out);
+    printf("%.*s", SPAN_FMT(writer_text(&out)));
+    return EXIT_DONE;
 }
 
 static int help(int count, char **list)
 {
     const struct command *command = count > 0 ? find_command(list[0]) : NULL;
-    if (is_markdown_asked(count, list)) {
+    if (is_markdown_asked("metrics", count, list)) return print_metrics();
+    if (is_markdown_asked("serve", count, list)) {
         options_print_markdown(stdout);
         return EXIT_DONE;
     }

@@ -32,6 +32,9 @@ static enum err execute_here(const struct options *options, bool create, struct 
     if (!err) err = wiring_start(options, store, &admin.ledger, &admin.api, problem);
     if (err) return err;
     admin.dir = options->data_path;
+    admin.process = NULL;
+    admin.can_stream = false;
+    admin.opened = NULL;
     value_address_write(host, &options->listen);
     admin.listen_host = span_of(host);
     admin_execute(&admin, request, answer);

@@ -1,4 +1,5 @@
 #include "admin/admin.h"
+#include "admin/process.h"
 #include "admin/web.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,6 +31,7 @@ struct server {
     struct admin admin;
     struct admin_socket *socket;
     struct admin_web *web;
+    struct process *process;
 };
 
 static size_t loops_count(const struct options *options)
@@ -91,8 +93,9 @@ static bool start_loops(struct server *server)
 static bool listen_for_admin(struct server *server)
 {
     const struct value_address *address = &server->options.admin_listen;
-    return !address->socket_len ||
-           listeners_open(&server->admin_listeners, address, 1, "--admin-listen");
+    if (!address->socket_len) return true;
+    server->process = process_open(); /* before the sandbox */
+    return listeners_open(&server->admin_listeners, address, 1, "--admin-listen");
 }
 
 static bool start_web(struct server *server)
@@ -110,6 +113,8 @@ static bool start_admin(struct server *server)
     server->admin = (struct admin){.ledger = server->ledger,
                                    .api = server->api,
                                    .dir = server->options.data_path,
+                                   .process = server->process,
+                                   .can_stream = true,
                                    .listen_host = span_of(server->listeners.text)};
     enum err err = admin_socket_start(&server->socket, server->options.data_path, &server->admin);
     if (err)
@@ -141,6 +146,7 @@ static void stop(struct server *server)
     loops_drain(server->loops);
     if (server->socket) admin_socket_stop(server->socket);
     if (server->web) admin_web_stop(server->web);
+    process_close(server->process);
     listeners_close(&server->admin_listeners);
     if (server->ledger) ledger_stop(server->ledger);
     loops_free(server->loops);

@@ -1,6 +1,7 @@
 #include "ledger/ledger.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/uninitialized.h"
 
@@ -9,14 +10,20 @@
 
 enum { PROBE_INTERVAL_MS = 1000, PORT_CAP = UINT32_MAX / 2 };
 
+/* Read by whoever asks for the stats, without the mutex. */
+struct ledger_metrics {
+    struct metrics_histogram batch_size, batch_us, commit_us;
+};
+
 struct ledger {
     pthread_t thread; /* unless it was only opened */
     struct queue submitted;
     struct store *store; /* the thread's */
     struct keyring *keyring;
     struct pollbook *pollbook;
-    bool are_copies_stale; /* the thread's: keys and polls have to be loaded again */
-    pthread_mutex_t mutex; /* of what follows */
+    struct ledger_metrics metrics; /* written by the thread */
+    bool are_copies_stale;         /* the thread's: keys and polls have to be loaded again */
+    pthread_mutex_t mutex;         /* of what follows */
     bool is_healthy;
     struct ledger_stats stats;
 };
@@ -126,12 +133,24 @@ static bool changes_copies(const struct op *op)
     return op->kind >= OP_POLL_PUT && op->outcome == OUTCOME_RECORDED;
 }
 
+/* After note_batch; only this thread writes the stats. */
+static void observe_batch(struct ledger *ledger, size_t count, int64_t batch_us)
+{
+    struct ledger_metrics *metrics = &ledger->metrics;
+    uint64_t commit_us = (uint64_t)ledger->stats.store.commit_us;
+    metrics_observe(&metrics->batch_size, count, METRICS_COUNT_SHIFT);
+    metrics_observe(&metrics->batch_us, (uint64_t)batch_us, METRICS_TIME_SHIFT);
+    metrics_observe(&metrics->commit_us, commit_us, METRICS_TIME_SHIFT);
+}
+
 /* The order of these lines is what "acknowledged means durable" is made of. */
 static enum err run_batch(struct ledger *ledger, struct op *const ops[], size_t count)
 {
     bool copies_changed = false, wrote = false;
+    int64_t began_us = clock_mono_us();
     enum err err = store_apply(ledger->store, ops, count);
     if (err == ERR_SYNC_FAILED) return err;
+    int64_t batch_us = clock_mono_us() - began_us;
     for (size_t i = 0; i < count; i++) {
         copies_changed |= changes_copies(ops[i]);
         wrote |= writes(ops[i]);
@@ -140,6 +159,7 @@ static enum err run_batch(struct ledger *ledger, struct op *const ops[], size_t 
     }
     if (copies_changed || ledger->are_copies_stale) update_copies(ledger);
     note_batch(ledger, err, count, wrote);
+    if (!err) observe_batch(ledger, count, batch_us);
     answer(ops, count);
     return store_maintain(ledger->store);
 }
@@ -297,4 +317,8 @@ void ledger_stats(struct ledger *ledger, struct ledger_stats *out)
     pthread_mutex_lock(&ledger->mutex);
     *out = ledger->stats;
     pthread_mutex_unlock(&ledger->mutex);
+    out->queue_length = queue_count(&ledger->submitted);
+    metrics_read_histogram(&ledger->metrics.batch_size, &out->batch_size);
+    metrics_read_histogram(&ledger->metrics.batch_us, &out->batch_us);
+    metrics_read_histogram(&ledger->metrics.commit_us, &out->commit_us);
 }

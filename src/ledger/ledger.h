@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/metrics.h"
 #include "ledger/keyring.h"
 #include "ledger/pollbook.h"
 #include "ledger/queue.h"
@@ -72,6 +73,10 @@ bool ledger_is_healthy(struct ledger *ledger);
 
 struct ledger_stats {
     uint64_t ops, batches, batches_failed, queue_full;
-    struct store_stats store; /* as of the last batch */
+    uint64_t queue_length; /* ops that wait now */
+    struct histogram batch_size;
+    struct histogram batch_us;  /* from the first lookup to stable storage */
+    struct histogram commit_us; /* of that, the COMMIT: the WAL is written and synced */
+    struct store_stats store;   /* as of the last batch */
 };
 void ledger_stats(struct ledger *ledger, struct ledger_stats *out);

@@ -124,3 +124,11 @@ bool queue_is_closed(struct queue *queue)
     pthread_mutex_unlock(&queue->mutex);
     return closed;
 }
+
+uint32_t queue_count(struct queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    uint32_t count = queue->count;
+    pthread_mutex_unlock(&queue->mutex);
+    return count;
+}

@@ -41,3 +41,5 @@ struct op *queue_wait_all(struct queue *queue, uint32_t max, int64_t timeout_ms)
 /* Nothing more is accepted; waiters wake. */
 void queue_close(struct queue *queue);
 bool queue_is_closed(struct queue *queue);
+
+uint32_t queue_count(struct queue *queue); /* that wait now */

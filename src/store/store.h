@@ -60,6 +60,7 @@ struct store_stats {
     uint64_t wal_bytes;
     uint64_t rebuilt_count; /* rows read at start */
     int64_t rebuild_ms;
+    int64_t commit_us; /* the last COMMIT */
 };
 void store_stats(const struct store *store, struct store_stats *out);
 

@@ -145,7 +145,8 @@ static void start_once(void)
     fake.loop = (struct api_loop){.api = fake.api,
                                   .tokens = memory_of(TOKENS * sizeof(struct json_token)),
                                   .tokens_cap = TOKENS,
-                                  .json_seed = 7};
+                                  .json_seed = 7,
+                                  .metrics = api_metrics_join(fake.api)};
     arena_init(&fake.arena, memory_of(ARENA), ARENA);
     arena_init(&fake.large_arena, memory_of(LARGE_ARENA), LARGE_ARENA);
 }
@@ -197,5 +198,5 @@ void fake_run_text(struct span body)
     fake.submitted->sequence = 42;
     if (fake.op.kind == OP_VOTE || fake.op.kind == OP_POLL_RESULTS)
         fake.submitted->vote.results = (struct poll_results){&fake.poll, {1, 2}};
-    fake.user.route->on_answer(&fake.user);
+    api_take_answer(&fake.user);
 }

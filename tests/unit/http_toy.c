@@ -31,6 +31,8 @@ struct toy {
     size_t held_count;
     struct http_request *later[HELD_MAX];
     size_t later_count;
+    struct http_request *stream;
+    unsigned streams_ended;
     struct ev_wake answer_later;
     uint16_t port;
     char path[64];
@@ -119,6 +121,54 @@ static void respond_number(struct http_request *request, unsigned number)
     http_respond(request, &(struct http_response){.status = 200, .body = {text, (size_t)len}});
 }
 
+static void open_stream(struct toy *toy, struct http_request *request)
+{
+    ASSERT(!toy->stream);
+    if (!http_stream_open(request, SPAN("X-Toy: stream\r\n"))) return;
+    toy->stream = request;
+    http_stream_send(request, SPAN("hello"));
+}
+
+static void feed_stream(struct toy *toy, struct http_request *request)
+{
+    unsigned long long len = 0;
+    bool is_number = span_to_u64(request->query, PATTERN, &len);
+    ASSERT(is_number);
+    struct span text = {pattern(), (size_t)len};
+    respond_number(request, toy->stream && http_stream_send(toy->stream, text));
+}
+
+static void close_stream(struct toy *toy, struct http_request *request)
+{
+    http_stream_close(toy->stream);
+    toy->stream = NULL;
+    respond_number(request, 1);
+}
+
+/* False: the path is none of the stream's. */
+static bool handle_stream(struct toy *toy, struct http_request *request)
+{
+    if (span_eq(request->path, SPAN("/stream")))
+        open_stream(toy, request);
+    else if (span_eq(request->path, SPAN("/feed")))
+        feed_stream(toy, request);
+    else if (span_eq(request->path, SPAN("/unstream")))
+        close_stream(toy, request);
+    else if (span_eq(request->path, SPAN("/ended")))
+        respond_number(request, toy->streams_ended);
+    else
+        return false;
+    return true;
+}
+
+static void on_stream_end(struct http_request *request, void *owner)
+{
+    struct toy *toy = owner;
+    ASSERT(toy->stream == request);
+    toy->stream = NULL;
+    toy->streams_ended++;
+}
+
 static size_t on_head(const struct http_request *request, void *owner)
 {
     if (span_eq(request->path, SPAN("/small"))) return 16;
@@ -135,6 +185,7 @@ static void on_request(struct http_request *request, void *owner)
 {
     struct toy *toy = owner;
     struct span path = request->path;
+    if (handle_stream(toy, request)) return;
     if (span_eq(path, SPAN("/hold"))) {
         ASSERT(toy->held_count < HELD_MAX);
         toy->held[toy->held_count++] = request;
@@ -296,7 +347,8 @@ static void listen_on_loopback(struct toy *toy)
 
 struct toy *toy_start(void (*adjust)(struct http_options *options))
 {
-    static const struct http_handler handler = {on_head, on_too_large, on_request};
+    static const struct http_handler handler = {on_head, on_too_large, on_request,
+                                                .on_stream_end = on_stream_end};
     struct toy *toy = calloc(1, sizeof *toy);
     struct http_options options;
     (void)pattern();

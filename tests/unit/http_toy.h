@@ -12,6 +12,9 @@
  *   /async        answers in a later turn        /hold     answers when toy_release is called
  *   /big?N        N bytes, borrowed              /copied?N N bytes, copied
  *   /204 /304     answer with that status        /close    asks for a close
+ *   /stream       an answer without an end: "hello", and what follows is sent to it
+ *   /feed?N       N bytes; 1, or 0 when the stream is gone
+ *   /unstream     closes it                      /ended    how many ended without that
  *   /peer         the family of the peer         /user     counts in the connection's user bytes
  *   everything else: "METHOD path query body"; a body past 40 bytes as its length and hash */
 

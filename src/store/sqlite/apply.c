@@ -72,6 +72,14 @@ static enum err record_ops(struct sqlite_store *store, struct op *const ops[], s
     return err;
 }
 
+static enum err commit(struct sqlite_store *store)
+{
+    int64_t began_us = clock_mono_us();
+    enum err err = db_run(store->statements[SQL_COMMIT]);
+    store->commit_us = clock_mono_us() - began_us;
+    return err;
+}
+
 static enum err run_batch(struct sqlite_store *store, struct op *const ops[], size_t count)
 {
     struct totals before = store->totals;
@@ -80,7 +88,7 @@ static enum err run_batch(struct sqlite_store *store, struct op *const ops[], si
     if (!err) err = record_ops(store, ops, count);
     if (!err) err = batch_rows_insert(store);
     if (!err && memcmp(&before, &store->totals, sizeof before) != 0) err = totals_write(store);
-    if (!err) err = db_run(store->statements[SQL_COMMIT]);
+    if (!err) err = commit(store);
     return err;
 }
 

@@ -198,6 +198,7 @@ static void sqlite_stats(const struct store *base, struct store_stats *out)
         .wal_bytes = (uint64_t)store->wal_pages * PAGE_SIZE,
         .rebuilt_count = store->rebuilt_count,
         .rebuild_ms = store->rebuild_ms,
+        .commit_us = store->commit_us,
     };
 }
 

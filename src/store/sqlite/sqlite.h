@@ -184,6 +184,7 @@ struct sqlite_store {
 
     uint64_t rebuilt_count;
     int64_t rebuild_ms;
+    int64_t commit_us;
 };
 
 enum click_tag { CLICK_HAS_BID = 1, CLICK_HAS_ADVERTISER = 2 };
