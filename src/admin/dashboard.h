@@ -8,8 +8,8 @@
 
 struct dashboard_asset {
     struct span path; /* "/assets/dashboard.js"; the two pages are /index.html and /signin.html */
-    struct span content_type;
     struct span etag; /* quoted, of the content */
+    const char *content_type;
     struct span body;
 };
 

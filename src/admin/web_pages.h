@@ -6,5 +6,9 @@
 
 void session_handle(struct web_request *request);
 void session_end_handle(struct web_request *request);
+void dashboard_handle(struct web_request *request);
+void dashboard_asset_handle(struct web_request *request);
+void dashboard_keys_handle(struct web_request *request);
+void live_handle(struct web_request *request);
 void metrics_handle(struct web_request *request);
 void tail_handle(struct web_request *request);

@@ -12,7 +12,8 @@
 
 /* Entries are made once and never moved or freed before the keyring: what keyring_find returns
  * stays valid while a request uses it. Only revoked_at_ms of an entry changes, under the lock, and
- * its use, which has a cache line of its own: all loops write it, and read what stands beside it. */
+ * its use, which has a cache line of its own: all loops write it, and read what stands beside it.
+ */
 enum { CACHE_LINE = 64 };
 
 struct entry {

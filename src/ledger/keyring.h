@@ -40,7 +40,8 @@ const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo 
 bool keyring_is_valid(struct keyring *keyring, const struct api_key *key, enum apikey_class cls,
                       int64_t now_ms);
 
-/* How often a key was let in since the start, and when last (0: never). `key` is of this keyring. */
+/* How often a key was let in since the start, and when last (0: never). `key` is of this keyring.
+ */
 struct keyring_use {
     uint64_t count;
     int64_t last_ms;

@@ -51,8 +51,9 @@ export class Chart {
       width: this.box.clientWidth, height: HEIGHT, legend: { show: false },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [{ ...axis, values: "{HH}:{mm}:{ss}", space: 80 },
-             { ...axis, size: 62, values: (_, ticks) => ticks.map(this.value) }],
+      axes: [{ ...axis, values: "{HH}:{mm}:{ss}", space: 80, size: 28 },
+             { ...axis, size: 62, values: (_, ticks) => ticks.map(tick => tick ? this.value(tick) : "0") }],
+      padding: [8, 8, 0, 0],
       series: [{}, ...names.map((name, place) => ({
         label: name, width: 2, stroke: () => colour(strokeOf(place)), dash: dashOf(place),
         points: { show: false } }))],

@@ -31,7 +31,7 @@ def array(number, body):
 def row(number, address, body):
     etag = hashlib.sha256(body).hexdigest()[:16]
     kind = TYPES[pathlib.PurePath(address).suffix]
-    return (f'    {{SPAN_INIT("{address}"), SPAN_INIT("{kind}"), SPAN_INIT("\\"{etag}\\""),\n'
+    return (f'    {{SPAN_INIT("{address}"), SPAN_INIT("\\"{etag}\\""), "{kind}",\n'
             f"     {{(const char *)body_{number}, sizeof body_{number}}}}},\n")
 
 

@@ -18,8 +18,8 @@ export class Live {
   /* The server sends what it remembers first; after a reconnect some of it is here already. */
   take(sample) {
     const last = this.samples.at(-1);
-    if (last && sample.at < last.at - 1 && sample.started_at !== last.started_at) this.samples = [];
-    else if (last && sample.at <= last.at) return;
+    if (last && sample.started_at_ms !== last.started_at_ms) this.samples = [];
+    else if (last && sample.serial <= last.serial) return;
     this.samples.push(sample);
     if (this.samples.length > KEPT) this.samples.shift();
     this.onState("live");
@@ -46,7 +46,7 @@ export class Live {
 
   /* [seconds, values of the first name, ...] */
   columns(part, names, pick) {
-    return [this.samples.map(sample => sample.at),
+    return [this.samples.map(sample => sample.at_ms / 1000),
             ...names.map(name => this.samples.map(sample => pick(sample[part][name])))];
   }
 }

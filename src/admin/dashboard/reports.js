@@ -3,7 +3,7 @@
 
 import { sparkline } from "./chart.js";
 import { bar, find, make, setEmpty, setTable, setTiles } from "./dom.js";
-import { ago, count, money, percent, readable } from "./format.js";
+import { ago, count, money as decimal, percent, readable } from "./format.js";
 
 const PAUSE_MS = 5000;
 const LONGEST_MS = 60000;
@@ -43,40 +43,52 @@ export class Reports {
 
 const HOUR_MS = 3600e3;
 
-/* The report's period in whole steps: hours for a day, days for more; the step that runs now is the last. */
+/* The time asked for in whole steps of UTC: hours of a day, days of more; the step that runs now is the last. */
 function period(days) {
   const step = days > 1 ? 24 * HOUR_MS : HOUR_MS, steps = days > 1 ? days : 24;
   const end = Math.floor(Date.now() / step) * step + step;
   return { by: days > 1 ? "day" : "hour", step, steps, from: end - steps * step, to: end };
 }
 
-function query(by, { from, to }, more = "") {
-  return `/v1/reports?by=${by}&from=${new Date(from).toISOString()}&to=${new Date(to).toISOString()}${more}`;
+async function report(kind, { from, to }, more = {}) {
+  const query = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), ...more });
+  return (await ask(`/v1/reports/${kind}?${query}`)).rows;
 }
 
 async function showCampaigns(days) {
   const span = period(days);
-  const [report, steps] = await Promise.all([ask(query("campaign", span)), ask(query(`campaign,${span.by}`, span))]);
-  const clicks = new Map(report.rows.map(row => [row.campaign, new Array(span.steps).fill(0)]));
-  for (const row of steps.rows) {
-    const line = clicks.get(row.campaign), place = Math.floor((Date.parse(row[span.by]) - span.from) / span.step);
-    if (line && place in line) line[place] += row.clicks;
+  const [rows, steps, money, value] = await Promise.all([
+    report("traffic", span, { by: "campaign" }), report("traffic", span, { by: `campaign,${span.by}` }),
+    report("money", span, { by: "campaign" }), report("money", span)]);
+  const of = new Map(rows.map(row => [row.campaign, { line: new Array(span.steps).fill(0), value: [] }]));
+  for (const row of steps) {
+    const place = Math.floor((utc(row[span.by]) - span.from) / span.step);
+    if (place >= 0 && place < span.steps) of.get(row.campaign).line[place] += Number(row.clicks);
   }
-  const rows = report.rows.map(row => ({ ...row, line: clicks.get(row.campaign) }));
+  for (const row of money) of.get(row.campaign)?.value.push(row);
   setEmpty("campaigns", rows.length === 0);
-  setTable(find("campaign-rows"), campaignColumns(span.by), rows);
-  showValue(report.total);
+  setTable(find("campaign-rows"), campaignColumns(span.by), rows.map(row => ({ ...row, ...of.get(row.campaign) })));
+  setTiles(find("value"), value.filter(hasValue).map(
+    row => ({ name: `Conversion value, ${row.currency}`, value: decimal(row.value) })));
 }
+
+/* "2026-11-21", "2026-11-21T06:00" */
+function utc(text) {
+  return Date.parse(text.length > 10 ? text.slice(0, 16).replace(" ", "T") + "Z" : text);
+}
+
+const hasValue = row => Number(row.value) !== 0;
 
 function campaignColumns(by) {
   return [
-    { title: "Campaign", sort: row => row.campaign ?? "", cell: row => row.campaign ?? "(none)" },
+    { title: "Campaign", sort: row => row.campaign, cell: row => row.campaign || "(none)" },
     { title: "Impressions", sort: row => row.impressions, cell: row => count(row.impressions) },
     { title: "Clicks", sort: row => row.clicks, cell: row => count(row.clicks) },
     { title: `Clicks by ${by}`, cell: row => sparkline(row.line, spoken(row.line, by)) },
     { title: "CTR", sort: row => row.clicks / (row.impressions || 1), cell: row => percent(row.clicks, row.impressions) },
     { title: "Conversions", sort: row => row.conversions, cell: row => count(row.conversions) },
-    { title: "Value", cell: row => amounts(row.value) || "–" },
+    { title: "Value", cell: row => row.value.filter(hasValue)
+        .map(one => `${decimal(one.value)} ${one.currency}`).join(", ") || "–" },
   ];
 }
 
@@ -84,40 +96,46 @@ function spoken(line, by) {
   return `clicks by ${by}: from ${Math.min(...line)} to ${Math.max(...line)}, now ${line.at(-1)}`;
 }
 
-function amounts(value) {
-  return Object.entries(value).map(([currency, amount]) => `${money(amount)} ${currency}`).join(", ");
-}
-
-function showValue(total) {
-  setTiles(find("value"), Object.entries(total.value).map(
-    ([currency, amount]) => ({ name: `Conversion value, ${currency}`, value: money(amount) })));
-}
-
 /* -- polls -------------------------------------------------------------------------------------------------- */
 
 async function showPolls() {
-  const { polls } = await ask("/v1/reports/polls");
-  setEmpty("polls", polls.length === 0);
-  find("poll-list").replaceChildren(...polls.map(poll => make("article", {},
-    make("h3", {}, poll.question),
-    make("div", { class: "bars" }, ...poll.options.map(option => bar(option.text,
-      `${count(option.votes)}, ${percent(option.votes, poll.votes)}`, option.votes / (poll.votes || 1)))),
-    make("p", { class: "quiet" }, `Poll ${poll.id}, ${count(poll.votes)} votes${poll.withdrawn ? ", withdrawn" : ""}`))));
+  const polls = new Map();
+  for (const row of (await ask("/v1/reports/polls")).rows)
+    polls.set(row.poll, [...(polls.get(row.poll) ?? []), row]);
+  setEmpty("polls", polls.size === 0);
+  find("poll-list").replaceChildren(...[...polls].map(([id, options]) => card(id, options)));
+}
+
+function card(id, options) {
+  const votes = options.reduce((sum, option) => sum + Number(option.votes), 0);
+  return make("article", {}, make("h3", {}, options[0].question),
+    make("div", { class: "bars" }, ...options.map(option => bar(option.text || option.option,
+      `${count(option.votes)}, ${percent(option.votes, votes)}`, option.votes / (votes || 1)))),
+    make("p", { class: "quiet" }, `Poll ${id}, ${count(votes)} votes`));
 }
 
 /* -- feedback ----------------------------------------------------------------------------------------------- */
 
 async function showFeedback(days) {
-  const { positive, negative, reasons, comments } = await ask(`/v1/reports/feedback?from=${
-    new Date(period(days).from).toISOString()}&comments=${COMMENTS}`);
-  const all = positive + negative;
+  const span = period(days);
+  const [[sum], reasons, comments] = await Promise.all([
+    report("traffic", span), report("reasons", span), report("comments", span, { limit: COMMENTS })]);
+  const positive = Number(sum.positive), all = positive + Number(sum.negative);
   setEmpty("feedback", all === 0);
   setTiles(find("feedback-share"), [
     { name: "Positive", value: percent(positive, all), note: `${count(positive)} of ${count(all)}` }]);
-  find("reasons").replaceChildren(...reasons.map(one => bar(one.reason, count(one.count), one.count / all)));
-  find("comments").replaceChildren(...comments.map(one => make("li", {}, make("p", {}, one.comment),
-    make("p", { class: "quiet" }, [one.positive ? "positive" : "negative", one.campaign, one.publisher, ago(one.at_ms)]
-      .filter(Boolean).join(" · ")))));
+  find("reasons").replaceChildren(...fallback(reasons, "p", "No reason was given.",
+    one => bar(one.reason, count(one.count), one.count / all)));
+  find("comments").replaceChildren(...fallback(comments, "li", "No comment was left.", comment));
+}
+
+function fallback(rows, tag, words, draw) {
+  return rows.length ? rows.map(draw) : [make(tag, { class: "quiet" }, words)];
+}
+
+function comment(one) {
+  const facts = [readable(one.sentiment), one.campaign, one.publisher, ago(Date.parse(one.time))];
+  return make("li", {}, make("p", {}, one.comment), make("p", { class: "quiet" }, facts.filter(Boolean).join(" · ")));
 }
 
 /* -- keys --------------------------------------------------------------------------------------------------- */

@@ -69,12 +69,11 @@ export function showNow(sample) {
   ]);
 }
 
-/* level(value): "warn", "bad" or nothing; the words say it too. */
+/* A level is a colour; the words say it too. */
 export function showHealth(health) {
   const diskShare = health.disk_free_bytes / health.disk_bytes;
   const diskLevel = diskShare < 0.05 ? "bad" : diskShare < 0.15 ? "warn" : undefined;
   const walLevel = health.wal_bytes > 256 * 1024 * 1024 ? "warn" : undefined;
-  const queueLevel = health.queue_ops > health.queue_ops_max / 2 ? "warn" : undefined;
   setTiles(find("health-tiles"), [
     { name: "Store", value: health.is_healthy ? "writes" : "refuses writes", level: health.is_healthy ? undefined : "bad",
       note: `version ${health.version}, up ${duration(health.uptime_s)}` },
@@ -83,10 +82,9 @@ export function showHealth(health) {
     { name: "Database", value: size(health.database_bytes) },
     { name: "WAL", value: size(health.wal_bytes), level: walLevel, note: walLevel && "large: a long reader holds it" },
     { name: "Index memory", value: size(health.index_bytes), note: `${count(health.index_entries)} keys` },
-    { name: "Queue", value: count(health.queue_ops), level: queueLevel,
-      note: `${queueLevel ? "filling up: " : ""}of ${count(health.queue_ops_max)}` },
-    { name: "Connections", value: count(health.connections) },
-    { name: "Memory", value: size(health.memory_bytes) },
+    { name: "Queue", value: count(health.queue_length), note: "waiting for the next commit" },
     { name: "Commit, 99th percentile", value: time(health.commit_p99_us) },
+    { name: "Connections", value: count(health.connections) },
+    { name: "Memory", value: size(health.resident_bytes) },
   ]);
 }
