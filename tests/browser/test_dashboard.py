@@ -408,11 +408,15 @@ def test_the_first_paint_is_quick(world, browser, busy):
 
 
 def test_it_says_when_contact_is_lost_and_comes_back(browser):
-    world = World(admin.LISTEN)
+    """A restart signs everybody out: the page then asks for the key by itself."""
+    world = World(("--admin-listen", f"127.0.0.1:{program.free_port()}"))
     try:
         world.admin = program.key_create(world.data, "admin", "first")
         dashboard(browser, world)
         world.server.kill()
         assert soon(browser, "return document.querySelector('#status').dataset.state === 'lost';")
+        assert "No contact" in browser.run("return document.querySelector('#status').innerText;")
+        world.server.start()
+        assert soon(browser, "return document.querySelector('#sign-in') !== null;")
     finally:
         world.close()

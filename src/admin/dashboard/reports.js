@@ -2,12 +2,13 @@
  * something new was recorded, at most every five seconds. */
 
 import { sparkline } from "./chart.js";
-import { bar, find, make, setEmpty, setTable, setTiles } from "./dom.js";
+import { bar, find, make, setEmpty, setTable, setText, setTiles } from "./dom.js";
 import { ago, count, money as decimal, percent, readable } from "./format.js";
 
 const PAUSE_MS = 5000;
 const LONGEST_MS = 60000;
 const COMMENTS = 20;
+const CAMPAIGNS = 200;
 
 async function ask(path) {
   const answer = await fetch(path);
@@ -36,6 +37,7 @@ export class Reports {
     const days = Number(this.range.value);
     await Promise.allSettled([showCampaigns(days), showPolls(), showFeedback(days), showKeys()]);
     this.isBusy = false;
+    if (Number(this.range.value) !== days) this.load();
   }
 }
 
@@ -62,19 +64,18 @@ async function showCampaigns(days) {
     report("money", span, { by: "campaign" }), report("money", span)]);
   const of = new Map(rows.map(row => [row.campaign, { line: new Array(span.steps).fill(0), value: [] }]));
   for (const row of steps) {
-    const place = Math.floor((utc(row[span.by]) - span.from) / span.step);
+    const place = Math.floor((Date.parse(row[span.by]) - span.from) / span.step);
     if (place >= 0 && place < span.steps) of.get(row.campaign).line[place] += Number(row.clicks);
   }
   for (const row of money) of.get(row.campaign)?.value.push(row);
+  rows.sort((a, b) => b.impressions - a.impressions || b.clicks - a.clicks);
   setEmpty("campaigns", rows.length === 0);
-  setTable(find("campaign-rows"), campaignColumns(span.by), rows.map(row => ({ ...row, ...of.get(row.campaign) })));
+  setText(find("campaign-rows-title"), rows.length > CAMPAIGNS
+    ? `The ${CAMPAIGNS} largest of ${count(rows.length)} campaigns; adtally report lists all` : "Campaigns");
+  setTable(find("campaign-rows"), campaignColumns(span.by),
+           rows.slice(0, CAMPAIGNS).map(row => ({ ...row, ...of.get(row.campaign) })));
   setTiles(find("value"), value.filter(hasValue).map(
     row => ({ name: `Conversion value, ${row.currency}`, value: decimal(row.value) })));
-}
-
-/* "2026-11-21", "2026-11-21T06:00" */
-function utc(text) {
-  return Date.parse(text.length > 10 ? text.slice(0, 16).replace(" ", "T") + "Z" : text);
 }
 
 const hasValue = row => Number(row.value) !== 0;
