@@ -12,3 +12,4 @@ void dashboard_keys_handle(struct web_request *request);
 void live_handle(struct web_request *request);
 void metrics_handle(struct web_request *request);
 void tail_handle(struct web_request *request);
+void report_handle(struct web_request *request);

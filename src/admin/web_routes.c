@@ -11,6 +11,7 @@ const struct web_route web_routes[] = {
     {SPAN_INIT("/v1/keys"),     HTTP_GET,  WEB_KEY,  dashboard_keys_handle},
     {SPAN_INIT("/v1/live"),     HTTP_GET,  WEB_KEY,  live_handle},
     {SPAN_INIT("/metrics"),     HTTP_GET,  WEB_KEY,  metrics_handle},
+    {SPAN_INIT("/v1/reports/*"), HTTP_GET, WEB_KEY,  report_handle},
     {SPAN_INIT("/v1/tail"),     HTTP_GET,  WEB_KEY,  tail_handle},
 };
 /* clang-format on */

@@ -49,6 +49,13 @@ static const struct command commands[] = {
     {"verify", command_verify,
      "verify [--json] --data DIR\n",
      "check a data directory, beside a running server too"},
+    {"report", command_report,
+     "report [traffic|money|reasons|comments|polls] [--by COLUMN,...] [--csv|--json] --data DIR\n"
+     "    COLUMN: campaign, publisher, product, placement, advertiser, day or hour\n"
+     "    --campaign X, --publisher X, ...: only that one; given again, that one too\n"
+     "    --from DAY, --to DAY (or times on a quarter of an hour), --tz Europe/Berlin\n"
+     "    --exclude-flagged, and for comments --limit N\n",
+     "impressions, clicks, conversions, money, feedback and polls, in numbers"},
 };
 /* clang-format on */
 
