@@ -12,3 +12,4 @@ int command_poll(struct args *args);
 int command_mint(struct args *args);
 int command_tail(struct args *args);
 int command_verify(struct args *args);
+int command_report(struct args *args);

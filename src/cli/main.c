@@ -67,6 +67,14 @@ static const struct command commands[] = {
      "check a data directory, beside a running server too",
      "It reads all of it, and changes nothing. Exit status 1 means that it found something: each\n"
      "line is a promise that does not hold. Keep the directory, and restore a backup."},
+    {"report", command_report,
+     "report [traffic|money|reasons|comments|polls] [--by COLUMN,...] [--csv|--json] --data DIR\n"
+     "    COLUMN: campaign, publisher, product, placement, advertiser, day or hour\n"
+     "    --campaign X, --publisher X, ...: only that one; given again, that one too\n"
+     "    --from DAY, --to DAY (or times on a quarter of an hour), --tz Europe/Berlin\n"
+     "    --exclude-flagged, and for comments --limit N\n",
+     "impressions, clicks, conversions, money, feedback and polls, in numbers",
+     "  adtally report money --by campaign,day --from 2026-11-01 --tz Europe/Berlin --data data"},
 };
 /* clang-format on */
 

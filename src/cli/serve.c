@@ -1,5 +1,6 @@
 #include "admin/admin.h"
 #include "admin/process.h"
+#include "admin/reporter.h"
 #include "admin/web.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,6 +31,7 @@ struct server {
     struct api *api;
     struct admin admin;
     struct admin_socket *socket;
+    struct reporter *reporter;
     struct admin_web *web;
     struct process *process;
 };
@@ -123,6 +125,13 @@ static bool start_admin(struct server *server)
     return !err && start_web(server);
 }
 
+static bool start_reporter(struct server *server)
+{
+    enum err err = reporter_start(&server->reporter, server->options.data_path, server->ledger);
+    if (err) say("cannot start the thread that counts for reports: %s", err_text(err));
+    return !err;
+}
+
 static bool activate(struct server *server)
 {
     enum err err = loops_activate(server->loops, server->api);
@@ -144,6 +153,7 @@ static bool say_ready(const struct server *server)
 static void stop(struct server *server)
 {
     loops_drain(server->loops);
+    if (server->reporter) reporter_stop(server->reporter);
     if (server->socket) admin_socket_stop(server->socket);
     if (server->web) admin_web_stop(server->web);
     process_close(server->process);
@@ -208,8 +218,8 @@ static int run(struct server *server)
     if (!start_loops(server)) return EXIT_FAILED;
     bool ok = listen_for_admin(server) && open_store(server);
     if (ok) stop_signal_defer();
-    ok = ok && start_admin(server) && leave_other_calls(server) && activate(server) &&
-         say_ready(server);
+    ok = ok && start_admin(server) && start_reporter(server) && leave_other_calls(server) &&
+         activate(server) && say_ready(server);
     if (ok) stop_signal_wait();
     stop(server);
     return ok ? EXIT_DONE : EXIT_FAILED;

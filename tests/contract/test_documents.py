@@ -95,7 +95,7 @@ def mandoc(page):
                           text=True, check=False)
 
 
-@pytest.mark.parametrize("name", ["adtally.1", "adtally.conf.5"])
+@pytest.mark.parametrize("name", sorted(p.name for p in (REPO / "man").iterdir()))
 def test_a_manual_page_is_well_formed(name):
     done = mandoc(REPO / "man" / name)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout

@@ -1,8 +1,10 @@
 #include "store/sqlite/db.h"
 
 #include "base/assert.h"
+#include "base/writer.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <sys/stat.h>
 
 enum { BUSY_TIMEOUT_MS = 2000 };
@@ -131,6 +133,54 @@ enum err db_open_readonly(sqlite3 **out, const char *path)
     sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return db_exec(*out, "PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;"
                          "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = 1");
+}
+
+/* What has a meaning in the path of a URI. */
+static bool write_uri(char *out, size_t size, const char *path)
+{
+    struct writer uri;
+    writer_init(&uri, out, size - 1);
+    writer_lit(&uri, "file:");
+    for (; *path; path++)
+        if (strchr("%?#", *path)) {
+            writer_char(&uri, '%');
+            writer_hex(&uri, path, 1);
+        } else {
+            writer_char(&uri, *path);
+        }
+    writer_lit(&uri, "?mode=ro");
+    out[uri.len] = 0;
+    return !uri.overflow;
+}
+
+static enum err attach(sqlite3 *db, const char *uri, const char *name)
+{
+    sqlite3_stmt *statement = NULL;
+    enum err err = db_prepare(db, &statement, "ATTACH ?1 AS ?2");
+    if (err) return err;
+    sqlite3_bind_text(statement, 1, uri, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, name, -1, SQLITE_STATIC);
+    err = db_run(statement);
+    sqlite3_finalize(statement);
+    return err;
+}
+
+enum err db_open_derived(sqlite3 **out, const char *path)
+{
+    enum err err =
+        open_with(out, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI);
+    if (err) return err;
+    sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return db_exec(*out, "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = 1;"
+                         "PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY");
+}
+
+enum err db_attach_readonly(sqlite3 *db, const char *path, const char *name)
+{
+    char uri[2048];
+    if (is_empty(path)) return ERR_FOREIGN;
+    if (!write_uri(uri, sizeof uri, path)) return ERR_IO;
+    return attach(db, uri, name);
 }
 
 enum err db_exec(sqlite3 *db, const char *sql)

@@ -22,6 +22,11 @@ void db_start(void);
 enum err db_open(sqlite3 **out, const char *path, bool create);
 enum err db_open_readonly(sqlite3 **out, const char *path);
 
+/* A file of its own that is made of others, which it reads as attached databases: read-only, and as
+ * little checkpointed as by db_open_readonly. */
+enum err db_open_derived(sqlite3 **out, const char *path);
+enum err db_attach_readonly(sqlite3 *db, const char *path, const char *name);
+
 /* Every connection has the SQL function row_checksum(table, column, ...): what UPDATEs use. */
 
 /* What SQLite's (extended) result code means to us. */

@@ -1,6 +1,7 @@
 #include "event/amount.h"
 #include "store/engine.h"
 #include "store/sqlite/db.h"
+#include "store/sqlite/report.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
 #include "store/sqlite/verify_logs.h"
@@ -255,5 +256,5 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
     if (!err) err = check_amounts(db, report, findings);
     if (!err) err = check_secrets_and_logs(db, dir, report, findings);
     sqlite3_close(db);
-    return err;
+    return err ? err : report_verify(dir, report, findings);
 }

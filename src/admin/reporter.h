@@ -1,0 +1,14 @@
+#pragma once
+
+#include "base/err.h"
+#include "ledger/ledger.h"
+
+/* A thread that keeps the reports' running aggregates up with what is recorded (store/report.h), a
+ * small step at a time and resting longer than it works. It never asks the ledger for anything but
+ * its numbers. Does nothing while few events are new. */
+
+struct reporter;
+
+/* `dir` and `ledger` stay the caller's, and alive until reporter_stop. */
+enum err reporter_start(struct reporter **out, const char *dir, struct ledger *ledger);
+void reporter_stop(struct reporter *reporter);

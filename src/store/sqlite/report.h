@@ -1,0 +1,89 @@
+#pragma once
+
+#include "base/writer.h"
+#include "store/report.h"
+#include "store/sqlite/db.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Reports, inside of store/sqlite only. One connection: `main` is reports.db (or memory, where that
+ * cannot be used), `log` is adtally.db, read-only, and `temp` holds what a step or a report folds.
+ */
+struct report_db {
+    sqlite3 *db;
+    char log_path[512];
+    bool has_flags;          /* the log tells flagged traffic */
+    const struct zone *zone; /* of the report that is made */
+    struct report_period {
+        int64_t quarter;
+        bool is_hour;
+        char text[32];
+        size_t len; /* 0: none yet */
+    } period;       /* the last one that was asked for */
+};
+
+/* What is counted, in the order of no importance: numbers of `agg`. */
+enum report_metric {
+    METRIC_IMPRESSION = 1, /* label: pricing, space, currency; amount: prices */
+    METRIC_CLICK,          /* the same */
+    METRIC_CONVERSION,  /* label: currency, space, currency of the click's price; amount: values */
+    METRIC_FEEDBACK,    /* label: "positive", "negative" */
+    METRIC_AD_FEEDBACK, /* label: "thumbs_up", "thumbs_down"; a session's latest alone */
+    METRIC_REASON,      /* label: the reason */
+    METRIC_VOTE,        /* label: poll, space, option */
+};
+
+/* report_amount.c: exact sums. Amounts in SQL are billionths: an INTEGER, or, past its range, a
+ * BLOB of 16 bytes. */
+__extension__ typedef __int128 report_amount;
+enum err report_amount_register(sqlite3 *db);
+report_amount report_amount_column(sqlite3_stmt *row, int column);
+
+/* value / 10^digits, exact, with two decimals at least. */
+void report_amount_write(struct writer *out, report_amount value, int digits);
+
+/* dividend / divisor (> 0) with six decimals, half to even. */
+void report_ratio_write(struct writer *out, report_amount dividend, report_amount divisor);
+
+/* report_fold.c: events of (after, last] into temp.part, counted; opinions that others replaced are
+ * taken back. What is in temp.part already goes. */
+enum err report_fold(struct report_db *db, int64_t after, int64_t last);
+
+/* temp.part into main. Inside of a transaction. */
+enum err report_keep(struct report_db *db);
+
+/* report_open.c. ERR_CORRUPT: what main has is not of this log, it begins again. */
+enum err report_position(struct report_db *db, int64_t *sequence); /* what main has */
+enum err report_last(struct report_db *db, int64_t *sequence);     /* what the log has */
+
+/* The checksum of that event's row; as it was when there is none. */
+enum err report_row(struct report_db *db, int64_t sequence, int64_t *row);
+
+/* report_open without a file, for a recount. */
+enum err report_open_in_memory(struct report_db **out, const char *dir,
+                               char problem[STORE_PROBLEM_MAX]);
+
+/* Empties main, whatever is in it; memory becomes main where the file cannot be written. */
+enum err report_make_anew(struct report_db *db);
+
+/* report_verify.c: a full recount against what is kept; no reports.db: nothing to find. */
+enum err report_verify(const char *dir, struct writer *report, uint64_t *findings);
+
+/* report_table.c. Cells come row by row; a failure to add one is kept and told at the end. */
+struct report_table *report_table_new(void);
+void report_add_column(struct report_table *table, struct span name, enum report_column_type type);
+void report_add_cell(struct report_table *table, struct span text); /* absent: none */
+void report_add_number(struct report_table *table, int64_t number);
+void report_add_amount(struct report_table *table, report_amount value, int digits);
+void report_add_ratio(struct report_table *table, report_amount dividend, report_amount divisor);
+enum err report_table_err(const struct report_table *table);
+
+/* report_query.c: what a query asks, as SQL. */
+enum { REPORT_SQL_MAX = 16 * 1024 };
+void report_sums_sql(struct writer *sql, const struct report_query *query, const char *metrics,
+                     bool has_metric);
+void report_polls_sql(struct writer *sql, const struct report_query *query);
+void report_comments_sql(struct writer *sql, const struct report_query *query, bool has_flags);
+enum err report_prepare(struct report_db *db, const struct report_query *query,
+                        const struct writer *sql, sqlite3_stmt **out);

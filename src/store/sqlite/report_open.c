@@ -1,0 +1,385 @@
+#include "store/sqlite/report.h"
+#include "store/sqlite/schema.h"
+
+#include "token/hash.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* reports.db: made of the events, so whatever is wrong with it, it is made again. */
+
+enum {
+    REPORTS_APPLICATION_ID = 0x41445452,
+    REPORTS_VERSION = 1,
+    TABLES_COUNT = 4,
+    PATH_MAX_LEN = 512
+};
+
+#define AD_TEXTS                                                                                   \
+    "advertiser TEXT NOT NULL, publisher TEXT NOT NULL, campaign TEXT NOT NULL,"                   \
+    " product TEXT NOT NULL, placement TEXT NOT NULL"
+
+/* A journal that is deleted, not a WAL: several processes write here, by turns, and Debian 12's
+ * SQLite wants one writer to a WAL (db.h). */
+static const char *const make_tables =
+    "CREATE TABLE agg_ad (ad INTEGER PRIMARY KEY, " AD_TEXTS ", checksum INTEGER NOT NULL,"
+    " UNIQUE (campaign, advertiser, publisher, product, placement)) STRICT;"
+    "CREATE TABLE agg (ad INTEGER NOT NULL, metric INTEGER NOT NULL, flagged INTEGER NOT NULL,"
+    " label TEXT NOT NULL, quarter INTEGER NOT NULL, count INTEGER NOT NULL, amount ANY NOT NULL,"
+    " checksum INTEGER NOT NULL, PRIMARY KEY (ad, metric, flagged, label, quarter)) STRICT,"
+    " WITHOUT ROWID;"
+    "CREATE TABLE agg_opinion (opinion BLOB PRIMARY KEY, seq INTEGER NOT NULL,"
+    " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE agg_state (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL,"
+    " row INTEGER NOT NULL, has_flags INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT;";
+
+static const char *const make_temporary =
+    "CREATE TABLE temp.part (quarter INTEGER, " AD_TEXTS ", flagged INTEGER, metric INTEGER,"
+    " label TEXT, count INTEGER, amount);"
+    "CREATE TABLE temp.latest (opinion BLOB PRIMARY KEY, seq INTEGER);"
+    "CREATE TABLE temp.signed (seq INTEGER, sign INTEGER)";
+
+/* opinion_key(publisher, session, bid): whose opinion of what, without telling. */
+static void on_opinion_key(sqlite3_context *call, int count, sqlite3_value **values)
+{
+    enum { OPINION_KEY_SIZE = 16 };
+    static const uint8_t no_key[HASH_KEY_SIZE];
+    uint8_t parts[3][HASH_SIZE], whole[HASH_SIZE];
+    for (int i = 0; i < 3; i++) {
+        const char *text = sqlite3_value_blob(values[i]);
+        struct span part = {text ? text : "", (size_t)sqlite3_value_bytes(values[i])};
+        hash_secret(parts[i], no_key, part);
+    }
+    hash_secret(whole, no_key, (struct span){(const char *)parts, sizeof parts});
+    sqlite3_result_blob(call, whole, OPINION_KEY_SIZE, SQLITE_TRANSIENT);
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+/* The day, or the hour with its offset: an hour that a clock shows twice is two. */
+static void write_period(struct report_period *period, const struct zone *zone)
+{
+    enum { QUARTER_S = REPORT_QUARTER_MS / 1000, DAY_S = 24 * 60 * 60 };
+    int64_t instant_s = period->quarter * QUARTER_S;
+    int32_t offset_s = zone_offset(zone, instant_s);
+    int64_t local_s = instant_s + offset_s;
+    struct zone_date date = zone_date_of(floor_div(local_s, DAY_S));
+    int len = snprintf(period->text, sizeof period->text, "%04lld-%02d-%02d", (long long)date.year,
+                       date.month, date.day);
+    if (period->is_hour) {
+        int hour = (int)((local_s - floor_div(local_s, DAY_S) * DAY_S) / 3600);
+        int minutes = abs(offset_s) / 60;
+        len +=
+            snprintf(period->text + len, sizeof period->text - (size_t)len, "T%02d:00%c%02d:%02d",
+                     hour, offset_s < 0 ? '-' : '+', minutes / 60, minutes % 60);
+    }
+    period->len = (size_t)len;
+}
+
+/* local_period(quarter, is_hour): rows come by time, so the last answer mostly fits. */
+static void on_local_period(sqlite3_context *call, int count, sqlite3_value **values)
+{
+    struct report_db *db = sqlite3_user_data(call);
+    struct report_period *period = &db->period;
+    int64_t quarter = sqlite3_value_int64(values[0]);
+    bool is_hour = sqlite3_value_int(values[1]) != 0;
+    if (!period->len || quarter != period->quarter || is_hour != period->is_hour) {
+        period->quarter = quarter;
+        period->is_hour = is_hour;
+        write_period(period, db->zone);
+    }
+    sqlite3_result_text(call, period->text, (int)period->len, SQLITE_TRANSIENT);
+}
+
+static enum err register_functions(struct report_db *db)
+{
+    enum { FLAGS = SQLITE_UTF8 | SQLITE_DIRECTONLY };
+    int code = sqlite3_create_function_v2(db->db, "opinion_key", 3, FLAGS | SQLITE_DETERMINISTIC,
+                                          NULL, on_opinion_key, NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_create_function_v2(db->db, "local_period", 2, FLAGS, db, on_local_period,
+                                          NULL, NULL, NULL);
+    return code == SQLITE_OK ? report_amount_register(db->db) : db_err(code);
+}
+
+static enum err put_state(struct report_db *db, int64_t sequence, int64_t row)
+{
+    sqlite3_stmt *statement = NULL;
+    enum err err = db_prepare(db->db, &statement,
+                              "INSERT OR REPLACE INTO main.agg_state VALUES (1, ?1, ?2, ?3,"
+                              " row_checksum('agg_state', 1, ?1, ?2, ?3))");
+    if (err) return err;
+    sqlite3_bind_int64(statement, 1, sequence);
+    sqlite3_bind_int64(statement, 2, row);
+    sqlite3_bind_int64(statement, 3, db->has_flags);
+    err = db_run(statement);
+    sqlite3_finalize(statement);
+    return err;
+}
+
+static enum err end_transaction(struct report_db *db, enum err err)
+{
+    if (!err) err = db_exec(db->db, "COMMIT");
+    if (err && !sqlite3_get_autocommit(db->db)) db_exec(db->db, "ROLLBACK");
+    return err;
+}
+
+/* Nothing is counted yet. */
+static enum err make_empty(struct report_db *db)
+{
+    char marks[128];
+    snprintf(marks, sizeof marks, "PRAGMA main.application_id = %d; PRAGMA main.user_version = %d",
+             REPORTS_APPLICATION_ID, REPORTS_VERSION);
+    int64_t version = 0;
+    enum err err = db_exec(db->db, "BEGIN IMMEDIATE");
+    if (err) return err;
+    err = db_query_i64(db->db, "PRAGMA main.user_version", &version);
+    if (!err && version != REPORTS_VERSION) {
+        err = db_exec(db->db, make_tables);
+        if (!err) err = db_exec(db->db, marks);
+        if (!err) err = put_state(db, 0, 0);
+    }
+    return end_transaction(db, err);
+}
+
+/* Whatever the file holds goes, by SQLite's own means: who has it open sees an empty one. */
+static enum err empty_file(struct report_db *db)
+{
+    sqlite3_db_config(db->db, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
+    enum err err = db_exec(db->db, "VACUUM main");
+    sqlite3_db_config(db->db, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
+    return err ? err : make_empty(db);
+}
+
+static enum err check_kept(struct report_db *db)
+{
+    int64_t application = 0, version = 0, tables = 0;
+    enum err err = db_query_i64(db->db, "PRAGMA main.application_id", &application);
+    if (!err) err = db_query_i64(db->db, "PRAGMA main.user_version", &version);
+    if (err) return err;
+    if (application == 0 && version == 0) return make_empty(db);
+    if (application != REPORTS_APPLICATION_ID || version != REPORTS_VERSION) return ERR_FOREIGN;
+    err = db_query_i64(db->db,
+                       "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name IN"
+                       " ('agg', 'agg_ad', 'agg_opinion', 'agg_state')",
+                       &tables);
+    return err ? err : tables == TABLES_COUNT ? ERR_OK : ERR_CORRUPT;
+}
+
+static enum err attach_log(struct report_db *db)
+{
+    int64_t application = 0, version = 0, flags = 0;
+    enum err err = db_attach_readonly(db->db, db->log_path, "log");
+    if (!err) err = db_query_i64(db->db, "PRAGMA log.application_id", &application);
+    if (!err) err = db_query_i64(db->db, "PRAGMA log.user_version", &version);
+    if (!err && (application != SCHEMA_APPLICATION_ID || version != SCHEMA_VERSION))
+        err = ERR_FOREIGN;
+    if (!err)
+        err = db_query_i64(db->db,
+                           "SELECT count(*) FROM pragma_table_info('click', 'log')"
+                           " WHERE name = 'flags'",
+                           &flags);
+    db->has_flags = flags > 0;
+    return err;
+}
+
+/* `path` is reports.db's, or memory's. */
+static enum err open_main(struct report_db *db, const char *path)
+{
+    enum err err = db_open_derived(&db->db, path);
+    if (!err) err = register_functions(db);
+    if (!err) err = attach_log(db);
+    if (!err) err = db_exec(db->db, make_temporary);
+    return err;
+}
+
+static void close_main(struct report_db *db)
+{
+    sqlite3_close(db->db);
+    db->db = NULL;
+}
+
+static enum err open_kept(struct report_db *db, const char *path)
+{
+    enum err err = open_main(db, path);
+    if (err) return err;
+    err = db_exec(db->db, "PRAGMA main.journal_mode = DELETE; PRAGMA main.synchronous = FULL");
+    if (!err) err = check_kept(db);
+    if (err == ERR_CORRUPT || err == ERR_FOREIGN) err = empty_file(db);
+    return err;
+}
+
+static enum err open_memory(struct report_db *db)
+{
+    close_main(db);
+    enum err err = open_main(db, ":memory:");
+    return err ? err : make_empty(db);
+}
+
+enum err report_make_anew(struct report_db *db)
+{
+    enum err err = empty_file(db);
+    return err ? open_memory(db) : ERR_OK;
+}
+
+static enum err say(char *problem, enum err err, const char *dir)
+{
+    if (err)
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot read the events in %s: %s: %s", dir,
+                 err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err),
+                 err_advice(err));
+    return err;
+}
+
+/* First: nothing is made in a directory that is none of ours. */
+static enum err check_log(struct report_db *db, const char *dir)
+{
+    sqlite3 *log = NULL;
+    size_t len = (size_t)snprintf(db->log_path, sizeof db->log_path, "%s/adtally.db", dir);
+    if (len >= sizeof db->log_path) return ERR_IO;
+    enum err err = db_open_readonly(&log, db->log_path);
+    sqlite3_close(log);
+    return err == ERR_IO ? ERR_NOT_FOUND : err;
+}
+
+static enum err open_file(struct report_db *db, const char *dir)
+{
+    char path[PATH_MAX_LEN];
+    if ((size_t)snprintf(path, sizeof path, "%s/reports.db", dir) >= sizeof path) return ERR_IO;
+    enum err err = open_kept(db, path);
+    return err ? open_memory(db) : ERR_OK;
+}
+
+static enum err open_with(struct report_db **out, const char *dir, char *problem, bool in_memory)
+{
+    db_start();
+    struct report_db *db = calloc(1, sizeof *db);
+    if (!db) return say(problem, ERR_NO_MEMORY, dir);
+    enum err err = check_log(db, dir);
+    if (!err) err = in_memory ? open_memory(db) : open_file(db, dir);
+    if (err) {
+        report_close(db);
+        return say(problem, err, dir);
+    }
+    *out = db;
+    return ERR_OK;
+}
+
+enum err report_open(struct report_db **out, const char *dir, char problem[STORE_PROBLEM_MAX])
+{
+    return open_with(out, dir, problem, false);
+}
+
+enum err report_open_in_memory(struct report_db **out, const char *dir,
+                               char problem[STORE_PROBLEM_MAX])
+{
+    return open_with(out, dir, problem, true);
+}
+
+void report_close(struct report_db *db)
+{
+    close_main(db);
+    free(db);
+}
+
+enum err report_last(struct report_db *db, int64_t *sequence)
+{
+    return db_query_i64(db->db, "SELECT last_seq FROM log.total", sequence);
+}
+
+/* The checksum of the event's row; as it was when there is none. */
+enum err report_row(struct report_db *db, int64_t sequence, int64_t *row)
+{
+    char sql[768];
+    static const char *const tables[] = {"click",    "conversion",  "server_event", "impression",
+                                         "feedback", "ad_feedback", "vote"};
+    int len = snprintf(sql, sizeof sql, "SELECT 0 WHERE %lld = 0", (long long)sequence);
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        len += snprintf(sql + len, sizeof sql - (size_t)len,
+                        " UNION ALL SELECT checksum FROM log.%s WHERE seq = %lld", tables[i],
+                        (long long)sequence);
+    enum err err = db_query_i64(db->db, sql, row);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* Sums of another moment's file, or made before rows were taken out, say nothing of this one. */
+static enum err begin_again(struct report_db *db)
+{
+    enum err err = db_exec(db->db, "DELETE FROM main.agg; DELETE FROM main.agg_ad;"
+                                   "DELETE FROM main.agg_opinion");
+    return err ? err : put_state(db, 0, 0);
+}
+
+static enum err read_state(struct report_db *db, int64_t *sequence, int64_t *row, bool *is_ours)
+{
+    sqlite3_stmt *state = NULL;
+    enum err err = db_prepare(db->db, &state, "SELECT * FROM main.agg_state WHERE id = 1");
+    if (err) return err;
+    int code = sqlite3_step(state);
+    *is_ours = code == SQLITE_ROW && db_is_whole(state, 0, SPAN("agg_state")) &&
+               sqlite3_column_int(state, 3) == db->has_flags;
+    if (code == SQLITE_ROW) {
+        *sequence = sqlite3_column_int64(state, 1);
+        *row = sqlite3_column_int64(state, 2);
+    } else if (code != SQLITE_DONE) {
+        err = db_last_err(db->db);
+    }
+    sqlite3_finalize(state);
+    return err;
+}
+
+/* ERR_CORRUPT: what is kept is not of this log. */
+enum err report_position(struct report_db *db, int64_t *sequence)
+{
+    int64_t kept_row = 0, row = 0, last = 0;
+    bool is_ours = false;
+    *sequence = 0;
+    enum err err = read_state(db, sequence, &kept_row, &is_ours);
+    if (!err) err = report_last(db, &last);
+    if (err) return err;
+    if (!is_ours || *sequence > last) return ERR_CORRUPT;
+    err = report_row(db, *sequence, &row);
+    return err ? err : row == kept_row ? ERR_OK : ERR_CORRUPT;
+}
+
+enum err report_behind(struct report_db *db, int64_t *events)
+{
+    int64_t position = 0, last = 0;
+    enum err err = db_exec(db->db, "BEGIN");
+    if (!err) err = report_position(db, &position);
+    if (err == ERR_CORRUPT) {
+        position = 0;
+        err = ERR_OK;
+    }
+    if (!err) err = report_last(db, &last);
+    *events = last - position;
+    return end_transaction(db, err);
+}
+
+static enum err add_events(struct report_db *db, int64_t events)
+{
+    int64_t position = 0, last = 0, row = 0;
+    enum err err = report_position(db, &position);
+    if (err == ERR_CORRUPT) {
+        position = 0;
+        err = begin_again(db);
+    }
+    if (!err) err = report_last(db, &last);
+    if (err || position == last) return err;
+    if (last - position > events) last = position + events;
+    err = report_fold(db, position, last);
+    if (!err) err = report_keep(db);
+    if (!err) err = report_row(db, last, &row);
+    return err ? err : put_state(db, last, row);
+}
+
+enum err report_catch_up(struct report_db *db, int64_t events)
+{
+    if (sqlite3_db_readonly(db->db, "main")) return ERR_BUSY;
+    enum err err = db_exec(db->db, "BEGIN IMMEDIATE");
+    return err ? err : end_transaction(db, add_events(db, events));
+}

@@ -1,0 +1,121 @@
+#include "store/sqlite/report.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* What reports.db keeps, against a recount in memory. A file of another moment of the log is no
+ * finding: the next report begins it again. */
+
+enum { PATH_MAX_LEN = 512 };
+
+#define SUMS(schema)                                                                               \
+    "SELECT advertiser, publisher, campaign, product, placement, metric, flagged, label, quarter," \
+    " count, amount FROM " schema ".agg JOIN " schema ".agg_ad USING (ad)"
+#define OPINIONS(schema) "SELECT opinion, seq FROM " schema ".agg_opinion"
+#define MISSED(a, b) "(SELECT count(*) FROM (" a " EXCEPT " b "))"
+
+static const char *const count_differing = "SELECT " MISSED(SUMS("main"), SUMS("kept")) //
+    " + " MISSED(SUMS("kept"), SUMS("main")) " + " MISSED(OPINIONS("main"),
+                                                          OPINIONS("kept")) " + " //
+    MISSED(OPINIONS("kept"), OPINIONS("main"));
+
+static const char *const count_damaged =
+    "SELECT (SELECT count(*) FROM kept.agg WHERE checksum IS NOT row_checksum('agg', ad, metric,"
+    " flagged, label, quarter, count, amount))"
+    " + (SELECT count(*) FROM kept.agg_ad WHERE checksum IS NOT row_checksum('agg_ad', ad,"
+    " advertiser, publisher, campaign, product, placement))"
+    " + (SELECT count(*) FROM kept.agg_opinion WHERE checksum IS NOT row_checksum('agg_opinion',"
+    " opinion, seq))"
+    " + (SELECT count(*) FROM kept.agg_state WHERE checksum IS NOT row_checksum('agg_state', id,"
+    " seq, row, has_flags))";
+
+static const char *const advice = "; remove the file, it is made again";
+
+static void tell(struct writer *report, uint64_t *findings, const char *text, int64_t count)
+{
+    if (!count) return;
+    *findings += (uint64_t)count;
+    writer_lit(report, "reports.db: ");
+    writer_i64(report, count);
+    writer_char(report, ' ');
+    writer_put(report, span_of(text));
+    writer_put(report, span_of(advice));
+    writer_char(report, '\n');
+}
+
+static enum err count(struct report_db *db, const char *sql, const char *text,
+                      struct writer *report, uint64_t *findings)
+{
+    int64_t found = 0;
+    enum err err = db_query_i64(db->db, sql, &found);
+    if (!err) tell(report, findings, text, found);
+    return err;
+}
+
+static enum err recount(struct report_db *db, int64_t sequence, struct writer *report,
+                        uint64_t *findings)
+{
+    enum err err = report_fold(db, 0, sequence);
+    if (!err) err = report_keep(db);
+    if (!err) err = count(db, count_differing, "sums differ from a recount", report, findings);
+    return err;
+}
+
+static enum err check_kept(struct report_db *db, struct writer *report, uint64_t *findings)
+{
+    int64_t sequence = 0, kept_row = 0, has_flags = 0, row = 0, last = 0;
+    enum err err = count(db, count_damaged, "rows differ from their checksum", report, findings);
+    if (!err) err = db_query_i64(db->db, "SELECT seq FROM kept.agg_state", &sequence);
+    if (!err) err = db_query_i64(db->db, "SELECT row FROM kept.agg_state", &kept_row);
+    if (!err) err = db_query_i64(db->db, "SELECT has_flags FROM kept.agg_state", &has_flags);
+    if (!err) err = report_last(db, &last);
+    if (!err) err = report_row(db, sequence, &row);
+    bool is_of_log = sequence <= last && row == kept_row && has_flags == db->has_flags;
+    return err || !is_of_log ? err : recount(db, sequence, report, findings);
+}
+
+static enum err check_in_snapshot(struct report_db *db, const char *path, struct writer *report,
+                                  uint64_t *findings)
+{
+    enum err err = db_attach_readonly(db->db, path, "kept");
+    if (!err) err = db_exec(db->db, "BEGIN");
+    if (!err) err = check_kept(db, report, findings);
+    if (!sqlite3_get_autocommit(db->db)) db_exec(db->db, "ROLLBACK");
+    bool is_damaged = err == ERR_CORRUPT || err == ERR_FOREIGN || err == ERR_NOT_FOUND ||
+                      (err == ERR_IO && *findings == 0);
+    if (is_damaged) tell(report, findings, "damage: it cannot be read", 1);
+    return is_damaged ? ERR_OK : err;
+}
+
+/* Who wrote was killed in the middle: what undoes it has to write. */
+static void undo_half_step(const char *dir)
+{
+    char problem[STORE_PROBLEM_MAX];
+    struct report_db *db;
+    if (report_open(&db, dir, problem) == ERR_OK) report_close(db);
+}
+
+static enum err check_once(const char *dir, const char *path, struct writer *report,
+                           uint64_t *findings)
+{
+    char problem[STORE_PROBLEM_MAX];
+    struct report_db *db;
+    enum err err = report_open_in_memory(&db, dir, problem);
+    if (err) return err;
+    err = check_in_snapshot(db, path, report, findings);
+    report_close(db);
+    return err;
+}
+
+enum err report_verify(const char *dir, struct writer *report, uint64_t *findings)
+{
+    char path[PATH_MAX_LEN];
+    struct stat file;
+    if ((size_t)snprintf(path, sizeof path, "%s/reports.db", dir) >= sizeof path) return ERR_IO;
+    if (stat(path, &file) != 0 || file.st_size == 0) return ERR_OK;
+    enum err err = check_once(dir, path, report, findings);
+    if (err != ERR_DENIED) return err;
+    undo_half_step(dir);
+    err = check_once(dir, path, report, findings);
+    return err == ERR_DENIED ? ERR_OK : err; /* it cannot be read here, so no report uses it */
+}
