@@ -49,39 +49,54 @@ export function setTiles(list, tiles) {
 }
 
 /* A table: `columns` [{title, cell(row), words, sort(row)}]; the first column names its row. A cell is text or a
- * node. Rows are made anew only when `rows` is another list than before. */
+ * node. The head stays, and with it the focus, while the titles do. */
 export function setTable(table, columns, rows) {
-  const { order } = table.adtally ?? {};
-  const sorted = order ? [...rows].sort((a, b) => order.down * compare(order.sort(b), order.sort(a))) : rows;
+  const titles = columns.map(column => column.title).join("\n");
+  if (table.tHead?.dataset.titles !== titles) {
+    table.tHead?.remove();
+    table.caption.after(head(table, columns, titles));
+  }
+  orders.set(table, { ...orders.get(table), columns, rows });
+  showRows(table);
+}
+
+const orders = new Map(); /* by table: what it shows, and by which title it is sorted */
+
+function showRows(table) {
+  const { columns, rows, by, down } = orders.get(table);
+  const value = columns.find(column => column.title === by)?.sort;
+  const sorted = value ? [...rows].sort((a, b) => down * compare(value(b), value(a))) : rows;
   const body = make("tbody", {}, ...sorted.map(row => make("tr", {}, ...columns.map(
     (column, place) => place ? make("td", { class: column.words ? "words" : undefined }, column.cell(row))
                              : make("th", { scope: "row" }, column.cell(row))))));
   if (table.tBodies[0]) table.tBodies[0].replaceWith(body);
-  else table.append(head(table, columns), body);
-  table.adtally = { ...table.adtally, columns, rows };
+  else table.append(body);
 }
 
 function compare(a, b) {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function head(table, columns) {
+function head(table, columns, titles) {
   const cells = columns.map(column => {
     const cell = make("th", { scope: "col", class: column.words ? "words" : undefined });
-    cell.append(column.sort ? make("button", { type: "button", onclick: () => sortBy(table, column, cell) },
+    cell.append(column.sort ? make("button", { type: "button", onclick: () => sortBy(table, column.title) },
                                    column.title) : column.title);
     return cell;
   });
-  return make("thead", {}, make("tr", {}, ...cells));
+  const made = make("thead", {}, make("tr", {}, ...cells));
+  made.dataset.titles = titles;
+  return made;
 }
 
-function sortBy(table, column, cell) {
-  const isSame = table.adtally.order?.sort === column.sort;
-  const down = isSame ? -table.adtally.order.down : 1;
-  for (const other of cell.parentNode.cells) other.removeAttribute("aria-sort");
-  cell.setAttribute("aria-sort", down > 0 ? "descending" : "ascending");
-  table.adtally.order = { sort: column.sort, down };
-  setTable(table, table.adtally.columns, table.adtally.rows);
+function sortBy(table, title) {
+  const order = orders.get(table);
+  const down = order.by === title ? -order.down : 1;
+  orders.set(table, { ...order, by: title, down });
+  for (const cell of table.tHead.rows[0].cells)
+    if (cell.textContent === title) cell.setAttribute("aria-sort", down > 0 ? "descending" : "ascending");
+    else cell.removeAttribute("aria-sort");
+  showRows(table);
 }
 
 /* A share as a bar with its words in front of it. */
