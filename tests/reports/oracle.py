@@ -67,11 +67,16 @@ def exact(amount):
     return f"{sign}{picos // 10**12}.{decimals[:2]}{decimals[2:].rstrip('0')}"
 
 
+def in_order(part, name):
+    """Names by their bytes, hours by when they began."""
+    return datetime.datetime.fromisoformat(part).timestamp() if name == "hour" else part.encode()
+
+
 def groups(events, by, zone):
     found = collections.defaultdict(list)
     for event in events:
         found[key_of(event, by, zone)].append(event)
-    return sorted(found.items(), key=lambda item: [part.encode() for part in item[0]])
+    return sorted(found.items(), key=lambda item: [in_order(*p) for p in zip(item[0], by)])
 
 
 def traffic(events, by=(), zone=zoneinfo.ZoneInfo("UTC")):

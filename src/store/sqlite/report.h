@@ -16,11 +16,9 @@ struct report_db {
     bool has_flags;          /* the log tells flagged traffic */
     const struct zone *zone; /* of the report that is made */
     struct report_period {
-        int64_t quarter;
-        bool is_hour;
-        char text[32];
-        size_t len; /* 0: none yet */
-    } period;       /* the last one that was asked for */
+        int64_t quarter, period;
+        bool is_hour, is_set;
+    } period; /* the last one that was asked for */
 };
 
 /* What is counted, in the order of no importance: numbers of `agg`. */

@@ -384,7 +384,7 @@ static enum err run_in_snapshot(struct report_db *db, const struct report_query 
     if (!err) err = report_last(db, &last);
     if (!err) err = report_fold(db, position, last);
     db->zone = &query->zone;
-    db->period.len = 0;
+    db->period.is_set = false;
     if (!err) err = query_table(db, query, table);
     if (!sqlite3_get_autocommit(db->db)) db_exec(db->db, "COMMIT");
     return err;

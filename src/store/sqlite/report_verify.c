@@ -9,7 +9,8 @@
 enum { PATH_MAX_LEN = 512 };
 
 #define SUMS(schema)                                                                               \
-    "SELECT advertiser, publisher, campaign, product, placement, metric, flagged, label, quarter," \
+    "SELECT advertiser, publisher, campaign, product, placement, unit, metric, flagged, label, "   \
+    "quarter,"                                                                                     \
     " count, amount FROM " schema ".agg JOIN " schema ".agg_ad USING (ad)"
 #define OPINIONS(schema) "SELECT opinion, seq FROM " schema ".agg_opinion"
 #define MISSED(a, b) "(SELECT count(*) FROM (" a " EXCEPT " b "))"
@@ -20,7 +21,8 @@ static const char *const count_differing = "SELECT " MISSED(SUMS("main"), SUMS("
     MISSED(OPINIONS("kept"), OPINIONS("main"));
 
 static const char *const count_damaged =
-    "SELECT (SELECT count(*) FROM kept.agg WHERE checksum IS NOT row_checksum('agg', ad, metric,"
+    "SELECT (SELECT count(*) FROM kept.agg WHERE checksum IS NOT row_checksum('agg', unit, ad, "
+    "metric,"
     " flagged, label, quarter, count, amount))"
     " + (SELECT count(*) FROM kept.agg_ad WHERE checksum IS NOT row_checksum('agg_ad', ad,"
     " advertiser, publisher, campaign, product, placement))"
