@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# install.sh SET...: installs the Debian packages of these sets (packages.txt) that are missing.
-# Silent and quick when nothing is missing. Needs nothing but a shell and apt.
+# install.sh SET...: installs the Debian packages of these sets (packages.txt) that are missing, and for the set
+# build what the dashboard takes from npm. Silent and quick when nothing is missing. Needs nothing but a shell
+# and apt.
 set -euo pipefail
 
 readonly LIST=${0%/*}/packages.txt
+readonly DASHBOARD=${0%/*}/../src/admin/dashboard
 readonly POLICY=/usr/sbin/policy-rc.d
 
 # The lines of the wanted sets whose command is not on PATH: package names, alternatives with "|".
@@ -58,7 +60,7 @@ forbid_services() {
     as_root chmod 755 "$POLICY"
 }
 
-main() {
+install_debian() {
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
         echo "install.sh: no apt here; install what $LIST lists by hand" >&2
         return 0
@@ -78,6 +80,22 @@ main() {
     forbid_services
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
         "${packages[@]}"
+}
+
+# What the lock file names, and nothing that it does not name by its hash.
+install_npm() {
+    [[ ! $DASHBOARD/node_modules/.package-lock.json -nt $DASHBOARD/package-lock.json ]] || return 0
+    if ! npm ci --prefix "$DASHBOARD" --ignore-scripts --no-audit --no-fund --loglevel=error; then
+        echo "install.sh: uPlot did not come from npm; the dashboard needs it. Try again with a network:" >&2
+        echo "  npm ci --prefix src/admin/dashboard" >&2
+        return 1
+    fi
+    touch "$DASHBOARD/node_modules/.package-lock.json"
+}
+
+main() {
+    install_debian "$@"
+    [[ " $* " != *" build "* ]] || install_npm
 }
 
 main "$@"

@@ -48,3 +48,6 @@ void admin_fail_unavailable(struct writer *answer);
 
 /* `"name":"2026-11-21T06:00:00.000Z"` */
 void admin_write_time(struct writer *answer, struct span name, int64_t ms);
+
+/* The members of a key in a list of keys, without its brackets. */
+void admin_write_key(struct writer *answer, const struct api_key *key);

@@ -130,11 +130,8 @@ void admin_key_create(struct admin_request *request, struct writer *answer)
     hash_wipe(&new_key, sizeof new_key);
 }
 
-static void write_key(const struct api_key *key, void *arg)
+void admin_write_key(struct writer *answer, const struct api_key *key)
 {
-    struct writer *answer = arg;
-    json_write_comma(answer);
-    writer_char(answer, '{');
     json_write_text_member(answer, SPAN("id"), key->id);
     json_write_text_member(answer, SPAN("class"), apikey_class_name(key->cls));
     json_write_text_member(answer, key_text_name(KEY_LABEL), key->label);
@@ -145,6 +142,14 @@ static void write_key(const struct api_key *key, void *arg)
     admin_write_time(answer, SPAN("created_at"), key->created_at_ms);
     if (key->expires_at_ms) admin_write_time(answer, SPAN("expires_at"), key->expires_at_ms);
     if (key->revoked_at_ms) admin_write_time(answer, SPAN("revoked_at"), key->revoked_at_ms);
+}
+
+static void write_key(const struct api_key *key, void *arg)
+{
+    struct writer *answer = arg;
+    json_write_comma(answer);
+    writer_char(answer, '{');
+    admin_write_key(answer, key);
     writer_char(answer, '}');
 }
 

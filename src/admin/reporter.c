@@ -93,7 +93,9 @@ static void *run(void *arg)
         if (recorded(reporter) - reporter->counted < WORTH_EVENTS) continue;
         enum err err = work(reporter);
         if (!err || err == ERR_BUSY) continue; /* a report counts them right now */
-        log_event(LOG_WARN, "reports_not_counted", LOG_TEXT("reason", span_of(err_text(err))));
+        log_event(LOG_WARN, "reports_not_counted", LOG_TEXT("reason", span_of(err_text(err))),
+                  LOG_TEXT("advice", span_of(err_advice(err))),
+                  LOG_TEXT("consequence", SPAN("reports take longer until it works again")));
         wait_ms = RETRY_MS;
     }
     return NULL;

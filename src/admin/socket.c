@@ -61,7 +61,10 @@ static void answer_client(struct admin_socket *socket, int fd)
     if (!err) admin_execute(socket->admin, writer_text(&request), &answer);
     /* A command that was done is answered even while the server stops. */
     err = socket_write_all(fd, -1, clock_mono_ms() + CLIENT_TIMEOUT_MS, writer_text(&answer));
-    if (err) log_event(LOG_WARN, "admin_answer_lost", LOG_TEXT("reason", span_of(err_text(err))));
+    if (err)
+        log_event(LOG_WARN, "admin_answer_lost", LOG_TEXT("reason", span_of(err_text(err))),
+                  LOG_TEXT("advice", SPAN("see whether the command was done before it is tried "
+                                          "again")));
     hash_wipe(request.base, request.len);
     hash_wipe(answer.base, answer.len);
 }

@@ -179,7 +179,9 @@ static const struct http_handler handler = {.on_head = on_head,
 
 static void on_tick(struct ev_hook *hook)
 {
-    web_streams_tick((struct admin_web *)hook);
+    struct admin_web *web = (struct admin_web *)hook;
+    live_feed_tick(web->live);
+    web_streams_tick(web);
     log_tell_left_out(false);
 }
 
@@ -243,13 +245,15 @@ static enum err prepare(struct admin_web *web, int *listen_fd)
     web->hook = (struct ev_hook){.on_turn_end = end_when_idle, .on_tick = on_tick};
     ev_hook_add(web->loop, &web->hook);
     web->failures = limiter_new(FAILURES_PER_S, CLIENTS_MAX);
-    return web->failures ? open_server(web, listen_fd) : ERR_NO_MEMORY;
+    web->live = live_feed_new(web->admin);
+    return web->failures && web->live ? open_server(web, listen_fd) : ERR_NO_MEMORY;
 }
 
 static void release(struct admin_web *web)
 {
     http_server_free(web->server);
     if (web->failures) limiter_free(web->failures);
+    live_feed_free(web->live);
     if (web->loop) {
         ev_hook_remove(web->loop, &web->hook);
         ev_wake_close(web->loop, &web->wake);

@@ -95,7 +95,9 @@ static void log_refusal(const struct web_request *request)
     struct span client = SPAN("local");
     if (address_of_client(&address, request->http, &no_proxies))
         client = address_write(text, &address, true);
-    log_event_bounded(LOG_WARN, "admin_key_refused", LOG_TEXT("client", client));
+    log_event_bounded(
+        LOG_WARN, "admin_key_refused", LOG_TEXT("client", client),
+        LOG_TEXT("advice", SPAN("see who it is; adtally key create --class admin makes a key")));
 }
 
 /* Milliseconds that a client which failed too often has to wait for its next answer. A right key

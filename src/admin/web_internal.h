@@ -1,5 +1,6 @@
 #pragma once
 
+#include "admin/live.h"
 #include "admin/session.h"
 #include "admin/web.h"
 #include "ledger/limiter.h"
@@ -28,6 +29,7 @@ struct admin_web {
     struct limiter *failures; /* of signing in, by client address */
     struct sessions sessions;
     struct web_stream streams[WEB_STREAMS_MAX];
+    struct live_feed *live;
     int64_t stops_at_ms;             /* 0: not yet */
     char event[WEB_EVENT_MAX + 128]; /* one that is being sent */
 };

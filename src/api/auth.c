@@ -74,6 +74,7 @@ static bool admit_key(struct api_request *request)
         answer_refusal(request, reject);
         return false;
     }
+    keyring_note_use(request->key, request->now_ms);
     if (auth != AUTH_PARTNER) return true;
     return take_allowance(request, api->key_limiter, request->key->id);
 }

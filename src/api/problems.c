@@ -26,6 +26,11 @@ static const struct type_row types[] = {
 
 _Static_assert(sizeof types / sizeof types[0] == PROBLEM_COUNT, "a row per type");
 
+const char *problem_type_name(enum problem_type type)
+{
+    return types[type].name;
+}
+
 void problems_init(struct problems *problems, struct arena *arena)
 {
     *problems = (struct problems){.arena = arena};

@@ -54,6 +54,9 @@ struct problems {
     bool overflow;  /* the arena was full: there are more than could be kept */
 };
 
+/* "missing": as the answers spell it. */
+const char *problem_type_name(enum problem_type type);
+
 void problems_init(struct problems *problems, struct arena *arena);
 
 /* Copies `problem`. */

@@ -63,6 +63,11 @@ const struct route *route_find(struct span path)
     return NULL;
 }
 
+const struct route *route_at(size_t row)
+{
+    return row < sizeof routes / sizeof routes[0] ? &routes[row] : NULL;
+}
+
 struct span route_methods(const struct route *route)
 {
     if (route->method == HTTP_GET)

@@ -36,6 +36,8 @@ struct span route_methods(const struct route *route);
 /* NULL: no such path. The dialect of that answer is DIALECT_DETAIL. */
 const struct route *route_find(struct span path);
 
+/* The table by row, for what is made of it or held against it; NULL past its end. */
+const struct route *route_at(size_t row);
 /* Its place in struct api_stats; of NULL as well. */
 size_t route_number(const struct route *route);
 

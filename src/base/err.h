@@ -20,3 +20,6 @@ enum err {
 
 /* A lower-case phrase without a full stop, for "cannot open X: <phrase>". Static. */
 const char *err_text(enum err err);
+
+/* What an operator does about it, in the same form: "make room on its disk". Static. */
+const char *err_advice(enum err err);

@@ -2,6 +2,7 @@
 #include "base/secret.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/routes_print.h"
 #include "cli/say.h"
 #include "token/hash.h"
 
@@ -14,6 +15,7 @@ struct command {
     int (*run)(struct args *args);
     const char *usage; /* lines, each without "adtally " */
     const char *help;
+    const char *more; /* what a newcomer asks next; NULL: nothing */
 };
 
 /* clang-format off */
@@ -28,49 +30,71 @@ static const struct command commands[] = {
      "    each with [--expires 2026-11-21T06:00:00Z] [--import FILE] [--json] --data DIR\n"
      "key list [--json] --data DIR\n"
      "key revoke ID --data DIR\n",
-     "make, list and revoke API keys"},
+     "make, list and revoke API keys",
+     "partner keys report events and conversions, publisher keys leave ad-feedback, adserver keys\n"
+     "mint, admin keys open the admin listener. The secret is shown once, alone on standard\n"
+     "output; a revoked key is refused from the next request on.\n\n"
+     "  adtally key create --class partner --partner-id acme --label shop --data data > acme.key"},
     {"token-key", command_token_key,
      "token-key list [--json] --data DIR\n"
      "token-key rotate [--json] --data DIR\n"
      "token-key retire KID --data DIR\n"
      "token-key export KID|click-signing --data DIR\n",
-     "the keys of the tokens in the URLs of ads"},
+     "the keys of the tokens in the URLs of ads",
+     "The newest mints; the others are accepted until they are retired. When one leaked: rotate,\n"
+     "wait until the URLs of before have expired (7 days, or the longest ttl), then retire it."},
     {"poll", command_poll,
      "poll put FILE|- --data DIR\n"
      "poll list --data DIR\n"
      "poll withdraw ID --data DIR\n",
-     "sponsored polls, as JSON"},
+     "sponsored polls, as JSON",
+     "put makes a poll, or gives it other texts and more options; an option with votes stays.\n\n"
+     "  echo '{\"sponsored_poll_id\":1,\"question\":\"What for?\",\"options\":[{\"id\":\"0\",\n"
+     "      \"text\":\"Wedding\"},{\"id\":\"1\",\"text\":\"Study\"}]}' | adtally poll put - --data data"},
     {"mint", command_mint,
      "mint [FILE|-] --data DIR\n",
-     "make the URLs of ads from JSON, as POST /v1/mint does"},
+     "make the URLs of ads from JSON, as POST /v1/mint does",
+     "  echo '{\"ads\":[{\"publisher_id\":\"chat\",\"landing_url\":\"https://shop.example\"}]}' |\n"
+     "      adtally mint --data data"},
     {"tail", command_tail,
      "tail [--route PATH] [--outcome O] [--partner P] [--campaign C] [--json] --data DIR\n",
-     "what requests to a running server become, as they come"},
+     "what requests to a running server become, as they come",
+     "Each line is a request: when, how long, what became of it and why, and whose it was. What is\n"
+     "left out because nobody reads fast enough is counted. Nothing secret is in it.\n\n"
+     "  adtally tail --outcome key_invalid --data data"},
     {"verify", command_verify,
      "verify [--json] --data DIR\n",
-     "check a data directory, beside a running server too"},
+     "check a data directory, beside a running server too",
+     "It reads all of it, and changes nothing. Exit status 1 means that it found something: each\n"
+     "line is a promise that does not hold. Keep the directory, and restore a backup."},
     {"report", command_report,
      "report [traffic|money|reasons|comments|polls] [--by COLUMN,...] [--csv|--json] --data DIR\n"
      "    COLUMN: campaign, publisher, product, placement, advertiser, day or hour\n"
      "    --campaign X, --publisher X, ...: only that one; given again, that one too\n"
      "    --from DAY, --to DAY (or times on a quarter of an hour), --tz Europe/Berlin\n"
      "    --exclude-flagged, and for comments --limit N\n",
-     "impressions, clicks, conversions, money, feedback and polls, in numbers"},
+     "impressions, clicks, conversions, money, feedback and polls, in numbers",
+     "  adtally report money --by campaign,day --from 2026-11-01 --tz Europe/Berlin --data data"},
     {"export", command_export,
      "export --format ndjson|csv [--since RECEIPT] [--table T] --data DIR\n",
-     "print what was recorded, as lines"},
+     "print what was recorded, as lines",
+     NULL},
     {"import", command_import,
      "import FILE [--json] --data DIR\n",
-     "take over clicks, impressions, conversions, polls and keys from elsewhere"},
+     "take over clicks, impressions, conversions, polls and keys from elsewhere",
+     NULL},
     {"backup", command_backup,
      "backup FILE --data DIR\n",
-     "copy a data directory into one file, beside a running server too"},
+     "copy a data directory into one file, beside a running server too",
+     NULL},
     {"restore", command_restore,
      "restore FILE --data DIR\n",
-     "make a data directory of a backup"},
+     "make a data directory of a backup",
+     NULL},
     {"erase", command_erase,
      "erase --user-id U [--session-id S] [--json] --data DIR\n",
-     "take a person out of everything that was recorded"},
+     "take a person out of everything that was recorded",
+     NULL},
 };
 /* clang-format on */
 
@@ -108,6 +132,7 @@ static int help_one(const struct command *command)
 {
     printf("adtally %s: %s\n\n", command->name, command->help);
     print_usage(command);
+    if (command->more) printf("\n%s\n", command->more);
     if (command->run == command_serve) {
         puts("\nOptions. Each is also a line `name = value` of the configuration file, with\n"
              "underscores for dashes; a flag wins over the file.\n");
@@ -116,30 +141,36 @@ static int help_one(const struct command *command)
     return EXIT_DONE;
 }
 
-/* Not in the help: docs/configuration.md and docs/metrics.md are made of them. */
-static bool is_markdown_asked(const char *what, int count, char **list)
-{
-    return count == 2 && strcmp(list[0], what) == 0 && strcmp(list[1], "--markdown") == 0;
-}
-
-static int print_metrics(void)
+static void print_metrics(void)
 {
     static char memory[16 * 1024];
     struct writer out;
     writer_init(&out, memory, sizeof memory);
     metrics_write_markdown(&out);
     printf("%.*s", SPAN_FMT(writer_text(&out)));
-    return EXIT_DONE;
+}
+
+/* Not in the help: what documents are made of, or held against. */
+static bool print_table(int count, char **list)
+{
+    if (count != 2) return false;
+    bool is_serve = strcmp(list[0], "serve") == 0;
+    bool is_markdown = strcmp(list[1], "--markdown") == 0;
+    if (is_serve && is_markdown)
+        options_print_markdown(stdout);
+    else if (is_serve && strcmp(list[1], "--routes") == 0)
+        routes_print_json(stdout);
+    else if (is_markdown && strcmp(list[0], "metrics") == 0)
+        print_metrics();
+    else
+        return false;
+    return true;
 }
 
 static int help(int count, char **list)
 {
     const struct command *command = count > 0 ? find_command(list[0]) : NULL;
-    if (is_markdown_asked("metrics", count, list)) return print_metrics();
-    if (is_markdown_asked("serve", count, list)) {
-        options_print_markdown(stdout);
-        return EXIT_DONE;
-    }
+    if (print_table(count, list)) return EXIT_DONE;
     if (command) return help_one(command);
     if (count == 0) return help_all();
     say("no command is called \"%s\"; see adtally help", list[0]);

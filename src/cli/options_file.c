@@ -112,7 +112,8 @@ enum options_result options_read_file(struct options *options)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && !required && (errno == ENOENT || errno == ENOTDIR)) return OPTIONS_OK;
     if (fd < 0) {
-        say("cannot open the configuration file %s: %s", path, strerror(errno));
+        say("cannot open the configuration file %s: %s; %s", path, strerror(errno),
+            errno == EACCES ? "run it as the user that owns it" : "see whether the path is right");
         return OPTIONS_FAILED;
     }
     enum options_result result = read_open_file(options, path, fd);

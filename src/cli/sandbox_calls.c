@@ -78,6 +78,7 @@ static const int allowed[] = {
     SYS_fstat,
     SYS_newfstatat,
     SYS_statx,
+    SYS_statfs, /* how much room there is */
     SYS_faccessat,
     SYS_faccessat2,
     SYS_readlinkat,

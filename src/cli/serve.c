@@ -124,8 +124,8 @@ static bool start_admin(struct server *server)
                                    .listen_host = span_of(server->listeners.text)};
     enum err err = admin_socket_start(&server->socket, server->options.data_path, &server->admin);
     if (err)
-        say("cannot make the socket %s/admin.sock for commands: %s", server->options.data_path,
-            err_text(err));
+        say("cannot make the socket %s/admin.sock for commands: %s: %s", server->options.data_path,
+            err_text(err), err_advice(err));
     return !err && start_web(server);
 }
 
@@ -148,7 +148,7 @@ static bool start_reporter(struct server *server)
 static bool activate(struct server *server)
 {
     enum err err = loops_activate(server->loops, server->api);
-    if (err) say("cannot serve: %s", err_text(err));
+    if (err) say("cannot serve: %s: %s", err_text(err), err_advice(err));
     return !err;
 }
 
@@ -194,7 +194,10 @@ static enum err open_when_free(struct server *server, char problem[STORE_PROBLEM
 
 static void warn_unless_taken(enum err err, struct span what)
 {
-    if (err) log_event(LOG_WARN, "sandbox_incomplete", LOG_TEXT("missing", what));
+    if (err)
+        log_event(LOG_WARN, "sandbox_incomplete", LOG_TEXT("missing", what),
+                  LOG_TEXT("consequence", SPAN("the server runs without it; a newer kernel has it, "
+                                               "unless a container withholds it")));
 }
 
 /* Between the two halves of opening: the store has its files, and no thread runs yet that would

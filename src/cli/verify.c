@@ -49,8 +49,9 @@ static int verify(const char *dir, bool json, char *memory)
     enum err err = store_verify_watched(dir, &report, &findings, &watch);
     progress_end(&progress);
     if (err) {
-        say("cannot verify %s: %s", dir,
-            err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err));
+        say("cannot verify %s: %s: %s", dir,
+            err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err),
+            err_advice(err));
         return EXIT_FAILED;
     }
     struct span text = writer_text(&report);

@@ -60,7 +60,7 @@ enum err wiring_start(const struct options *options, struct store *store, struct
         err = ERR_NO_MEMORY;
     }
     *ledger = NULL;
-    snprintf(problem, STORE_PROBLEM_MAX, "cannot start on %.400s: %s", options->data_path,
-             err_text(err));
+    snprintf(problem, STORE_PROBLEM_MAX, "cannot start on %.400s: %s: %s", options->data_path,
+             err_text(err), err_advice(err));
     return err;
 }

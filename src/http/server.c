@@ -93,7 +93,9 @@ static bool make_room(struct http_server *server)
 static void on_accept_exhausted(struct http_server *server, int error)
 {
     if (!server->has_no_descriptors)
-        log_event_bounded(LOG_WARN, "accept_paused", LOG_NUMBER("errno", error));
+        log_event_bounded(LOG_WARN, "accept_paused", LOG_NUMBER("errno", error),
+                          LOG_TEXT("advice", SPAN("raise the limit of open files (ulimit -n), or "
+                                                  "lower max_connections")));
     server->has_no_descriptors = true;
     stop_accepting(server);
 }

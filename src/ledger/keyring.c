@@ -2,15 +2,23 @@
 
 #include "base/assert.h"
 #include "base/secret.h"
+#include "ledger/metrics_use.h"
 
 #include <pthread.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Entries are made once and never moved or freed before the keyring: what keyring_find returns
- * stays valid while a request uses it. Only revoked_at_ms of an entry changes, under the lock. */
+ * stays valid while a request uses it. Only revoked_at_ms of an entry changes, under the lock, and
+ * its use, which has a cache line of its own: all loops write it, and read what stands beside it.
+ */
+enum { CACHE_LINE = 64 };
+
 struct entry {
-    struct api_key key;
+    alignas(CACHE_LINE) struct use_metrics use;
+    alignas(CACHE_LINE) struct api_key key;
     struct entry *next_in_bucket, *next;
     char text[]; /* what the key's spans point at */
 };
@@ -85,8 +93,9 @@ static struct entry *new_entry(const struct api_key *key)
 {
     size_t size = key->id.len + key->label.len + key->partner_id.len + key->publisher_id.len +
                   key->advertiser_id.len + key->tag_id.len;
-    struct entry *entry = malloc(sizeof *entry + size);
-    if (!entry) return NULL;
+    void *memory;
+    if (posix_memalign(&memory, CACHE_LINE, sizeof(struct entry) + size)) return NULL;
+    struct entry *entry = memory;
     char *at = entry->text;
     *entry = (struct entry){.key = *key};
     entry->key.id = keep(&at, key->id);
@@ -196,6 +205,20 @@ const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo 
         remember(memo, key, secret);
     }
     return keyring_is_valid(keyring, memo->key, cls, now_ms) ? memo->key : NULL;
+}
+
+void keyring_note_use(const struct api_key *key, int64_t now_ms)
+{
+    /* The entry is ours and not constant; only the view of it that requests get is. */
+    struct entry *entry = (struct entry *)((uintptr_t)key - offsetof(struct entry, key));
+    use_metrics_note(&entry->use, now_ms);
+}
+
+struct keyring_use keyring_use_of(const struct api_key *key)
+{
+    struct entry *entry = (struct entry *)((uintptr_t)key - offsetof(struct entry, key));
+    return (struct keyring_use){.count = use_metrics_count(&entry->use),
+                                .last_ms = use_metrics_last_ms(&entry->use)};
 }
 
 void keyring_each(struct keyring *keyring, store_on_key *on_key, void *arg)

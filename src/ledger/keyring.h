@@ -40,6 +40,15 @@ const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo 
 bool keyring_is_valid(struct keyring *keyring, const struct api_key *key, enum apikey_class cls,
                       int64_t now_ms);
 
+/* How often a key was let in since the start, and when last (0: never). `key` is of this keyring.
+ */
+struct keyring_use {
+    uint64_t count;
+    int64_t last_ms;
+};
+void keyring_note_use(const struct api_key *key, int64_t now_ms);
+struct keyring_use keyring_use_of(const struct api_key *key);
+
 /* Every API key, for listing; under the keyring's lock, so `on_key` must be brief. */
 void keyring_each(struct keyring *keyring, store_on_key *on_key, void *arg);
 

@@ -67,7 +67,9 @@ static void note_batch(struct ledger *ledger, enum err err, size_t count, bool w
     store_stats(ledger->store, &ledger->stats.store);
     pthread_mutex_unlock(&ledger->mutex);
     if (was_healthy && err)
-        log_event_bounded(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))));
+        log_event_bounded(LOG_ERROR, "degraded", LOG_TEXT("reason", span_of(err_text(err))),
+                          LOG_TEXT("advice", span_of(err_advice(err))),
+                          LOG_TEXT("consequence", SPAN("events are refused until it can write")));
     if (!was_healthy && !err && wrote)
         log_event_bounded(LOG_INFO, "recovered", LOG_NUMBER("ops", (int64_t)count));
 }
@@ -118,8 +120,11 @@ static void update_copies(struct ledger *ledger)
     enum err err = load_copies(ledger);
     ledger->are_copies_stale = err != ERR_OK;
     if (err && !was_stale)
-        log_event(LOG_ERROR, "keys_and_polls_not_loaded",
-                  LOG_TEXT("reason", span_of(err_text(err))));
+        log_event(
+            LOG_ERROR, "keys_and_polls_not_loaded", LOG_TEXT("reason", span_of(err_text(err))),
+            LOG_TEXT("advice", span_of(err_advice(err))),
+            LOG_TEXT("consequence", SPAN("what was changed last is not known yet; it is tried "
+                                         "again")));
     if (!err && was_stale)
         log_event(LOG_INFO, "keys_and_polls_loaded", LOG_TEXT("reason", SPAN("the cause is gone")));
 }

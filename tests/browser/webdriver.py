@@ -1,5 +1,6 @@
 """Debian's chromium, headless, driven over WebDriver: plain JSON over HTTP, no library."""
 
+import base64
 import contextlib
 import http.client
 import json
@@ -16,6 +17,7 @@ SCRIPT_S = 30.0
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--disable-dev-shm-usage", "--no-proxy-server")
+TAB, ENTER = "\ue004", "\ue007"
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
@@ -84,6 +86,30 @@ class Browser:
     def click(self, selector):
         found = self.call("POST", "/element", {"using": "css selector", "value": selector})
         self.call("POST", f"/element/{found[ELEMENT]}/click", {})
+
+    def devtools(self, command, **params):
+        """A command of the DevTools protocol, for what WebDriver has no word for."""
+        return self.call("POST", "/goog/cdp/execute", {"cmd": command, "params": params})
+
+    def look_like(self, width=1280, height=900, scheme="light"):
+        """The size of the page's window, and the colours that its user asked for."""
+        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                      deviceScaleFactor=1, mobile=width < 600)
+        self.devtools("Emulation.setEmulatedMedia",
+                      features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def press(self, key):
+        """One key of the keyboard; TAB and the like from below."""
+        self.call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": [
+            {"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]}]})
+
+    def type(self, text):
+        """Into whatever has the focus."""
+        self.devtools("Input.insertText", text=text)
+
+    def screenshot(self):
+        """The window as a PNG."""
+        return base64.b64decode(self.call("GET", "/screenshot"))
 
     def network(self):
         """What went over the wire since the last call: (method, URL, status) per request, a

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -32,11 +33,34 @@ def test_the_help_of_serve_names_every_option():
     assert program.cli("serve", "--help") == text
 
 
-def test_the_table_in_the_documentation_is_the_programs():
-    text = (REPO / "docs" / "configuration.md").read_text()
-    written = [line for line in text.splitlines() if line.startswith("|")]
-    start = written.index(table()[0])
-    assert written[start:start + len(table())] == table()
+def reference(*arguments, root=REPO):
+    script = root / "tools" / "reference.py"
+    return subprocess.run([sys.executable, script, program.BINARY, *arguments],
+                          capture_output=True, text=True, check=False)
+
+
+def test_what_is_made_of_the_options_is_up_to_date():
+    done = reference("--check")
+    assert (done.returncode, done.stdout) == (0, ""), done
+
+
+def test_what_differs_from_the_options_is_named_and_mended(tmp_path):
+    """On a copy: each document with one word of its generated part changed."""
+    for folder in ("docs", "man", "tools"):
+        shutil.copytree(REPO / folder, tmp_path / folder)
+    changed = {"docs/configuration.md": ("`90d`", "`91d`"),
+               "docs/metrics.md": ("`adtally_healthy`", "`adtally_ill`"), "man/adtally.1": ("Default: 90d.", ""),
+               "man/adtally.conf.5": ("It Ic click_ttl", "It Ic clik_ttl")}
+    for name, (old, new) in changed.items():
+        text = (tmp_path / name).read_text()
+        assert old in text, name
+        (tmp_path / name).write_text(text.replace(old, new, 1))
+    done = reference("--check", root=tmp_path)
+    assert done.returncode == 1
+    assert {line.split()[0] for line in done.stdout.splitlines()} == set(changed)
+    assert reference(root=tmp_path).returncode == 0
+    for name in changed:
+        assert (tmp_path / name).read_text() == (REPO / name).read_text()
 
 
 def test_the_sample_has_every_option_with_its_default():
@@ -66,12 +90,21 @@ def test_the_manual_page_names_every_option_and_command():
     assert named == commands()
 
 
-def test_the_manual_page_is_well_formed():
-    if not shutil.which("groff"):
-        pytest.skip("no groff here")
-    done = subprocess.run(["groff", "-mdoc", "-Tutf8", "-ww", "-z", REPO / "man" / "adtally.1"],
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and done.stderr == ""
+def mandoc(page):
+    return subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True,
+                          text=True, check=False)
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (REPO / "man").iterdir()))
+def test_a_manual_page_is_well_formed(name):
+    done = mandoc(REPO / "man" / name)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout
+
+
+def test_a_page_that_is_not_well_formed_is_seen(tmp_path):
+    page = tmp_path / "x.1"
+    page.write_text((REPO / "man" / "adtally.1").read_text().replace(".El\n", "", 1))
+    assert mandoc(page).returncode != 0
 
 
 def test_every_command_is_documented():

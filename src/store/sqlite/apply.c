@@ -142,7 +142,9 @@ static enum err check_nothing_came_back(struct sqlite_store *store)
     enum err err = totals_are_same(store, &same);
     if (err || same) return err;
     log_event(LOG_ERROR, "failed_batch_came_back",
-              LOG_NUMBER("sequence_next", (int64_t)store->sequence_next));
+              LOG_NUMBER("sequence_next", (int64_t)store->sequence_next),
+              LOG_TEXT("advice", SPAN("the process ends; start it again: only a start reads what "
+                                      "is on the disk")));
     return ERR_SYNC_FAILED;
 }
 
@@ -176,7 +178,7 @@ static void log_failure(const struct sqlite_store *store, enum err err, size_t c
 {
     log_event(LOG_ERROR, "batch_failed", LOG_TEXT("reason", span_of(err_text(err))),
               LOG_TEXT("detail", span_of(store->db ? sqlite3_errmsg(store->db) : "closed")),
-              LOG_NUMBER("ops", (int64_t)count));
+              LOG_NUMBER("ops", (int64_t)count), LOG_TEXT("advice", span_of(err_advice(err))));
 }
 
 enum err sqlite_apply(struct store *base, struct op *const ops[], size_t count)
@@ -249,7 +251,8 @@ enum err sqlite_maintain(struct store *base)
     alarm_if_pinned(store, store->wal_pages);
     if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return ERR_OK;
     enum err err = db_last_err(store->db);
-    log_event(LOG_ERROR, "checkpoint_failed", LOG_TEXT("reason", span_of(err_text(err))));
+    log_event(LOG_ERROR, "checkpoint_failed", LOG_TEXT("reason", span_of(err_text(err))),
+              LOG_TEXT("advice", span_of(err_advice(err))));
     return err;
 }
 

@@ -33,20 +33,37 @@ static enum err refuse(char *problem, enum err err, const char *path, const char
     return err;
 }
 
+/* What to do about a directory that cannot be made or opened. */
+static const char *advice_of(int code)
+{
+    switch (code) {
+    case ENOENT:
+        return ": see whether the path is right, or make the directory it is in";
+    case EACCES:
+    case EPERM:
+        return ": run it as the user that owns the directory, or name another";
+    case ENOSPC:
+    case EDQUOT:
+        return ": make room on its disk";
+    default:
+        return "";
+    }
+}
+
+static enum err refuse_errno(char *problem, const char *what, const char *path)
+{
+    enum err err = errno_err(errno);
+    snprintf(problem, STORE_PROBLEM_MAX, "cannot %s the data directory %s: %s%s", what, path,
+             strerror(errno), advice_of(errno));
+    return err;
+}
+
 static enum err open_directory(struct dir *dir, const char *path, bool create, char *problem)
 {
-    if (create && mkdir(path, 0700) != 0 && errno != EEXIST) {
-        enum err err = errno_err(errno);
-        snprintf(problem, STORE_PROBLEM_MAX, "cannot make the data directory %s: %s", path,
-                 strerror(errno));
-        return err;
-    }
+    if (create && mkdir(path, 0700) != 0 && errno != EEXIST)
+        return refuse_errno(problem, "make", path);
     dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir->fd >= 0) return ERR_OK;
-    enum err err = errno_err(errno);
-    snprintf(problem, STORE_PROBLEM_MAX, "cannot open the data directory %s: %s", path,
-             strerror(errno));
-    return err;
+    return dir->fd >= 0 ? ERR_OK : refuse_errno(problem, "open", path);
 }
 
 /* Names that may stand in a directory that is about to become ours: what a run leaves that died
@@ -93,8 +110,10 @@ static enum err check_content(struct dir *dir, const char *path, bool create, ch
     dir->is_new = fstatat(dir->fd, "adtally.db", &file, 0) != 0 || file.st_size == 0;
     if (!dir->is_new) return ERR_OK;
     if (!create)
-        return refuse(problem, ERR_NOT_FOUND, path,
-                      "is no adtally data directory (it has no adtally.db)");
+        return refuse(
+            problem, ERR_NOT_FOUND, path,
+            "is no adtally data directory (it has no adtally.db): see whether the path is "
+            "right; adtally serve or key create make a new one");
     if (holds_other_files(dir->fd))
         return refuse(problem, ERR_FOREIGN, path,
                       "holds other files and no adtally.db: name an empty or new directory");
@@ -115,11 +134,7 @@ static void say_holder(int lock_fd, const char *path, char *problem)
 static enum err take_lock(struct dir *dir, const char *path, char *problem)
 {
     dir->lock_fd = openat(dir->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (dir->lock_fd < 0) {
-        snprintf(problem, STORE_PROBLEM_MAX, "cannot write in the data directory %s: %s", path,
-                 strerror(errno));
-        return errno_err(errno);
-    }
+    if (dir->lock_fd < 0) return refuse_errno(problem, "write in", path);
     if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         say_holder(dir->lock_fd, path, problem);
         return ERR_BUSY;

@@ -375,7 +375,9 @@ static void note_failure(struct index_log *log, const char *event, int code)
 {
     if (!log->has_failed && log->failures++ % FAILURES_LOGGED_EVERY == 0)
         log_event(LOG_WARN, event, LOG_TEXT("log", log->name),
-                  LOG_TEXT("reason", span_of(strerror(code))));
+                  LOG_TEXT("reason", span_of(strerror(code))),
+                  LOG_TEXT("consequence", SPAN("the next start reads rows instead and takes "
+                                               "longer; nothing is lost")));
     log->has_failed = true;
 }
 

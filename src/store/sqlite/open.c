@@ -103,11 +103,9 @@ static enum err note_windows(struct sqlite_store *store)
 
 static enum err say(char *problem, enum err err, const char *what, const char *dir)
 {
-    bool is_damaged = err == ERR_CORRUPT || err == ERR_CORRUPT_ROW;
-    const char *advice = is_damaged ? ": adtally verify tells more; restore a backup" : "";
     if (err)
-        snprintf(problem, STORE_PROBLEM_MAX, "cannot %s in %s: %s%s", what, dir, err_text(err),
-                 advice);
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot %s in %s: %s: %s", what, dir, err_text(err),
+                 err_advice(err));
     return err;
 }
 

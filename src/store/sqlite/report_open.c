@@ -245,8 +245,9 @@ enum err report_make_anew(struct report_db *db)
 static enum err say(char *problem, enum err err, const char *dir)
 {
     if (err)
-        snprintf(problem, STORE_PROBLEM_MAX, "cannot read the events in %s: %s", dir,
-                 err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err));
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot read the events in %s: %s: %s", dir,
+                 err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err),
+                 err_advice(err));
     return err;
 }
 
