@@ -128,8 +128,7 @@ static void run(struct bench *bench, const char *name, make_fn *make, uint64_t f
             make(bench, slot, first + done + slot);
         }
         getrusage(RUSAGE_THREAD, &before);
-        if (store_apply(bench->store, bench->refs, bench->batch) ||
-            store_maintain(bench->store))
+        if (store_apply(bench->store, bench->refs, bench->batch) || store_maintain(bench->store))
             exit(1);
         getrusage(RUSAGE_THREAD, &after);
         cpu_us += (uint64_t)((after.ru_utime.tv_sec - before.ru_utime.tv_sec +

@@ -7,7 +7,7 @@
 /* States are named by where their rows begin. The root is 0, which also stands for "not there yet"
  * while the tree of the patterns grows. FOUND is left by no byte, so that a search asks only at its
  * end. What begins and ends a text is a byte of its own: anchors cost nothing. */
-enum { CLASS_OTHER, CLASS_BEGIN, CLASS_END, CLASSES_FIXED };
+enum { COLUMN_OTHER, COLUMN_BEGIN, COLUMN_END, COLUMNS_FIXED };
 
 struct pattern {
     struct span characters;
@@ -51,21 +51,21 @@ static uint32_t found(const struct patterns *patterns)
 static void note_characters(struct patterns *patterns, struct span text)
 {
     for (size_t i = 0; i < text.len; i++) {
-        uint8_t *class = &patterns->classes[lower(text.ptr[i])];
-        if (*class == CLASS_OTHER) *class = (uint8_t)patterns->width++;
+        uint8_t *column = &patterns->columns[lower(text.ptr[i])];
+        if (*column == COLUMN_OTHER) *column = (uint8_t)patterns->width++;
     }
 }
 
 static void fold_cases(struct patterns *patterns)
 {
     for (int letter = 'a'; letter <= 'z'; letter++)
-        patterns->classes[letter - 0x20] = patterns->classes[letter];
+        patterns->columns[letter - 0x20] = patterns->columns[letter];
 }
 
 size_t patterns_measure(struct patterns *patterns, struct span text, uint32_t *line)
 {
     struct pattern pattern;
-    *patterns = (struct patterns){.width = CLASSES_FIXED, .states_max = 2};
+    *patterns = (struct patterns){.width = COLUMNS_FIXED, .states_max = 2};
     for (*line = 1; text.ptr; ++*line) {
         if (!read_line(&pattern, span_split(&text, '\n'))) continue;
         if (!is_usable(&pattern)) return 0;
@@ -90,10 +90,11 @@ static uint32_t *fail_of(struct builder *builder, uint32_t state)
     return &builder->fails[state / builder->patterns->width];
 }
 
-/* The place behind the state where the class leads; a pattern ends where another begins with it. */
-static uint32_t step(struct builder *builder, uint32_t state, uint8_t class, bool is_last)
+/* The place behind the state where the byte of that column leads; a pattern ends where another
+ * begins with it. */
+static uint32_t step(struct builder *builder, uint32_t state, uint8_t column, bool is_last)
 {
-    uint32_t *to = &builder->table[state + class];
+    uint32_t *to = &builder->table[state + column];
     if (is_last)
         *to = found(builder->patterns);
     else if (*to == 0) {
@@ -107,12 +108,12 @@ static void add(struct builder *builder, const struct pattern *pattern)
 {
     const struct patterns *patterns = builder->patterns;
     struct span text = pattern->characters;
-    uint32_t state = pattern->at_begin ? step(builder, 0, CLASS_BEGIN, false) : 0;
+    uint32_t state = pattern->at_begin ? step(builder, 0, COLUMN_BEGIN, false) : 0;
     for (size_t i = 0; i < text.len && state != found(patterns); i++) {
         bool is_last = i + 1 == text.len && !pattern->at_end;
-        state = step(builder, state, patterns->classes[lower(text.ptr[i])], is_last);
+        state = step(builder, state, patterns->columns[lower(text.ptr[i])], is_last);
     }
-    if (pattern->at_end && state != found(patterns)) step(builder, state, CLASS_END, true);
+    if (pattern->at_end && state != found(patterns)) step(builder, state, COLUMN_END, true);
 }
 
 /* Fills in where a search goes on from `state`, whose own fallback is complete; new states go to
@@ -121,9 +122,9 @@ static uint32_t complete(struct builder *builder, uint32_t state, uint32_t queue
 {
     const struct patterns *patterns = builder->patterns;
     const uint32_t *fallback = &builder->table[*fail_of(builder, state)];
-    for (uint32_t class = 0; class < patterns->width; class ++) {
-        uint32_t *to = &builder->table[state + class];
-        uint32_t other = state == 0 ? 0 : fallback[class];
+    for (uint32_t column = 0; column < patterns->width; column++) {
+        uint32_t *to = &builder->table[state + column];
+        uint32_t other = state == 0 ? 0 : fallback[column];
         if (*to == 0 || other == found(patterns)) {
             *to = other;
         } else if (*to != found(patterns)) {
@@ -146,29 +147,29 @@ void patterns_build(struct patterns *patterns, struct span text, void *memory)
     builder.next = 2 * patterns->width;
     while (text.ptr)
         if (read_line(&pattern, span_split(&text, '\n'))) add(&builder, &pattern);
-    ASSERT(builder.next <= states * patterns->width);
-    for (uint32_t class = 0; class < patterns->width; class ++)
-        builder.table[found(patterns) + class] = found(patterns);
+    ASSERT(patterns->width >= COLUMNS_FIXED && builder.next <= states * patterns->width);
+    for (uint32_t column = 0; column < patterns->width; column++)
+        builder.table[found(patterns) + column] = found(patterns);
     for (uint32_t done = 0, queued = 1; done < queued; done++)
         queued = complete(&builder, builder.queue[done], queued);
     patterns->table = builder.table;
-    patterns->start = builder.table[CLASS_BEGIN];
+    patterns->start = builder.table[COLUMN_BEGIN];
 }
 
 bool patterns_match(const struct patterns *patterns, struct span text)
 {
     const uint32_t *table = patterns->table;
     const uint8_t *at = (const uint8_t *)text.ptr, *end = at + text.len,
-                  *classes = patterns->classes;
+                  *columns = patterns->columns;
     if (!table) return false;
     uint32_t state = patterns->start;
     for (; end - at >= 4; at += 4) { /* counting to one costs as much as a step */
-        state = table[state + classes[at[0]]];
-        state = table[state + classes[at[1]]];
-        state = table[state + classes[at[2]]];
-        state = table[state + classes[at[3]]];
+        state = table[state + columns[at[0]]];
+        state = table[state + columns[at[1]]];
+        state = table[state + columns[at[2]]];
+        state = table[state + columns[at[3]]];
     }
     for (; at < end; at++)
-        state = table[state + classes[*at]];
-    return table[state + CLASS_END] == found(patterns);
+        state = table[state + columns[*at]];
+    return table[state + COLUMN_END] == found(patterns);
 }

@@ -22,7 +22,7 @@ struct patterns {
     uint32_t width; /* of a row: how many bytes differ to the patterns */
     uint32_t count; /* of the patterns */
     uint32_t states_max;
-    uint8_t classes[256]; /* byte -> its column */
+    uint8_t columns[256]; /* of the bytes */
 };
 
 /* How much memory patterns_build needs for this text, 0 when a line is no pattern: *line is its
