@@ -1,11 +1,13 @@
 """The dashboard in a real browser, over a real server to which real events were sent."""
 
+import contextlib
 import itertools
 import json
 import math
 import os
 import pathlib
 import random
+import threading
 import time
 
 import pytest
@@ -57,9 +59,9 @@ def busy(world):
     send_feedback(world)
     for _ in range(4):
         assert world.post(MINT, {"ads": []}, "nobody").status == 401
-    if os.environ.get("ADTALLY_IMAGES"):
-        send_for_a_picture(world)
-    return {"poll": poll}
+    is_for_pictures = bool(os.environ.get("ADTALLY_IMAGES"))
+    with traffic_for_pictures(world) if is_for_pictures else contextlib.nullcontext():
+        yield {"poll": poll}
 
 
 def send_campaign(world, name, impressions, clicks, values):
@@ -82,21 +84,31 @@ def send_votes(world, votes):
     return poll
 
 
-def send_for_a_picture(world, seconds=75):
+def send_for_a_picture(world, is_over):
     """Traffic that rises and falls, so that the pictures of the documentation show lines."""
-    end = time.monotonic() + seconds
-    ads = world.mint_many([world.ad(campaign_id=f"brand-{n % 3}") for n in range(500)])
-    views = [world.get_bytes(world.target(ad["view_url"])) for ad in ads]
-    clicks = [world.get_bytes(world.target(ad["url"])) for ad in ads]
     event = world.post_bytes("/v1/api/collect", {"event_name": "page_view"})
     bad = world.post_bytes("/v1/api/conversion", {"click_id": "unknown"})
     for turn in itertools.count():
-        if time.monotonic() > end:
+        if is_over.wait(0.15):
             return
         high = int(20 + 12 * math.sin(turn / 25) + random.randrange(6))
-        world.pipeline([*random.sample(views, high), *random.sample(clicks, 1 + high // 12),
-                        *[event] * (high // 3), *[bad] * random.randrange(3)])
-        time.sleep(0.15)
+        names = random.choices(["brand-a", "brand-b", "brand-c"], [5, 3, 1], k=high)
+        ads = world.mint_many([world.ad(campaign_id=name) for name in names])
+        views = [world.get_bytes(world.target(ad["view_url"])) for ad in ads]
+        clicks = [world.get_bytes(world.target(ad["url"])) for ad in ads[: 1 + high // 12]]
+        world.pipeline([*views, *views[: high // 6], *clicks, *[event] * (high // 3),
+                        *[bad] * random.randrange(3)])
+
+
+@contextlib.contextmanager
+def traffic_for_pictures(world):
+    is_over = threading.Event()
+    thread = threading.Thread(target=send_for_a_picture, args=(world, is_over))
+    thread.start()
+    time.sleep(75)
+    yield
+    is_over.set()
+    thread.join()
 
 
 def send_feedback(world):
@@ -345,7 +357,7 @@ LUMINANCE = """const parts = colour => colour.match(/[\\d.]+/g).slice(0, 3).map(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_both_colour_schemes_are_readable(world, browser, busy, scheme):
-    dashboard(browser, world, scheme=scheme)
+    dashboard(browser, world, width=1120, height=800, scheme=scheme)
     assert row(browser, "#campaign-rows", "spring-sale")
     for part in ("body", "#status", ".tiles dt", "thead th", "tbody td", "caption", "nav a"):
         ground, ink = browser.run(LUMINANCE, part)
