@@ -112,6 +112,17 @@ def test_ranges_are_exact(filled, begin, end, flags):
     assert numbers(filled, "comments", "--limit", "7", *flags) == oracle.comments(events, 7)
 
 
+def test_flagged_traffic_can_be_left_out(filled):
+    """Where the store tells it; an older store's rows have no flags, and nothing is left out."""
+    has_flags = any(name == "flags" for name, _ in filled.columns["click"])
+    events = oracle.chosen(filled.events, flagged=not has_flags)
+    flags = ("--by", "campaign,hour", "--exclude-flagged")
+    by = ("campaign", "hour")
+    assert numbers(filled, *flags) == oracle.traffic(events, by)
+    assert numbers(filled, "money", *flags) == oracle.money(events, by)
+    assert numbers(filled, "comments", "--exclude-flagged") == oracle.comments(events)
+
+
 def test_a_day_can_begin_at_one():
     """Cairo 2026-04-24: no midnight. What happened at 22:00 UTC before is 01:00 of that day."""
     filled, ad = Filled(), {"bid": "b", "publisher": "p"}
