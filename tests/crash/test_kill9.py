@@ -22,7 +22,7 @@ ANSWERS_PER_CYCLE = 200 if SANITIZED else torture.size(680, 1020)  # and whateve
 ACKNOWLEDGED_MIN = 2000 if SANITIZED else torture.size(20_000, 1_000_000)
 CYCLES_PER_DIRECTORY = 100
 VERIFY_EVERY = 10
-PADDING = 8000  # of two fields: 2,000 pages, which begin a checkpoint, come soon
+PADDING = 8000  # of two fields: the pages that begin a checkpoint come soon
 WAIT_S = 60.0
 
 

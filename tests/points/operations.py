@@ -10,7 +10,7 @@ from base import copy
 from crash_point import DoomedServer
 from items import Command
 
-CHECKPOINT_PAGES = 2000
+CHECKPOINT_PAGES = 1000
 PAGES_MAX = 16  # that a padded event writes
 FRAME_SIZE = 4096 + 24
 FILLERS_AT_ONCE = 8
