@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # Against any build; what looks at the tree itself or breaks things on purpose runs once, in the
 # release build.
-readonly EVERY_BUILD=(tests/contract tests/reports tests/crash tests/interop)
+readonly EVERY_BUILD=(tests/contract tests/reports tests/crash tests/data tests/interop)
 readonly RELEASE_ONLY=(tests/lint tests/dev tests/bench tests/browser)
 readonly FAULTS=(tests/points tests/power tests/faults) DAMAGE=(tests/sim tests/corruption)
 readonly ALONE=(tests/hostile) LAST=(tests/fuzz)

@@ -1,5 +1,7 @@
 #include "cli/wiring.h"
 
+#include "cli/progress.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -44,8 +46,12 @@ static enum err start_ledger(const struct options *options, struct store *store,
 enum err wiring_open(const struct options *options, bool create, struct store **store,
                      char problem[STORE_PROBLEM_MAX])
 {
+    struct progress progress;
     struct store_options store_options = store_options_of(options, create);
-    return store_open(store, &store_options, problem);
+    store_options.progress = progress_begin(&progress, "reading the events");
+    enum err err = store_open(store, &store_options, problem);
+    progress_end(&progress);
+    return err;
 }
 
 enum err wiring_start(const struct options *options, struct store *store, struct ledger **ledger,

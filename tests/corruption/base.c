@@ -186,6 +186,8 @@ static struct op poll_op(int64_t id, uint32_t options, int option_len, int64_t a
     struct op op = {.kind = OP_POLL_PUT,
                     .received_at_ms = at_ms,
                     .poll = {.id = id, .question = SPAN("Which?"), .options_count = options}};
+    static const uint64_t counts[POLL_OPTIONS_MAX] = {17, 4, 1};
+    op.poll.counts = counts;
     for (uint32_t i = 0; i < options; i++)
         op.poll.options[i] = (struct poll_option){text("option-%u", i), text("%*u", option_len, i)};
     return op;

@@ -10,7 +10,7 @@ import json
 import sqlite3
 
 TABLES = ("click", "conversion", "server_event", "impression", "feedback", "ad_feedback", "vote",
-          "poll", "poll_option", "api_key", "age_mark", "meta")
+          "poll", "poll_option", "api_key", "age_mark", "meta", "removed", "poll_count")
 FRESH = {"seq", "recorded_at_ms", "expires_at_ms", "updated_at_ms", "withdrawn_at_ms",
          "created_at_ms", "revoked_at_ms", "time_ms", "timestamp", "feedback_id", "id", "hash"}
 FRESH_IN = {("click", "click_id"), ("secret", "value"), ("token_key", "kid"),

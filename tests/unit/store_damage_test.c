@@ -219,6 +219,11 @@ static const struct start_row starts[] = {
     {"an age mark's time", "UPDATE age_mark SET time_ms = 1", ERR_CORRUPT_ROW},
     {"a key", "UPDATE api_key SET label = 'other'", ERR_CORRUPT_ROW},
     {"a key that is gone", "DELETE FROM api_key", ERR_CORRUPT},
+    {"no rows of removed", "DELETE FROM removed WHERE name = 'vote'", ERR_CORRUPT_ROW},
+    {"a removed row's number", "UPDATE removed SET rows = rows + 1", ERR_CORRUPT_ROW},
+    {"a count that is too many",
+     "INSERT INTO poll_count VALUES (7, 'a', 1, row_checksum('poll_count', 7, 'a', 1))",
+     ERR_CORRUPT_ROW},
     {"the version before", "PRAGMA user_version = 1", ERR_FOREIGN},
 };
 
@@ -281,6 +286,11 @@ static const struct promise_row promises[] = {
     {"rows more or less than were recorded", "DELETE FROM vote"},
     {"sequences without an event", "UPDATE total SET last_seq = last_seq + 1"},
     {"rows missing in total or meta", "DELETE FROM meta WHERE name = 'probe'"},
+    {"rows missing in removed", "DELETE FROM removed WHERE name = 'vote'"},
+    {"rows that were removed",
+     "UPDATE removed SET below_seq = 99, checksum = row_checksum('removed', name, rows, 99)"},
+    {"rows of poll_count more or less than were recorded",
+     "INSERT INTO poll_count VALUES (7, 'a', 1, row_checksum('poll_count', 7, 'a', 1))"},
     {"index-bids: 1 entries differ from their rows",
      "UPDATE feedback SET bid_id = 'b', checksum = row_checksum('feedback', seq, recorded_at_ms,"
      " 'b', impression_seq, feedback_type, feedback_text)"},

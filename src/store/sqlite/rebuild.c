@@ -36,6 +36,18 @@ static uint64_t row_value(sqlite3_stmt *row)
     return INDEX_VALUE(row_sequence(row), 0);
 }
 
+/* Told about every ROWS_PER_LOOK rows or so. */
+void rebuild_pass_rows(struct sqlite_store *store, uint64_t count)
+{
+    enum { ROWS_PER_LOOK = 4096 };
+    const struct store_progress *progress = &store->options.progress;
+    bool is_due =
+        (store->rebuilt_count + count) / ROWS_PER_LOOK > store->rebuilt_count / ROWS_PER_LOOK;
+    store->rebuilt_count += count;
+    if (progress->on && is_due)
+        progress->on(progress->arg, store->rebuilt_count, store->sequence_next);
+}
+
 typedef enum err on_row_fn(struct sqlite_store *store, sqlite3_stmt *row);
 
 /* What is read, from which sequence on, and into what. */
@@ -65,7 +77,7 @@ static enum err scan(struct sqlite_store *store, const struct source *source)
         err = is_whole ? source->on_row(store, row)
                        : report_corrupt_row(source->table, sqlite3_column_int64(row, 0));
         index_logs_note(store);
-        store->rebuilt_count++;
+        rebuild_pass_rows(store, 1);
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(store->db);
     sqlite3_finalize(row);

@@ -24,6 +24,7 @@ struct key_reader {
     struct key_block {
         struct key_at keys[BLOCK_KEYS];
         size_t count;
+        uint64_t rows; /* that they are of */
         bool is_last;
     } blocks[BLOCKS];
     size_t at; /* the block being filled */
@@ -39,6 +40,7 @@ static void pass_block(struct key_reader *reader, bool is_last)
     reader->at = (reader->at + 1) % BLOCKS;
     sem_wait(&reader->empty);
     reader->blocks[reader->at].count = 0;
+    reader->blocks[reader->at].rows = 0;
 }
 
 static void read_key(struct key_reader *reader, const struct conversion *conversion,
@@ -69,6 +71,7 @@ static enum err read_row(struct key_reader *reader, sqlite3_stmt *row)
     read_key(reader, &conversion, DEDUP_EXPLICIT, sequence);
     read_key(reader, &conversion, DEDUP_ORDER, sequence);
     reader->rows++;
+    reader->blocks[reader->at].rows++;
     return ERR_OK;
 }
 
@@ -127,6 +130,7 @@ static enum err add_block(struct sqlite_store *store, const struct key_block *bl
             index_prefetch(&store->conversion_keys, &block->keys[i + PREFETCH_DISTANCE].key);
         err = add_key(store, &block->keys[i]);
     }
+    rebuild_pass_rows(store, block->rows);
     return err;
 }
 
@@ -171,7 +175,6 @@ enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_ma
     reader->floor = mark->sequence;
     enum err err = db_open_readonly(&reader->db, store->dir.db_path);
     if (!err) err = run_both(store, reader);
-    store->rebuilt_count += reader->rows;
     if (!err) err = totals_expect(store, TOTAL_CONVERSION, before + (int64_t)reader->rows);
     sqlite3_close(reader->db);
     free(reader);

@@ -418,5 +418,8 @@ enum err index_logs_load(struct sqlite_store *store, enum index_log_number which
 /* rebuild_keys.c: the keys of all conversions from the mark on. */
 enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_mark *mark);
 
+/* Rows that a start has read: whoever waits for it is told. */
+void rebuild_pass_rows(struct sqlite_store *store, uint64_t count);
+
 /* rebuild.c: the indexes, the ages and the next sequence from the rows. */
 enum err rebuild_indexes(struct sqlite_store *store);
