@@ -1,10 +1,10 @@
 #include "admin/process.h"
 
 #include "base/clock.h"
+#include "base/span.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -44,10 +44,12 @@ static void read_memory(const struct process *process, struct process_stats *out
 {
     char text[128];
     unsigned long long pages = 0, resident = 0;
-    ssize_t len = pread(process->statm_fd, text, sizeof text - 1, 0);
+    ssize_t len = pread(process->statm_fd, text, sizeof text, 0);
     if (len <= 0) return;
-    text[len] = '\0';
-    if (sscanf(text, "%llu %llu", &pages, &resident) != 2) return;
+    struct span rest = {text, (size_t)len};
+    if (!span_to_u64(span_split(&rest, ' '), UINT64_MAX / 65536, &pages) ||
+        !span_to_u64(span_split(&rest, ' '), UINT64_MAX / 65536, &resident))
+        return;
     uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
     out->virtual_bytes = pages * page_size;
     out->resident_bytes = resident * page_size;

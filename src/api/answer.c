@@ -24,8 +24,10 @@ static void count(const struct api_request *request)
 static void respond(struct api_request *request, int status, struct span header_lines,
                     struct span body)
 {
-    count(request);
-    tail_note(request, status);
+    if (request->loop) {
+        count(request);
+        if (metrics_read(&request->loop->api->metrics.watchers)) tail_note(request, status);
+    }
     struct http_response response = {.status = status,
                                      .header_lines = header_lines,
                                      .body = body,

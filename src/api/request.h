@@ -48,7 +48,7 @@ struct api_request {
     struct op op;
     uint32_t magic;
     struct http_request *http;
-    struct api_loop *loop;
+    struct api_loop *loop; /* NULL while the server starts */
     const struct route *route;
     const struct api_key *key; /* the valid one, of routes that want one */
     struct keyring_memo memo;  /* of the connection's requests */
@@ -67,5 +67,6 @@ void api_submit(struct api_request *request);
 /* The op has its outcome: to the route's on_answer. */
 void api_take_answer(struct api_request *request);
 
-/* Tells those who watch; before the answer, which ends the request. */
+/* Tells those who watch; before the answer, which ends the request. Not to be called while nobody
+ * does: clearing its line's memory alone is half a thousand instructions. */
 void tail_note(const struct api_request *request, int status);

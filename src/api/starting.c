@@ -7,10 +7,6 @@
 
 enum { ARENA_SIZE = 4096 };
 
-/* Only what answers need of it: its counters, which nobody reads. */
-static struct api starting_api;
-static struct api_loop starting_loop = {.api = &starting_api};
-
 static bool knows_503(const struct route *route)
 {
     return route->dialect != DIALECT_POLL && route->handle != feedback_handle;
@@ -30,10 +26,8 @@ static void answer_route(struct api_request *request)
 static void answer(struct http_request *http, void *owner)
 {
     struct api_request *request = http->user;
-    *request = (struct api_request){.magic = API_REQUEST_MAGIC,
-                                    .http = http,
-                                    .loop = &starting_loop,
-                                    .route = route_find(http->path)};
+    *request = (struct api_request){
+        .magic = API_REQUEST_MAGIC, .http = http, .route = route_find(http->path)};
     if (!request->route)
         answer_refusal(request, REJECT_NOT_FOUND);
     else if (request->route->is_cors && http->method == HTTP_OPTIONS)

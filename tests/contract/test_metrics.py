@@ -128,6 +128,9 @@ def test_the_process_is_seen_from_inside_its_sandbox(metered):
     assert metrics["process_cpu_seconds_total", ()] > 0
     assert metrics["adtally_healthy", ()] == 1
     opened = [metered.world.connect() for _ in range(20)]
+    for conn in opened:  # an answer tells that it was accepted
+        conn.send(metered.world.get_bytes("/health"))
+        conn.read()
     assert metered.read()["process_open_fds", ()] >= metrics["process_open_fds", ()] + 20
     for conn in opened:
         conn.close()
