@@ -168,7 +168,7 @@ static bool parse_footer(struct zone *zone, struct span rest)
 {
     if (!take_char(&rest, '\n')) return false;
     struct span rule = span_split(&rest, '\n');
-    return !rule.len || parse_rule(zone, rule);
+    return rest.ptr && (!rule.len || parse_rule(zone, rule));
 }
 
 bool zone_parse(struct zone *out, struct span file)
@@ -289,6 +289,24 @@ int32_t zone_offset(const struct zone *zone, int64_t instant_s)
     }
     if (low == zone->count && zone->has_rule) return rule_offset(zone, instant_s);
     return type_offset(zone, low ? (uint8_t)zone->types.ptr[low - 1] : 0);
+}
+
+bool zone_is_utc(const struct zone *zone)
+{
+    return zone->types_count == 0 && zone->standard_s == 0 && !zone->has_summer;
+}
+
+/* Local mean times of before 1950 are in most files, and in no event. */
+bool zone_has_whole_hours(const struct zone *zone)
+{
+    static const int64_t SINCE_S = -631152000;
+    if (zone->has_rule && (zone->standard_s % HOUR_S || zone->summer_s % HOUR_S)) return false;
+    if (zone->types_count && zone_offset(zone, SINCE_S) % HOUR_S) return false;
+    for (int64_t i = 0; i < zone->count; i++)
+        if (transition(zone, i) >= SINCE_S &&
+            type_offset(zone, (uint8_t)zone->types.ptr[i]) % HOUR_S)
+            return false;
+    return true;
 }
 
 bool zone_is_name(struct span text)

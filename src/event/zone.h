@@ -31,6 +31,11 @@ void zone_utc(struct zone *out);
 /* Seconds east of Greenwich at an instant (seconds since 1970). */
 int32_t zone_offset(const struct zone *zone, int64_t instant_s);
 
+bool zone_is_utc(const struct zone *zone); /* of zone_utc */
+
+/* Whether its offset was, is and will be hours alone. */
+bool zone_has_whole_hours(const struct zone *zone);
+
 /* Whether text could name a zone: letters, digits, + - _ and single slashes between them. */
 bool zone_is_name(struct span text);
 

@@ -41,12 +41,12 @@ def key_of(event, by, zone):
                  for name in by)
 
 
-def chosen(events, filters=None, begin=None, end=None):
+def chosen(events, filters=None, begin=None, end=None, flagged=True):
     def fits(event):
         return all((event.ad.get(n) or "") in values for n, values in (filters or {}).items())
 
     return [e for e in latest_alone(events) if fits(e) and (begin is None or e.at_ms >= begin)
-            and (end is None or e.at_ms < end)]
+            and (end is None or e.at_ms < end) and (flagged or not e.flags)]
 
 
 def ratio(dividend, divisor):
@@ -67,11 +67,16 @@ def exact(amount):
     return f"{sign}{picos // 10**12}.{decimals[:2]}{decimals[2:].rstrip('0')}"
 
 
+def in_order(part, name):
+    """Names by their bytes, hours by when they began."""
+    return datetime.datetime.fromisoformat(part).timestamp() if name == "hour" else part.encode()
+
+
 def groups(events, by, zone):
     found = collections.defaultdict(list)
     for event in events:
         found[key_of(event, by, zone)].append(event)
-    return sorted(found.items(), key=lambda item: [part.encode() for part in item[0]])
+    return sorted(found.items(), key=lambda item: [in_order(*p) for p in zip(item[0], by)])
 
 
 def traffic(events, by=(), zone=zoneinfo.ZoneInfo("UTC")):

@@ -100,26 +100,40 @@ enum err report_fold(struct report_db *db, int64_t after, int64_t last)
     return err;
 }
 
+/* Of a quarter, an hour and a day of UTC: a report reads the coarsest that will do. */
+static enum err keep_units(struct report_db *db)
+{
+    return db_exec(
+        db->db,
+        "INSERT INTO main.agg SELECT unit, ad, metric, flagged, label, q, n, a,"
+        " row_checksum('agg', unit, ad, metric, flagged, label, q, n, a)"
+        " FROM (SELECT u.column1 AS unit, d.ad, p.metric, p.flagged, p.label,"
+        " p.quarter / u.column1 * u.column1 AS q, sum(p.count) AS n, amount_sum(p.amount) AS a"
+        " FROM (VALUES (1), (4), (96)) AS u CROSS JOIN temp.part AS p CROSS JOIN main.agg_ad AS d"
+        " ON d.advertiser = p.advertiser AND d.publisher = p.publisher AND d.campaign = p.campaign"
+        " AND d.product = p.product AND d.placement = p.placement GROUP BY 1, 2, 3, 4, 5, 6)"
+        " WHERE true ON CONFLICT DO UPDATE SET count = count + excluded.count,"
+        " amount = amount_add(amount, excluded.amount), checksum = row_checksum('agg', unit, ad,"
+        " metric, flagged, label, quarter, count + excluded.count,"
+        " amount_add(amount, excluded.amount))");
+}
+
 /* Sums that became nothing go: a recount would not have them. */
 enum err report_keep(struct report_db *db)
 {
-    return db_exec(
+    enum err err = db_exec(
         db->db,
         "INSERT INTO main.agg_ad SELECT ad, advertiser, publisher, campaign, product, placement,"
         " row_checksum('agg_ad', ad, advertiser, publisher, campaign, product, placement)"
         " FROM (SELECT (SELECT coalesce(max(ad), 0) FROM main.agg_ad) + row_number() OVER () AS ad,"
         " * FROM (SELECT DISTINCT advertiser, publisher, campaign, product, placement"
-        " FROM temp.part)) WHERE true ON CONFLICT DO NOTHING;"
-        "INSERT INTO main.agg SELECT ad, metric, flagged, label, quarter, n, a,"
-        " row_checksum('agg', ad, metric, flagged, label, quarter, n, a)"
-        " FROM (SELECT d.ad, p.metric, p.flagged, p.label, p.quarter, sum(p.count) AS n,"
-        " amount_sum(p.amount) AS a FROM temp.part AS p CROSS JOIN main.agg_ad AS d"
-        " ON d.advertiser = p.advertiser AND d.publisher = p.publisher AND d.campaign = p.campaign"
-        " AND d.product = p.product AND d.placement = p.placement GROUP BY 1, 2, 3, 4, 5)"
-        " WHERE true ON CONFLICT DO UPDATE SET count = count + excluded.count,"
-        " amount = amount_add(amount, excluded.amount), checksum = row_checksum('agg', ad, metric,"
-        " flagged, label, quarter, count + excluded.count, amount_add(amount, excluded.amount));"
-        "DELETE FROM main.agg WHERE count = 0 AND metric IN (5, 6) AND ad IN (SELECT d.ad"
+        " FROM temp.part)) WHERE true ON CONFLICT DO NOTHING");
+    if (!err) err = keep_units(db);
+    if (err) return err;
+    return db_exec(
+        db->db,
+        "DELETE FROM main.agg WHERE count = 0 AND unit IN (1, 4, 96) AND metric IN (5, 6)"
+        " AND ad IN (SELECT d.ad"
         " FROM temp.part AS p CROSS JOIN main.agg_ad AS d ON d.advertiser = p.advertiser"
         " AND d.publisher = p.publisher AND d.campaign = p.campaign AND d.product = p.product"
         " AND d.placement = p.placement WHERE p.count <= 0);"

@@ -11,7 +11,7 @@
 
 enum {
     REPORTS_APPLICATION_ID = 0x41445452,
-    REPORTS_VERSION = 1,
+    REPORTS_VERSION = 2,
     TABLES_COUNT = 4,
     PATH_MAX_LEN = 512
 };
@@ -25,9 +25,10 @@ enum {
 static const char *const make_tables =
     "CREATE TABLE agg_ad (ad INTEGER PRIMARY KEY, " AD_TEXTS ", checksum INTEGER NOT NULL,"
     " UNIQUE (campaign, advertiser, publisher, product, placement)) STRICT;"
-    "CREATE TABLE agg (ad INTEGER NOT NULL, metric INTEGER NOT NULL, flagged INTEGER NOT NULL,"
+    "CREATE TABLE agg (unit INTEGER NOT NULL, ad INTEGER NOT NULL, metric INTEGER NOT NULL, "
+    "flagged INTEGER NOT NULL,"
     " label TEXT NOT NULL, quarter INTEGER NOT NULL, count INTEGER NOT NULL, amount ANY NOT NULL,"
-    " checksum INTEGER NOT NULL, PRIMARY KEY (ad, metric, flagged, label, quarter)) STRICT,"
+    " checksum INTEGER NOT NULL, PRIMARY KEY (unit, ad, metric, flagged, label, quarter)) STRICT,"
     " WITHOUT ROWID;"
     "CREATE TABLE agg_opinion (opinion BLOB PRIMARY KEY, seq INTEGER NOT NULL,"
     " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -60,39 +61,50 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
-/* The day, or the hour with its offset: an hour that a clock shows twice is two. */
-static void write_period(struct report_period *period, const struct zone *zone)
+enum { QUARTER_S = REPORT_QUARTER_MS / 1000, HOUR_S = 60 * 60, DAY_S = 24 * HOUR_S };
+
+/* As a number, in the order of time: the day since 1970; or when the hour began, and its offset in
+ * the last eight bits, since an hour that a clock shows twice is two. */
+static int64_t period_of(const struct zone *zone, int64_t quarter, bool is_hour)
 {
-    enum { QUARTER_S = REPORT_QUARTER_MS / 1000, DAY_S = 24 * 60 * 60 };
-    int64_t instant_s = period->quarter * QUARTER_S;
+    int64_t instant_s = quarter * QUARTER_S;
     int32_t offset_s = zone_offset(zone, instant_s);
     int64_t local_s = instant_s + offset_s;
-    struct zone_date date = zone_date_of(floor_div(local_s, DAY_S));
-    int len = snprintf(period->text, sizeof period->text, "%04lld-%02d-%02d", (long long)date.year,
-                       date.month, date.day);
-    if (period->is_hour) {
-        int hour = (int)((local_s - floor_div(local_s, DAY_S) * DAY_S) / 3600);
-        int minutes = abs(offset_s) / 60;
-        len +=
-            snprintf(period->text + len, sizeof period->text - (size_t)len, "T%02d:00%c%02d:%02d",
-                     hour, offset_s < 0 ? '-' : '+', minutes / 60, minutes % 60);
-    }
-    period->len = (size_t)len;
+    if (!is_hour) return floor_div(local_s, DAY_S);
+    int64_t begin_s = floor_div(local_s, HOUR_S) * HOUR_S - offset_s;
+    return begin_s * 256 + (floor_div(offset_s, QUARTER_S) + 128);
 }
 
 /* local_period(quarter, is_hour): rows come by time, so the last answer mostly fits. */
 static void on_local_period(sqlite3_context *call, int count, sqlite3_value **values)
 {
     struct report_db *db = sqlite3_user_data(call);
-    struct report_period *period = &db->period;
+    struct report_period *last = &db->period;
     int64_t quarter = sqlite3_value_int64(values[0]);
     bool is_hour = sqlite3_value_int(values[1]) != 0;
-    if (!period->len || quarter != period->quarter || is_hour != period->is_hour) {
-        period->quarter = quarter;
-        period->is_hour = is_hour;
-        write_period(period, db->zone);
-    }
-    sqlite3_result_text(call, period->text, (int)period->len, SQLITE_TRANSIENT);
+    if (!last->is_set || quarter != last->quarter || is_hour != last->is_hour)
+        *last =
+            (struct report_period){quarter, period_of(db->zone, quarter, is_hour), is_hour, true};
+    sqlite3_result_int64(call, last->period);
+}
+
+/* period_text(period, is_hour) */
+static void on_period_text(sqlite3_context *call, int count, sqlite3_value **values)
+{
+    char text[64];
+    int64_t period = sqlite3_value_int64(values[0]);
+    bool is_hour = sqlite3_value_int(values[1]) != 0;
+    int64_t offset_s = is_hour ? ((period & 255) - 128) * QUARTER_S : 0;
+    int64_t local_s = is_hour ? floor_div(period, 256) + offset_s : period * DAY_S;
+    struct zone_date date = zone_date_of(floor_div(local_s, DAY_S));
+    int len =
+        snprintf(text, sizeof text, "%04lld-%02d-%02d", (long long)date.year, date.month, date.day);
+    int hour = (int)((local_s - floor_div(local_s, DAY_S) * DAY_S) / HOUR_S);
+    int minutes = (int)(offset_s < 0 ? -offset_s : offset_s) / 60;
+    if (is_hour)
+        len += snprintf(text + len, sizeof text - (size_t)len, "T%02d:00%c%02d:%02d", hour,
+                        offset_s < 0 ? '-' : '+', minutes / 60, minutes % 60);
+    sqlite3_result_text(call, text, len, SQLITE_TRANSIENT);
 }
 
 static enum err register_functions(struct report_db *db)
@@ -102,6 +114,9 @@ static enum err register_functions(struct report_db *db)
                                           NULL, on_opinion_key, NULL, NULL, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_create_function_v2(db->db, "local_period", 2, FLAGS, db, on_local_period,
+                                          NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_create_function_v2(db->db, "period_text", 2, FLAGS, NULL, on_period_text,
                                           NULL, NULL, NULL);
     return code == SQLITE_OK ? report_amount_register(db->db) : db_err(code);
 }
@@ -170,20 +185,29 @@ static enum err check_kept(struct report_db *db)
     return err ? err : tables == TABLES_COUNT ? ERR_OK : ERR_CORRUPT;
 }
 
+static enum err has_column(struct report_db *db, const char *table, const char *column, bool *has)
+{
+    char sql[160];
+    int64_t count = 0;
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pragma_table_info('%s', 'log') WHERE name = '%s'", table,
+             column);
+    enum err err = db_query_i64(db->db, sql, &count);
+    *has = count > 0;
+    return err;
+}
+
 static enum err attach_log(struct report_db *db)
 {
-    int64_t application = 0, version = 0, flags = 0;
+    int64_t application = 0, version = 0;
     enum err err = db_attach_readonly(db->db, db->log_path, "log");
     if (!err) err = db_query_i64(db->db, "PRAGMA log.application_id", &application);
     if (!err) err = db_query_i64(db->db, "PRAGMA log.user_version", &version);
     if (!err && (application != SCHEMA_APPLICATION_ID || version != SCHEMA_VERSION))
         err = ERR_FOREIGN;
-    if (!err)
-        err = db_query_i64(db->db,
-                           "SELECT count(*) FROM pragma_table_info('click', 'log')"
-                           " WHERE name = 'flags'",
-                           &flags);
-    db->has_flags = flags > 0;
+    if (!err) err = has_column(db, "click", "flags", &db->has_flags);
+    if (!err) err = has_column(db, "removed", "below_seq", &db->has_removed);
+    if (!err) err = has_column(db, "poll_count", "votes", &db->has_poll_counts);
     return err;
 }
 
@@ -207,7 +231,8 @@ static enum err open_kept(struct report_db *db, const char *path)
 {
     enum err err = open_main(db, path);
     if (err) return err;
-    err = db_exec(db->db, "PRAGMA main.journal_mode = DELETE; PRAGMA main.synchronous = FULL");
+    err = db_exec(db->db, "PRAGMA main.journal_mode = DELETE; PRAGMA main.synchronous = FULL;"
+                          "PRAGMA main.cache_size = -32768");
     if (!err) err = check_kept(db);
     if (err == ERR_CORRUPT || err == ERR_FOREIGN) err = empty_file(db);
     return err;
@@ -305,7 +330,15 @@ enum err report_row(struct report_db *db, int64_t sequence, int64_t *row)
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* Sums of another moment's file, or made before rows were taken out, say nothing of this one. */
+enum err report_read_removed(struct report_db *db)
+{
+    if (!db->has_removed) return ERR_OK;
+    return db_query_i64(db->db,
+                        "SELECT coalesce(max(below_seq), 0) FROM log.removed WHERE rows > 0",
+                        &db->removed_below);
+}
+
+/* Sums of another moment's file say nothing of this one. */
 static enum err begin_again(struct report_db *db)
 {
     enum err err = db_exec(db->db, "DELETE FROM main.agg; DELETE FROM main.agg_ad;"
@@ -342,7 +375,9 @@ enum err report_position(struct report_db *db, int64_t *sequence)
     if (err) return err;
     if (!is_ours || *sequence > last) return ERR_CORRUPT;
     err = report_row(db, *sequence, &row);
-    return err ? err : row == kept_row ? ERR_OK : ERR_CORRUPT;
+    if (!err) err = report_read_removed(db);
+    bool is_removed = row == 0 && *sequence < db->removed_below;
+    return err ? err : row == kept_row || is_removed ? ERR_OK : ERR_CORRUPT;
 }
 
 enum err report_behind(struct report_db *db, int64_t *events)

@@ -87,10 +87,27 @@ static void put_filters(struct writer *sql, const struct report_query *query, co
 /* What both halves of the sums have to fit. */
 static void put_range(struct writer *sql, const struct report_query *query, const char *metrics)
 {
-    writer_lit(sql, " WHERE metric IN (");
+    writer_lit(sql, " metric IN (");
     writer_put(sql, span_of(metrics));
     writer_lit(sql, ") AND quarter >= ?1 AND quarter < ?2");
     if (query->exclude_flagged) writer_lit(sql, " AND flagged = 0");
+}
+
+static bool is_on(const struct report_query *query, int64_t unit)
+{
+    int64_t unit_ms = unit * REPORT_QUARTER_MS;
+    return (query->from_ms == INT64_MIN || query->from_ms % unit_ms == 0) &&
+           (query->to_ms == INT64_MAX || query->to_ms % unit_ms == 0);
+}
+
+/* How many quarters each sum may be of, so that none has to be cut. */
+static int64_t unit_of(const struct report_query *query)
+{
+    enum { HOUR = 4, DAY = 96 };
+    bool is_in_days = !has_period(query) || (!is_by_hour(query) && zone_is_utc(&query->zone));
+    if (is_in_days && is_on(query, DAY)) return DAY;
+    bool is_in_hours = !has_period(query) || zone_has_whole_hours(&query->zone);
+    return is_in_hours && is_on(query, HOUR) ? HOUR : 1;
 }
 
 /* " d.campaign AS g0, period AS g1," */
@@ -131,14 +148,16 @@ static void put_kept(struct writer *sql, const struct report_query *query, const
         put_period(sql, query);
         writer_lit(sql, " AS period");
     }
-    writer_lit(sql, " FROM main.agg");
+    writer_lit(sql, " FROM main.agg WHERE unit = ");
+    writer_i64(sql, unit_of(query));
+    writer_lit(sql, " AND");
     put_range(sql, query, metrics);
     if (query->filters_count) {
         writer_lit(sql, " AND ad IN (SELECT ad FROM main.agg_ad AS d WHERE true");
         put_filters(sql, query, "d", false);
         writer_char(sql, ')');
     }
-    writer_put(sql, has_period(query) ? SPAN(" GROUP BY ad, metric, flagged, label, period")
+    writer_put(sql, has_period(query) ? SPAN(" GROUP BY ad, metric, label, period")
                                       : SPAN(" GROUP BY ad, metric, flagged, label"));
     writer_lit(sql, ") CROSS JOIN main.agg_ad AS d USING (ad)");
 }
@@ -154,17 +173,26 @@ static void put_part(struct writer *sql, const struct report_query *query, const
         put_period(sql, query);
         writer_lit(sql, " AS period");
     }
-    writer_lit(sql, " FROM temp.part) AS d");
+    writer_lit(sql, " FROM temp.part) AS d WHERE");
     put_range(sql, query, metrics);
     put_filters(sql, query, "d", false);
 }
 
-/* g0, g1, ..., metric (if asked for), label, n, a; in the order of the groups. */
-void report_sums_sql(struct writer *sql, const struct report_query *query, const char *metrics,
+/* The same, as they are told: "g0, period_text(g1, 1), " */
+static void put_texts(struct writer *sql, const struct report_query *query)
+{
+    for (size_t i = 0; i < query->by_count; i++) {
+        bool is_period = query->by[i] >= REPORT_IDS;
+        writer_put(sql, is_period ? SPAN("period_text(g") : SPAN("g"));
+        writer_u64(sql, i);
+        if (is_period) writer_put(sql, is_by_hour(query) ? SPAN(", 1)") : SPAN(", 0)"));
+        writer_lit(sql, ", ");
+    }
+}
+
+static void put_sums(struct writer *sql, const struct report_query *query, const char *metrics,
                      bool has_metric)
 {
-    writer_lit(sql, "SELECT ");
-    put_names(sql, query);
     if (has_metric) writer_lit(sql, "metric, ");
     writer_lit(sql, "label, sum(n) AS n, amount_sum(a) AS a FROM (");
     put_kept(sql, query, metrics);
@@ -172,24 +200,50 @@ void report_sums_sql(struct writer *sql, const struct report_query *query, const
     writer_lit(sql, ") GROUP BY ");
     put_names(sql, query);
     if (has_metric) writer_lit(sql, "metric, ");
-    writer_lit(sql, "label HAVING sum(n) <> 0 ORDER BY ");
+    writer_lit(sql, "label HAVING sum(n) <> 0");
+}
+
+/* g0, g1, ..., metric (if asked for), label, n, a; in the order of the groups. */
+void report_sums_sql(struct writer *sql, const struct report_query *query, const char *metrics,
+                     bool has_metric)
+{
+    writer_lit(sql, "SELECT ");
+    put_texts(sql, query);
+    put_sums(sql, query, metrics, has_metric);
+    writer_lit(sql, " ORDER BY ");
     put_names(sql, query);
     writer_put(sql, has_metric ? SPAN("metric, label") : SPAN("n DESC, label"));
 }
 
+/* Votes that were counted elsewhere have no ad, no time and no row. */
+static bool is_of_all(const struct report_query *query)
+{
+    return !query->by_count && !query->filters_count && query->from_ms == INT64_MIN &&
+           query->to_ms == INT64_MAX;
+}
+
 /* g0, ..., poll, question, option, text, votes, votes of the poll. Polls without votes are told
  * where nothing is grouped. */
-void report_polls_sql(struct writer *sql, const struct report_query *query)
+void report_polls_sql(struct writer *sql, const struct report_query *query, bool has_counts)
 {
+    struct span votes = has_counts && is_of_all(query)
+                            ? SPAN("coalesce(n, 0) + coalesce((SELECT votes FROM log.poll_count AS"
+                                   " c WHERE c.poll_id = p.poll_id AND c.option_id ="
+                                   " o.option_id), 0)")
+                            : SPAN("coalesce(n, 0)");
     writer_lit(sql, "SELECT ");
-    put_names(sql, query);
-    writer_lit(sql, "p.poll_id, p.question, o.option_id, o.text, coalesce(n, 0),"
-                    " sum(coalesce(n, 0)) OVER (PARTITION BY ");
+    put_texts(sql, query);
+    writer_lit(sql, "p.poll_id, p.question, o.option_id, o.text, ");
+    writer_put(sql, votes);
+    writer_lit(sql, ", sum(");
+    writer_put(sql, votes);
+    writer_lit(sql, ") OVER (PARTITION BY ");
     put_names(sql, query);
     writer_lit(sql, "p.poll_id) FROM log.poll AS p JOIN log.poll_option AS o"
                     " ON o.poll_id = p.poll_id");
-    writer_put(sql, query->by_count ? SPAN(" JOIN (") : SPAN(" LEFT JOIN ("));
-    report_sums_sql(sql, query, "7", false);
+    writer_put(sql, query->by_count ? SPAN(" JOIN (SELECT ") : SPAN(" LEFT JOIN (SELECT "));
+    put_names(sql, query);
+    put_sums(sql, query, "7", false);
     writer_lit(sql, ") AS s ON s.label = p.poll_id || ' ' || o.option_id ORDER BY ");
     put_names(sql, query);
     writer_lit(sql, "p.poll_id, o.position");
