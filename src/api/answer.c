@@ -26,7 +26,7 @@ static void respond(struct api_request *request, int status, struct span header_
 {
     if (request->loop) {
         count(request);
-        tail_note(request, status);
+        if (metrics_read(&request->loop->api->metrics.watchers)) tail_note(request, status);
     }
     struct http_response response = {.status = status,
                                      .header_lines = header_lines,

@@ -67,5 +67,6 @@ void api_submit(struct api_request *request);
 /* The op has its outcome: to the route's on_answer. */
 void api_take_answer(struct api_request *request);
 
-/* Tells those who watch; before the answer, which ends the request. */
+/* Tells those who watch; before the answer, which ends the request. Not to be called while nobody
+ * does: clearing its line's memory alone is half a thousand instructions. */
 void tail_note(const struct api_request *request, int status);

@@ -250,7 +250,6 @@ void tail_note(const struct api_request *request, int status)
     struct api *api = request->loop->api;
     char memory[TAIL_LINE_MAX];
     struct writer out;
-    if (metrics_read(&api->metrics.watchers) == 0) return;
     writer_init(&out, memory, sizeof memory);
     write_line(&out, request, status);
     struct span line = out.overflow ? SPAN_NONE : writer_text(&out);

@@ -41,12 +41,12 @@ def key_of(event, by, zone):
                  for name in by)
 
 
-def chosen(events, filters=None, begin=None, end=None):
+def chosen(events, filters=None, begin=None, end=None, flagged=True):
     def fits(event):
         return all((event.ad.get(n) or "") in values for n, values in (filters or {}).items())
 
     return [e for e in latest_alone(events) if fits(e) and (begin is None or e.at_ms >= begin)
-            and (end is None or e.at_ms < end)]
+            and (end is None or e.at_ms < end) and (flagged or not e.flags)]
 
 
 def ratio(dividend, divisor):

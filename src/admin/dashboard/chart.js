@@ -5,6 +5,7 @@ import { draw } from "./dom.js";
 const COLOURS = 8;
 const DASHES = [undefined, [6, 3], [2, 2]];
 const HEIGHT = 220;
+const WINDOW_MIN_S = 60;
 
 const style = getComputedStyle(document.documentElement);
 const colour = name => style.getPropertyValue(name).trim();
@@ -50,13 +51,14 @@ export class Chart {
     this.plot = new uPlot({
       width: this.box.clientWidth, height: HEIGHT, legend: { show: false },
       cursor: { drag: { x: false, y: false } },
-      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      scales: { x: { range: (_, low, high) => [Math.min(low, high - WINDOW_MIN_S), high] },
+                y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
       axes: [{ ...axis, values: "{HH}:{mm}:{ss}", space: 80, size: 28 },
              { ...axis, size: 62, values: (_, ticks) => ticks.map(tick => tick ? this.value(tick) : "0") }],
       padding: [8, 8, 0, 0],
       series: [{}, ...names.map((name, place) => ({
         label: name, width: 2, stroke: () => colour(strokeOf(place)), dash: dashOf(place),
-        points: { show: false } }))],
+        points: { size: 4 } }))],
     }, columns, this.box);
   }
 }

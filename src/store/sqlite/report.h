@@ -13,8 +13,10 @@
 struct report_db {
     sqlite3 *db;
     char log_path[512];
-    bool has_flags;          /* the log tells flagged traffic */
-    const struct zone *zone; /* of the report that is made */
+    bool has_flags;                    /* the log tells flagged traffic */
+    bool has_removed, has_poll_counts; /* the log has these tables */
+    int64_t removed_below;             /* retention took rows with lower sequences; 0: none */
+    const struct zone *zone;           /* of the report that is made */
     struct report_period {
         int64_t quarter, period;
         bool is_hour, is_set;
@@ -55,6 +57,9 @@ enum err report_keep(struct report_db *db);
 enum err report_position(struct report_db *db, int64_t *sequence); /* what main has */
 enum err report_last(struct report_db *db, int64_t *sequence);     /* what the log has */
 
+/* What retention has taken out of the log so far, into removed_below. */
+enum err report_read_removed(struct report_db *db);
+
 /* The checksum of that event's row; as it was when there is none. */
 enum err report_row(struct report_db *db, int64_t sequence, int64_t *row);
 
@@ -81,7 +86,7 @@ enum err report_table_err(const struct report_table *table);
 enum { REPORT_SQL_MAX = 16 * 1024 };
 void report_sums_sql(struct writer *sql, const struct report_query *query, const char *metrics,
                      bool has_metric);
-void report_polls_sql(struct writer *sql, const struct report_query *query);
+void report_polls_sql(struct writer *sql, const struct report_query *query, bool has_counts);
 void report_comments_sql(struct writer *sql, const struct report_query *query, bool has_flags);
 enum err report_prepare(struct report_db *db, const struct report_query *query,
                         const struct writer *sql, sqlite3_stmt **out);

@@ -185,20 +185,29 @@ static enum err check_kept(struct report_db *db)
     return err ? err : tables == TABLES_COUNT ? ERR_OK : ERR_CORRUPT;
 }
 
+static enum err has_column(struct report_db *db, const char *table, const char *column, bool *has)
+{
+    char sql[160];
+    int64_t count = 0;
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pragma_table_info('%s', 'log') WHERE name = '%s'", table,
+             column);
+    enum err err = db_query_i64(db->db, sql, &count);
+    *has = count > 0;
+    return err;
+}
+
 static enum err attach_log(struct report_db *db)
 {
-    int64_t application = 0, version = 0, flags = 0;
+    int64_t application = 0, version = 0;
     enum err err = db_attach_readonly(db->db, db->log_path, "log");
     if (!err) err = db_query_i64(db->db, "PRAGMA log.application_id", &application);
     if (!err) err = db_query_i64(db->db, "PRAGMA log.user_version", &version);
     if (!err && (application != SCHEMA_APPLICATION_ID || version != SCHEMA_VERSION))
         err = ERR_FOREIGN;
-    if (!err)
-        err = db_query_i64(db->db,
-                           "SELECT count(*) FROM pragma_table_info('click', 'log')"
-                           " WHERE name = 'flags'",
-                           &flags);
-    db->has_flags = flags > 0;
+    if (!err) err = has_column(db, "click", "flags", &db->has_flags);
+    if (!err) err = has_column(db, "removed", "below_seq", &db->has_removed);
+    if (!err) err = has_column(db, "poll_count", "votes", &db->has_poll_counts);
     return err;
 }
 
@@ -322,7 +331,15 @@ enum err report_row(struct report_db *db, int64_t sequence, int64_t *row)
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* Sums of another moment's file, or made before rows were taken out, say nothing of this one. */
+enum err report_read_removed(struct report_db *db)
+{
+    if (!db->has_removed) return ERR_OK;
+    return db_query_i64(db->db,
+                        "SELECT coalesce(max(below_seq), 0) FROM log.removed WHERE rows > 0",
+                        &db->removed_below);
+}
+
+/* Sums of another moment's file say nothing of this one. */
 static enum err begin_again(struct report_db *db)
 {
     enum err err = db_exec(db->db, "DELETE FROM main.agg; DELETE FROM main.agg_ad;"
@@ -359,7 +376,9 @@ enum err report_position(struct report_db *db, int64_t *sequence)
     if (err) return err;
     if (!is_ours || *sequence > last) return ERR_CORRUPT;
     err = report_row(db, *sequence, &row);
-    return err ? err : row == kept_row ? ERR_OK : ERR_CORRUPT;
+    if (!err) err = report_read_removed(db);
+    bool is_removed = row == 0 && *sequence < db->removed_below;
+    return err ? err : row == kept_row || is_removed ? ERR_OK : ERR_CORRUPT;
 }
 
 enum err report_behind(struct report_db *db, int64_t *events)

@@ -215,14 +215,29 @@ void report_sums_sql(struct writer *sql, const struct report_query *query, const
     writer_put(sql, has_metric ? SPAN("metric, label") : SPAN("n DESC, label"));
 }
 
+/* Votes that were counted elsewhere have no ad, no time and no row. */
+static bool is_of_all(const struct report_query *query)
+{
+    return !query->by_count && !query->filters_count && query->from_ms == INT64_MIN &&
+           query->to_ms == INT64_MAX;
+}
+
 /* g0, ..., poll, question, option, text, votes, votes of the poll. Polls without votes are told
  * where nothing is grouped. */
-void report_polls_sql(struct writer *sql, const struct report_query *query)
+void report_polls_sql(struct writer *sql, const struct report_query *query, bool has_counts)
 {
+    struct span votes = has_counts && is_of_all(query)
+                            ? SPAN("coalesce(n, 0) + coalesce((SELECT votes FROM log.poll_count AS"
+                                   " c WHERE c.poll_id = p.poll_id AND c.option_id ="
+                                   " o.option_id), 0)")
+                            : SPAN("coalesce(n, 0)");
     writer_lit(sql, "SELECT ");
     put_texts(sql, query);
-    writer_lit(sql, "p.poll_id, p.question, o.option_id, o.text, coalesce(n, 0),"
-                    " sum(coalesce(n, 0)) OVER (PARTITION BY ");
+    writer_lit(sql, "p.poll_id, p.question, o.option_id, o.text, ");
+    writer_put(sql, votes);
+    writer_lit(sql, ", sum(");
+    writer_put(sql, votes);
+    writer_lit(sql, ") OVER (PARTITION BY ");
     put_names(sql, query);
     writer_lit(sql, "p.poll_id) FROM log.poll AS p JOIN log.poll_option AS o"
                     " ON o.poll_id = p.poll_id");

@@ -325,7 +325,8 @@ static void add_comment_columns(struct report_table *table)
     report_add_column(table, SPAN("comment"), REPORT_TEXT);
 }
 
-static void put_sql(struct writer *sql, const struct report_query *query, bool has_flags)
+static void put_sql(struct writer *sql, const struct report_query *query,
+                    const struct report_db *db)
 {
     if (query->kind == REPORT_TRAFFIC)
         report_sums_sql(sql, query, "1, 2, 3, 4, 5", true);
@@ -334,9 +335,9 @@ static void put_sql(struct writer *sql, const struct report_query *query, bool h
     else if (query->kind == REPORT_REASONS)
         report_sums_sql(sql, query, "6", false);
     else if (query->kind == REPORT_POLLS)
-        report_polls_sql(sql, query);
+        report_polls_sql(sql, query, db->has_poll_counts);
     else
-        report_comments_sql(sql, query, has_flags);
+        report_comments_sql(sql, query, db->has_flags);
 }
 
 static enum err fill(struct report_db *db, const struct report_query *query,
@@ -367,7 +368,7 @@ static enum err query_table(struct report_db *db, const struct report_query *que
     struct writer sql;
     sqlite3_stmt *rows = NULL;
     writer_init(&sql, memory, sizeof memory);
-    put_sql(&sql, query, db->has_flags);
+    put_sql(&sql, query, db);
     enum err err = report_prepare(db, query, &sql, &rows);
     if (!err) err = fill(db, query, table, rows);
     sqlite3_finalize(rows);
