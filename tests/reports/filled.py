@@ -47,6 +47,9 @@ class Filled:
         self.data = program.temp_dir()
         program.key_create(self.data, "adserver", "ads")
         self.db = sqlite3.connect(self.data / "adtally.db", isolation_level=None)
+        for table in ("click", "impression"):  # which a store without flags does not have
+            if not any(r[1] == "flags" for r in self.db.execute(f"PRAGMA table_info({table})")):
+                self.db.execute(f"ALTER TABLE {table} ADD flags INTEGER")
         self.events, self.polls = [], {}
         self.last_seq = 0
         self.columns = {t: [(r[1], r[3]) for r in self.db.execute(f"PRAGMA table_info({t})")]
@@ -59,11 +62,12 @@ class Filled:
         """A row; what is NOT NULL and was not said is empty, or 0."""
         numbers = {"flags", "seq", "recorded_at_ms", "expires_at_ms", "conversion_time_ms", "timestamp",
                    "updated_at_ms", "impression_seq", "click_seq"}
-        values = [given.get(n, (0 if n in numbers else "") if needed else None)
-                  for n, needed in self.columns[table][:-1]]
-        values.append(checksum(table, values))
-        marks = ",".join("?" * len(values))
-        self.db.execute(f"INSERT INTO {table} VALUES ({marks})", values)
+        row = {n: given.get(n, (0 if n in numbers else "") if needed else None)
+               for n, needed in self.columns[table] if n != "checksum"}
+        row["checksum"] = checksum(table, list(row.values()))
+        marks = ",".join("?" * len(row))
+        self.db.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({marks})",
+                        list(row.values()))
 
     def record(self, event, **columns):
         """Appends an event to its table and to what the oracle counts."""
