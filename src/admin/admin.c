@@ -16,6 +16,15 @@ struct command {
     void (*run)(struct admin_request *request, struct writer *answer);
 };
 
+static void reload(struct admin_request *request, struct writer *answer)
+{
+    const struct admin *admin = request->admin;
+    if (admin->reload)
+        admin->reload(admin->reload_owner, answer);
+    else
+        admin_fail(answer, "no server runs on this directory: it reads the file when it starts");
+}
+
 /* clang-format off */
 static const struct command commands[] = {
     {SPAN_INIT("key_create"),       admin_key_create},
@@ -29,6 +38,7 @@ static const struct command commands[] = {
     {SPAN_INIT("poll_list"),        admin_poll_list},
     {SPAN_INIT("poll_withdraw"),    admin_poll_withdraw},
     {SPAN_INIT("mint"),             admin_mint},
+    {SPAN_INIT("reload"),           reload},
 };
 /* clang-format on */
 

@@ -18,6 +18,7 @@
  *   {"command":"poll_put","poll":{...}} {"command":"poll_list"}
  *   {"command":"poll_withdraw","sponsored_poll_id":123}
  *   {"command":"mint","request":{...}}
+ *   {"command":"reload"} -> {"ok":true,"changed":["rate_limit"],"waiting":["threads"]}
  *     -> {"ok":false,"error":"one sentence that says what to do"} whenever it did not work
  */
 
@@ -26,6 +27,9 @@ enum { ADMIN_REQUEST_MAX = 2 * 1024 * 1024, ADMIN_ANSWER_MAX = 20 * 1024 * 1024 
 struct admin {
     struct ledger *ledger;
     struct api *api;
+    /* Reads the configuration again and appends the answer; NULL: no server runs. */
+    void (*reload)(void *reload_owner, struct writer *answer);
+    void *reload_owner;
     struct span listen_host; /* host:port for minted URLs when there is no public_url */
 };
 

@@ -35,7 +35,7 @@ static void fill(struct click *click, struct api_request *request, const struct 
     rng_take(&request->loop->random, random, sizeof random);
     *click = (struct click){
         .id = uuid_make_v7(request->now_ms, random),
-        .expires_at_ms = request->now_ms + request->loop->api->options.click_ttl_ms,
+        .expires_at_ms = request->now_ms + request->loop->settings.options.click_ttl_ms,
         .ad = ad_token_facts(claims),
         .visitor = visitor_of(request),
         .landing_url = claims->url,

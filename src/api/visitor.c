@@ -14,7 +14,7 @@ static struct span user_agent(const struct http_request *http)
 
 static struct span client_address(struct api_request *request)
 {
-    const struct api_options *options = &request->loop->api->options;
+    const struct api_options *options = &request->loop->settings.options;
     struct in6_addr address;
     if (!address_of_client(&address, request->http, options)) return SPAN_NONE;
     return address_write(request->client_address, &address, options->client_address_full);

@@ -10,4 +10,5 @@ int command_key(struct args *args);
 int command_token_key(struct args *args);
 int command_poll(struct args *args);
 int command_mint(struct args *args);
+int command_reload(struct args *args);
 int command_verify(struct args *args);

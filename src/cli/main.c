@@ -1,5 +1,6 @@
 #include "base/secret.h"
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/options.h"
 #include "cli/say.h"
 #include "token/hash.h"
@@ -7,13 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-struct command {
-    const char *name;
-    int (*run)(struct args *args);
-    const char *usage; /* lines, each without "adtally " */
-    const char *help;
-};
 
 /* clang-format off */
 static const struct command commands[] = {
@@ -42,6 +36,9 @@ static const struct command commands[] = {
     {"mint", command_mint,
      "mint [FILE|-] --data DIR\n",
      "make the URLs of ads from JSON, as POST /v1/mint does"},
+    {"reload", command_reload,
+     "reload --data DIR\n",
+     "read the configuration file of a running server again"},
     {"verify", command_verify,
      "verify [--json] --data DIR\n",
      "check a data directory, beside a running server too"},
@@ -109,6 +106,13 @@ static int help(int count, char **list)
     return EXIT_USAGE;
 }
 
+/* Not in the help either: the shells ask (etc/completion). */
+static int complete(int count, char **words)
+{
+    complete_print(stdout, &(struct commands){commands, COMMANDS_COUNT}, words, count);
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static bool asks_help(const struct args *args)
 {
     for (int i = args->at; i < args->count && strcmp(args->list[i], "--") != 0; i++)
@@ -144,6 +148,7 @@ int main(int argc, char **argv)
         puts("adtally " ADTALLY_VERSION);
         return EXIT_DONE;
     }
+    if (strcmp(argv[1], "complete") == 0) return complete(argc - 2, argv + 2);
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-h") == 0)
         return help(argc - 2, argv + 2);

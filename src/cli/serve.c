@@ -4,12 +4,14 @@
 #include "cli/commands.h"
 #include "cli/loops.h"
 #include "cli/options.h"
+#include "cli/reload.h"
 #include "cli/sandbox.h"
 #include "cli/say.h"
 #include "cli/stop_signal.h"
 #include "cli/wiring.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,7 +19,7 @@
 /* The one place that wires the modules of a server. */
 
 enum { DESCRIPTORS_PER_LOOP = 8, DESCRIPTORS_BESIDE = 64, LOOPS_DEFAULT_MAX = 64 };
-enum { PATIENCE_MS = 5000, RETRY_MS = 50 };
+enum { PATIENCE_MS = 5000, RETRY_MS = 50, CONFIG_DIR_MAX = 1024 };
 
 struct server {
     struct options options;
@@ -28,6 +30,7 @@ struct server {
     struct api *api;
     struct admin admin;
     struct admin_socket *socket;
+    struct reload reload;
 };
 
 static size_t loops_count(const struct options *options)
@@ -64,20 +67,26 @@ static struct http_options http_options_of(const struct options *options, size_t
     http.head_max = (uint32_t)options->head_limit;
     http.target_max = (uint32_t)options->target_limit;
     http.headers_max = (uint32_t)options->headers_limit;
-    http.head_timeout_ms = options->head_timeout_ms;
-    http.body_timeout_ms = options->body_timeout_ms;
-    http.idle_timeout_ms = options->idle_timeout_ms;
-    http.hides_failures = !options->log_failures;
-    http.write_timeout_ms = options->write_timeout_ms;
+    wiring_live_http(&http, options);
     return http;
+}
+
+/* Each inherited socket needs a loop. False: said. */
+static bool open_listeners(struct server *server, size_t *count)
+{
+    struct listeners *listeners = &server->listeners;
+    if (!listeners_inherit(listeners)) return false;
+    if (listeners->count == 0) return listeners_open(listeners, &server->options.listen, *count);
+    if (*count < listeners->count) *count = listeners->count;
+    return listeners_share(listeners, *count);
 }
 
 /* Loops first: while the store is being opened, they say that it is. False: said. */
 static bool start_loops(struct server *server)
 {
     size_t count = loops_count(&server->options);
+    if (!open_listeners(server, &count)) return false;
     struct http_options http = http_options_of(&server->options, count);
-    if (!listeners_open(&server->listeners, &server->options.listen, count)) return false;
     enum err err = loops_start(&server->loops, &server->listeners, &http, server->options.sandbox);
     listeners_close(&server->listeners);
     if (err) say("cannot start %zu threads: %s; lower --threads", count, err_text(err));
@@ -88,6 +97,8 @@ static bool start_admin(struct server *server)
 {
     server->admin = (struct admin){.ledger = server->ledger,
                                    .api = server->api,
+                                   .reload = reload_execute,
+                                   .reload_owner = &server->reload,
                                    .listen_host = span_of(server->listeners.text)};
     enum err err = admin_socket_start(&server->socket, server->options.data_path, &server->admin);
     if (err)
@@ -99,7 +110,10 @@ static bool start_admin(struct server *server)
 static bool activate(struct server *server)
 {
     enum err err = loops_activate(server->loops, server->api);
-    if (err) say("cannot serve: %s", err_text(err));
+    if (err)
+        say("cannot serve: %s", err_text(err));
+    else
+        reload_begin(&server->reload, server->api, server->loops);
     return !err;
 }
 
@@ -114,6 +128,7 @@ static bool say_ready(const struct server *server)
 /* The order of the end: first the answers, then what makes them. */
 static void stop(struct server *server)
 {
+    reload_end(&server->reload);
     loops_drain(server->loops);
     if (server->socket) admin_socket_stop(server->socket);
     if (server->ledger) ledger_stop(server->ledger);
@@ -141,12 +156,27 @@ static void warn_unless_taken(enum err err, struct span what)
     if (err) log_event(LOG_WARN, "sandbox_incomplete", LOG_TEXT("missing", what));
 }
 
+/* Where a reload finds the file again, also when an editor put a new one in its place. False: it is
+ * in the data directory. */
+static bool find_config_dir(char dir[CONFIG_DIR_MAX], const struct options *options)
+{
+    struct span path = options->config;
+    const char *slash = path.ptr ? memrchr(path.ptr, '/', path.len) : NULL;
+    struct span found = !slash              ? SPAN(".")
+                        : slash == path.ptr ? SPAN("/")
+                                            : (struct span){path.ptr, (size_t)(slash - path.ptr)};
+    return path.ptr && snprintf(dir, CONFIG_DIR_MAX, "%.*s", SPAN_FMT(found)) < CONFIG_DIR_MAX;
+}
+
 /* Between the two halves of opening: the store has its files, and no thread runs yet that would
  * keep the right to others. */
 static void leave_other_files(const struct server *server)
 {
-    if (server->options.sandbox)
-        warn_unless_taken(sandbox_only_files_in(server->options.data_path), SPAN("Landlock"));
+    char dir[CONFIG_DIR_MAX];
+    const struct options *options = &server->options;
+    const char *config_dir = find_config_dir(dir, options) ? dir : NULL;
+    if (options->sandbox)
+        warn_unless_taken(sandbox_only_files_in(options->data_path, config_dir), SPAN("Landlock"));
 }
 
 /* Before the first request that the api looks at. */
@@ -175,7 +205,8 @@ static int run(struct server *server)
     if (ok) stop_signal_defer();
     ok = ok && start_admin(server) && leave_other_calls(server) && activate(server) &&
          say_ready(server);
-    if (ok) stop_signal_wait();
+    while (ok && stop_signal_wait() == STOP_SIGNAL_RELOAD)
+        reload_run(&server->reload);
     stop(server);
     return ok ? EXIT_DONE : EXIT_FAILED;
 }
@@ -183,11 +214,13 @@ static int run(struct server *server)
 int command_serve(struct args *args)
 {
     struct server server = {0};
+    reload_init(&server.reload, args, &server.options);
     enum options_result result = options_load(&server.options, args);
     stop_signal_install();
     int status = result == OPTIONS_OK    ? run(&server)
                  : result == OPTIONS_BAD ? EXIT_USAGE
                                          : EXIT_FAILED;
+    reload_fini(&server.reload);
     options_free(&server.options);
     return status;
 }

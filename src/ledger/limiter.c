@@ -32,12 +32,22 @@ struct limiter *limiter_new(uint32_t rate_per_second, uint32_t keys_max)
     struct limiter *limiter =
         calloc(1, sizeof *limiter + (size_t)sets * WAYS * sizeof(struct slot));
     if (!limiter) return NULL;
-    limiter->interval_us = SECOND_US / (int64_t)rate_per_second;
     limiter->sets = sets;
     rng_fill(limiter->hash_key, sizeof limiter->hash_key);
     for (int i = 0; i < LOCKS; i++)
         pthread_mutex_init(&limiter->locks[i], NULL);
+    limiter_set_rate(limiter, rate_per_second);
     return limiter;
+}
+
+/* A reader holds one of the locks, whichever: all of them are needed to write. */
+void limiter_set_rate(struct limiter *limiter, uint32_t rate_per_second)
+{
+    for (int i = 0; i < LOCKS; i++)
+        pthread_mutex_lock(&limiter->locks[i]);
+    limiter->interval_us = SECOND_US / (int64_t)rate_per_second;
+    for (int i = 0; i < LOCKS; i++)
+        pthread_mutex_unlock(&limiter->locks[i]);
 }
 
 void limiter_free(struct limiter *limiter)
