@@ -198,16 +198,22 @@ def test_an_upgrade_under_load_fails_no_request(root, world, package, tmp_path):
     assert "rate_limit" not in program.cli("reload", "--data", world.data)
 
 
+def invoked(root, script):
+    """What systemd is asked for, in order: [("start", "'adtally.socket'"), ...]."""
+    text = (root.path / "var/lib/dpkg/info" / f"adtally.{script}").read_text()
+    asked = re.findall(r"deb-systemd-invoke (\S+) (.*?) >/dev/null", text)
+    return [(action, units.replace("'", "")) for action, units in asked]
+
+
 def test_the_scripts_restart_the_service_and_never_the_socket(root):
-    info = root.path / "var/lib/dpkg/info"
-    scripts = {name: (info / f"adtally.{name}").read_text() for name in ("postinst", "prerm")}
-    actions = re.findall(r"deb-systemd-invoke (\S+) '?([\w. ]+?)'?\s", scripts["postinst"])
-    assert ("$_dh_action", "adtally.service") in actions
-    assert "_dh_action=restart" in scripts["postinst"].split("adtally.service")[-2]
-    stops = [line for line in scripts["prerm"].splitlines() if "deb-systemd-invoke stop" in line]
-    assert stops
-    before = scripts["prerm"].split("deb-systemd-invoke stop")[0]
-    assert '"$1" = remove' in before
+    """`$_dh_action` is restart in an upgrade. The socket listens first, and goes first."""
+    assert invoked(root, "postinst") == [("start", "adtally.socket"),
+                                         ("$_dh_action", "adtally.service")]
+    stops = invoked(root, "prerm")
+    assert stops[0] == ("stop", "adtally.socket") and ("stop", "adtally.service") in stops
+    scripts = root.path / "var/lib/dpkg/info"
+    assert "upgrade" not in (scripts / "adtally.prerm").read_text()
+    assert not (scripts / "adtally.preinst").exists()
 
 
 def test_removal_keeps_the_data_and_a_purge_takes_it(root, world):

@@ -146,6 +146,7 @@ static void start_once(void)
                                   .tokens = memory_of(TOKENS * sizeof(struct json_token)),
                                   .tokens_cap = TOKENS,
                                   .json_seed = 7};
+    api_loop_adopt(&fake.loop);
     arena_init(&fake.arena, memory_of(ARENA), ARENA);
     arena_init(&fake.large_arena, memory_of(LARGE_ARENA), LARGE_ARENA);
 }
