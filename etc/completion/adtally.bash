@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Completion of adtally for bash. The program itself knows the words: adtally complete.
 _adtally() {
     local word _
