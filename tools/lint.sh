@@ -50,7 +50,8 @@ check_cppcheck() {
 }
 
 check_shell() {
-    files tools tests bench -- '*.sh' | xargs -0 shellcheck dev .ci/run
+    files tools tests bench -- '*.sh' | xargs -0 shellcheck dev .ci/run \
+        etc/completion/adtally.bash debian/adtally.{postinst,prerm,postrm}
 }
 
 main() {

@@ -29,7 +29,7 @@ def table(program, what):
 
 def rows(lines):
     """The table's rows as dicts of plain texts."""
-    names = ("option", "flag", "takes", "default", "help")
+    names = ("option", "flag", "takes", "default", "changes", "help")
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
     return [dict(zip(names, row)) for row in cells]
 
@@ -66,7 +66,8 @@ def flag_item(row):
 def file_item(row):
     name = row["option"].strip("`")
     return [f".It Ic {name} No = {value_of(row)}", sentence(row["help"]),
-            sentence("takes " + row["takes"]), sentence("default: " + row["default"])]
+            sentence("takes " + row["takes"]), sentence("default: " + row["default"]),
+            sentence("changes " + row["changes"])]
 
 
 def in_list(items):

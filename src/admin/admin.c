@@ -16,6 +16,15 @@ struct command {
     void (*run)(struct admin_request *request, struct writer *answer);
 };
 
+static void reload(struct admin_request *request, struct writer *answer)
+{
+    const struct admin *admin = request->admin;
+    if (admin->reload)
+        admin->reload(admin->reload_owner, answer);
+    else
+        admin_fail(answer, "no server runs on this directory: it reads the file when it starts");
+}
+
 /* clang-format off */
 static const struct command commands[] = {
     {SPAN_INIT("key_create"),       admin_key_create},
@@ -32,6 +41,7 @@ static const struct command commands[] = {
     {SPAN_INIT("tail"),             admin_tail},
     {SPAN_INIT("import"),           admin_import},
     {SPAN_INIT("erase"),            admin_erase},
+    {SPAN_INIT("reload"),           reload},
 };
 /* clang-format on */
 

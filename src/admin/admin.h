@@ -24,6 +24,7 @@
  *     -> {"ok":true,"outcomes":"rd..."}: a letter for each, enum import_outcome
  *   {"command":"erase","table":"click","rows":[17,...],"key":"32 hex digits","last":false}
  *     -> {"ok":true,"erased":1}
+ *   {"command":"reload"} -> {"ok":true,"changed":["rate_limit"],"waiting":["threads"]}
  *     -> {"ok":false,"error":"one sentence that says what to do"} whenever it did not work
  */
 
@@ -36,7 +37,10 @@ struct admin {
     struct process *process;     /* NULL: nothing is known of it */
     bool can_stream;             /* the admin socket's: a command may open a stream */
     struct tail_watcher *opened; /* which the socket takes over once the command is answered */
-    struct span listen_host;     /* host:port for minted URLs when there is no public_url */
+    /* Reads the configuration again and appends the answer; NULL: no server runs. */
+    void (*reload)(void *reload_owner, struct writer *answer);
+    void *reload_owner;
+    struct span listen_host; /* host:port for minted URLs when there is no public_url */
 };
 
 /* Runs one command; appends the answer. Any thread but a loop's: it waits for the ledger. */

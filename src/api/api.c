@@ -6,6 +6,7 @@
 #include "json/json.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     LIMITED_KEYS_MAX = 1 << 16,
@@ -30,30 +31,79 @@ void api_options_init(struct api_options *options)
                                     .mint_body_max = LIMIT_MINT_BODY};
 }
 
-static bool start_limiters(struct api *api)
+/* Off is NULL in the settings; the limiter itself stays for the next time. */
+static bool set_limiter(struct limiter **limiter, struct limiter **setting, uint32_t rate,
+                        uint32_t keys_max)
 {
-    const struct api_options *options = &api->options;
-    if (options->rate_limit) api->key_limiter = limiter_new(options->rate_limit, LIMITED_KEYS_MAX);
-    if (options->client_rate_limit)
-        api->client_limiter = limiter_new(options->client_rate_limit, LIMITED_CLIENTS_MAX);
-    return (!options->rate_limit || api->key_limiter) &&
-           (!options->client_rate_limit || api->client_limiter);
+    *setting = NULL;
+    if (!rate) return true;
+    if (*limiter)
+        limiter_set_rate(*limiter, rate);
+    else
+        *limiter = limiter_new(rate, keys_max);
+    *setting = *limiter;
+    return *limiter != NULL;
+}
+
+static bool set_limiters(struct api *api, struct api_settings *settings)
+{
+    const struct api_options *options = &settings->options;
+    return set_limiter(&api->key_limiter, &settings->key_limiter, options->rate_limit,
+                       LIMITED_KEYS_MAX) &&
+           set_limiter(&api->client_limiter, &settings->client_limiter, options->client_rate_limit,
+                       LIMITED_CLIENTS_MAX);
+}
+
+/* The copy's URL is in the copy. */
+static void copy_settings(struct api_settings *to, const struct api_settings *from)
+{
+    *to = *from;
+    if (from->options.public_url.ptr) to->options.public_url.ptr = to->public_url;
+}
+
+static void take_url(struct api_settings *settings)
+{
+    struct span *url = &settings->options.public_url;
+    if (!url->ptr) return;
+    while (url->len > 0 && url->ptr[url->len - 1] == '/')
+        url->len--;
+    ASSERT(url->len <= sizeof settings->public_url);
+    memcpy(settings->public_url, url->ptr, url->len);
+    url->ptr = settings->public_url;
+}
+
+enum err api_configure(struct api *api, const struct api_options *options)
+{
+    struct api_settings settings = {.options = *options};
+    take_url(&settings);
+    settings.options.click_ttl_ms = api->settings.options.click_ttl_ms;
+    settings.options.impression_ttl_ms = api->settings.options.impression_ttl_ms;
+    if (!set_limiters(api, &settings)) return ERR_NO_MEMORY;
+    pthread_mutex_lock(&api->mutex);
+    copy_settings(&api->settings, &settings);
+    pthread_mutex_unlock(&api->mutex);
+    return ERR_OK;
+}
+
+void api_settings_take(struct api_settings *out, struct api *api)
+{
+    pthread_mutex_lock(&api->mutex);
+    copy_settings(out, &api->settings);
+    pthread_mutex_unlock(&api->mutex);
 }
 
 struct api *api_new(const struct api_options *options, struct ledger *ledger)
 {
     struct api *api = calloc(1, sizeof *api);
     if (!api) return NULL;
-    api->options = *options;
-    struct span *url = &api->options.public_url;
-    while (url->len > 0 && url->ptr[url->len - 1] == '/')
-        url->len--;
     api->ledger = ledger;
     api->keyring = ledger_keyring(ledger);
     api_metrics_init(&api->metrics);
     pthread_mutex_init(&api->tail.mutex, NULL);
     rng_fill(&api->visitor_seed, sizeof api->visitor_seed);
-    if (start_limiters(api)) return api;
+    pthread_mutex_init(&api->mutex, NULL);
+    api->settings.options = *options;
+    if (!api_configure(api, options)) return api;
     api_free(api);
     return NULL;
 }
@@ -66,6 +116,7 @@ void api_free(struct api *api)
     api_metrics_fini(&api->metrics);
     pthread_mutex_destroy(&api->tail.mutex);
     traffic_free(api->traffic);
+    pthread_mutex_destroy(&api->mutex);
     free(api);
 }
 
@@ -122,6 +173,7 @@ enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev
     struct api_loop *loop = calloc(1, sizeof *loop);
     if (!loop) return ERR_NO_MEMORY;
     loop->api = api;
+    api_loop_adopt(loop);
     loop->loop = ev;
     loop->tokens_cap = API_TOKENS_MAX;
     loop->tokens = malloc(API_TOKENS_MAX * sizeof *loop->tokens);
@@ -146,6 +198,11 @@ void api_loop_free(struct api_loop *loop)
     ledger_port_fini(&loop->port);
     free(loop->tokens);
     free(loop);
+}
+
+void api_loop_adopt(struct api_loop *loop)
+{
+    api_settings_take(&loop->settings, loop->api);
 }
 
 void api_loop_serve(struct api_loop *loop, struct http_options *options)

@@ -43,6 +43,11 @@ struct api; /* shared by all loops; what changes in it has its own locks */
 struct api *api_new(const struct api_options *options, struct ledger *ledger);
 void api_free(struct api *api);
 
+/* Other options, but for the lifetimes, which stay what they were. A loop goes by them from its
+ * api_loop_adopt on, api_mint at once. They are copied. ERR_NO_MEMORY: nothing has changed. Any
+ * thread, one at a time. */
+enum err api_configure(struct api *api, const struct api_options *options);
+
 struct api_loop; /* one loop's part: its ledger port, its parsing scratch */
 
 enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev);
@@ -51,6 +56,8 @@ void api_loop_free(struct api_loop *loop);
 /* How robots and data centres are told; the api frees it. Once, before the first loop; without it
  * there are none. */
 void api_use_traffic(struct api *api, struct traffic *traffic);
+/* Takes over what api_configure was given. On the loop's thread, between its requests. */
+void api_loop_adopt(struct api_loop *loop);
 
 /* Fills in handler, owner, user_size, arena sizes and large_count of a server on that loop. */
 void api_loop_serve(struct api_loop *loop, struct http_options *options);

@@ -53,13 +53,13 @@ static bool take_allowance(struct api_request *request, struct limiter *limiter,
 
 static bool admit_client(struct api_request *request)
 {
-    struct api *api = request->loop->api;
-    if (!api->client_limiter) return true;
+    const struct api_settings *settings = &request->loop->settings;
+    if (!settings->client_limiter) return true;
     struct in6_addr address;
     struct span name = {(const char *)&address, 0};
-    if (address_of_client(&address, request->http, &api->options))
+    if (address_of_client(&address, request->http, &settings->options))
         name.len = address_network_size(&address);
-    return take_allowance(request, api->client_limiter, name);
+    return take_allowance(request, settings->client_limiter, name);
 }
 
 static bool admit_key(struct api_request *request)
@@ -76,7 +76,7 @@ static bool admit_key(struct api_request *request)
     }
     keyring_note_use(request->key, request->now_ms);
     if (auth != AUTH_PARTNER) return true;
-    return take_allowance(request, api->key_limiter, request->key->id);
+    return take_allowance(request, request->loop->settings.key_limiter, request->key->id);
 }
 
 bool auth_admit(struct api_request *request)

@@ -13,7 +13,7 @@ enum { CLOCK_MARGIN_MS = 60 * 1000 };
 static bool lives(const struct claims *claims, const struct api_request *request)
 {
     int64_t latest_ms =
-        request->now_ms + request->loop->api->options.impression_ttl_ms + CLOCK_MARGIN_MS;
+        request->now_ms + request->loop->settings.options.impression_ttl_ms + CLOCK_MARGIN_MS;
     return claims->exp_ms > request->now_ms && claims->exp_ms <= latest_ms;
 }
 

@@ -42,6 +42,7 @@ enum {
 /* One minting, whoever asked for it. */
 struct mint {
     struct api *api;
+    const struct api_options *options;
     struct arena *arena;
     struct span host; /* of the request; absent when it named none */
     struct mint_base base;
@@ -225,7 +226,7 @@ static bool host_is_safe(struct span host)
 static void find_base(struct mint *mint)
 {
     struct place place = {.part = SPAN("header"), .name = SPAN("host")};
-    mint->base = (struct mint_base){.scheme = mint->api->options.public_url, .host = SPAN("")};
+    mint->base = (struct mint_base){.scheme = mint->options->public_url, .host = SPAN("")};
     if (mint->base.scheme.ptr) return;
     mint->base = (struct mint_base){.scheme = SPAN("http://"), .host = mint->host};
     if (mint->host.len == 0)
@@ -234,14 +235,15 @@ static void find_base(struct mint *mint)
         add_problem(mint, PROBLEM_VALUE, place, "Host should be a plain host and port");
 }
 
-static void start_mint(struct mint *mint, struct api *api, struct arena *arena, struct span host,
-                       int64_t now_ms)
+static void start_mint(struct mint *mint, struct api *api, const struct api_options *options,
+                       struct arena *arena, struct span host, int64_t now_ms)
 {
     *mint = (struct mint){.api = api,
+                          .options = options,
                           .arena = arena,
                           .host = host,
                           .now_ms = now_ms,
-                          .ttl_max_s = api->options.impression_ttl_ms / 1000};
+                          .ttl_max_s = options->impression_ttl_ms / 1000};
 }
 
 /* What an ad may take besides its part of the answer: its claims, the values' copies without
@@ -300,7 +302,8 @@ void mint_handle(struct api_request *request)
     struct mint mint;
     uint32_t list = 0, count = 0;
     struct span answer = SPAN_NONE;
-    start_mint(&mint, request->loop->api, http->arena, http->host, request->now_ms);
+    start_mint(&mint, request->loop->api, &request->loop->settings.options, http->arena, http->host,
+               request->now_ms);
     if (body_begin(&mint.problems, request)) {
         find_base(&mint);
         if (body_read(&reader, &doc, &mint.problems, request)) list = find_ads(&count, &mint, &doc);
@@ -322,6 +325,7 @@ void mint_handle(struct api_request *request)
 int api_mint(struct api *api, struct span json, struct span host, struct arena *scratch,
              struct span *answer)
 {
+    struct api_settings settings;
     struct json_doc doc;
     struct mint mint;
     uint32_t list = 0, count = 0;
@@ -331,7 +335,8 @@ int api_mint(struct api *api, struct span json, struct span host, struct arena *
     *answer = reject_row(REJECT_TOO_LARGE)->body[DIALECT_DETAIL];
     if (!tokens) return reject_row(REJECT_TOO_LARGE)->status;
     rng_fill(&seed, sizeof seed);
-    start_mint(&mint, api, scratch, host, clock_wall_ms());
+    api_settings_take(&settings, api);
+    start_mint(&mint, api, &settings.options, scratch, host, clock_wall_ms());
     problems_init(&mint.problems, scratch);
     find_base(&mint);
     if (body_parse(&doc, json, tokens, cap, seed, &mint.problems))

@@ -36,7 +36,7 @@ static void fill(struct click *click, struct api_request *request, const struct 
     struct ad_facts ad = ad_token_facts(claims);
     *click = (struct click){
         .id = uuid_make_v7(request->now_ms, random),
-        .expires_at_ms = request->now_ms + request->loop->api->options.click_ttl_ms,
+        .expires_at_ms = request->now_ms + request->loop->settings.options.click_ttl_ms,
         .ad = ad,
         .visitor = visitor_who_clicks(request, ad.campaign_id.ptr ? ad.campaign_id : claims->url),
         .landing_url = claims->url,

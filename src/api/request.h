@@ -8,6 +8,8 @@
 #include "base/rng_pool.h"
 #include "ledger/limiter.h"
 
+#include <pthread.h>
+
 /* What the files of this module share: the server's part, a loop's part, a request's part. */
 
 /* Who watches requests go by; metrics.watchers says how many do. */
@@ -16,20 +18,34 @@ struct tail {
     struct tail_watcher *first;
 };
 
-struct api {
+/* What can change while serving: a copy for each loop, which so never waits for another thread. */
+struct api_settings {
     struct api_options options;
-    struct ledger *ledger;
-    struct keyring *keyring;        /* the ledger's */
     struct limiter *key_limiter;    /* NULL: off */
     struct limiter *client_limiter; /* NULL: off */
+    char public_url[LIMIT_LANDING_URL];
+};
+
+struct api {
+    struct ledger *ledger;
+    struct keyring *keyring; /* the ledger's */
+    /* Once needed they stay, since a loop may still go by them. */
+    struct limiter *key_limiter, *client_limiter;
     struct api_metrics metrics;
     struct tail tail;
     struct traffic *traffic; /* NULL: none */
     uint64_t visitor_seed;   /* of visitors' keys, which leave this process nowhere */
+
+    pthread_mutex_t mutex; /* of what follows */
+    struct api_settings settings;
 };
+
+/* The settings as they are now. Any thread. */
+void api_settings_take(struct api_settings *out, struct api *api);
 
 struct api_loop {
     struct api *api;
+    struct api_settings settings;
     struct ev_loop *loop;
     struct ev_wake wake;
     struct ledger_port port;

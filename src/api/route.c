@@ -118,7 +118,7 @@ static size_t on_head(const struct http_request *http, void *owner)
     const struct route *route = route_find(http->path);
     bool is_large = route && route->body_max > LIMIT_BODY && route_takes(route, http->method) &&
                     auth_key_is_valid(http, loop->api, route->auth);
-    return is_large ? loop->api->options.mint_body_max : loop->api->options.body_max;
+    return is_large ? loop->settings.options.mint_body_max : loop->settings.options.body_max;
 }
 
 static void on_too_large(struct http_request *http, void *owner)
@@ -140,7 +140,7 @@ static void on_failure(const struct http_request *http, const struct http_respon
     const struct api_key *key = http->path.ptr ? ((struct api_request *)http->user)->key : NULL;
     failure_log(&(struct failure){.http = http,
                                   .response = response,
-                                  .options = &loop->api->options,
+                                  .options = &loop->settings.options,
                                   .key_id = key ? key->id : SPAN_NONE});
 }
 

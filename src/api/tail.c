@@ -198,7 +198,7 @@ static void write_who(struct writer *out, const struct api_request *request)
 {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr address;
-    const struct api_options *options = &request->loop->api->options;
+    const struct api_options *options = &request->loop->settings.options;
     const struct ad_facts *facts = facts_of(request);
     const struct api_key *key = request->key;
     if (key) {

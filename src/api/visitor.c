@@ -18,7 +18,7 @@ static struct span user_agent(const struct http_request *http)
 static bool fill(struct visitor *out, struct api_request *request, struct in6_addr *address)
 {
     const struct api *api = request->loop->api;
-    const struct api_options *options = &api->options;
+    const struct api_options *options = &request->loop->settings.options;
     bool is_known = address_of_client(address, request->http, options);
     *out = (struct visitor){.user_agent = user_agent(request->http)};
     if (is_known)

@@ -11,6 +11,7 @@ int command_token_key(struct args *args);
 int command_poll(struct args *args);
 int command_mint(struct args *args);
 int command_tail(struct args *args);
+int command_reload(struct args *args);
 int command_verify(struct args *args);
 int command_export(struct args *args);
 int command_import(struct args *args);

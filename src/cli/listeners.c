@@ -4,8 +4,13 @@
 #include "cli/say.h"
 #include "ev/listen.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { FIRST_INHERITED_FD = 3 };
 
 static enum err listen_on(const struct value_address *address, bool reuseport, int *fd)
 {
@@ -77,6 +82,71 @@ bool listeners_open(struct listeners *listeners, const struct value_address *wan
     say_why(listeners->text, err, flag);
     listeners_close(listeners);
     return false;
+}
+
+/* How many there are for this process, and not for one that it descends from. */
+static size_t inherited_count(void)
+{
+    unsigned long long pid, count;
+    const char *pid_text = getenv("LISTEN_PID"), *count_text = getenv("LISTEN_FDS");
+    if (!pid_text || !count_text || !span_to_u64(span_of(pid_text), INT32_MAX, &pid) ||
+        (pid_t)pid != getpid() || !span_to_u64(span_of(count_text), INT32_MAX, &count))
+        return 0;
+    return (size_t)count;
+}
+
+/* A TCP socket that listens, made as ours are. */
+static bool adopt(int fd, struct value_address *address)
+{
+    int is_listening = 0;
+    socklen_t size = sizeof is_listening;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) || !is_listening)
+        return false;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
+        return false;
+    return read_address(fd, address) &&
+           (address->socket.ss_family == AF_INET || address->socket.ss_family == AF_INET6);
+}
+
+bool listeners_inherit(struct listeners *listeners)
+{
+    size_t count = inherited_count();
+    *listeners = (struct listeners){.is_held = count > 0};
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    if (count > LISTENERS_MAX) {
+        say("the service manager hands over %zu sockets; %d is the most", count, LISTENERS_MAX);
+        return false;
+    }
+    for (; listeners->count < count; listeners->count++) {
+        struct value_address address;
+        int fd = FIRST_INHERITED_FD + (int)listeners->count;
+        if (!adopt(fd, &address)) {
+            say("descriptor %d, which the service manager hands over, is no TCP socket that "
+                "listens: see ListenStream= of the socket unit",
+                fd);
+            return false;
+        }
+        listeners->fds[listeners->count] = fd;
+        if (listeners->count == 0) value_address_write(listeners->text, &address);
+    }
+    return true;
+}
+
+bool listeners_share(struct listeners *listeners, size_t count)
+{
+    ASSERT(listeners->count > 0 && count <= LISTENERS_MAX);
+    for (size_t given = listeners->count; listeners->count < count; listeners->count++) {
+        int fd = fcntl(listeners->fds[listeners->count % given], F_DUPFD_CLOEXEC, 0);
+        if (fd < 0) {
+            say("cannot share the socket of %s: %s", listeners->text, strerror(errno));
+            return false;
+        }
+        listeners->fds[listeners->count] = fd;
+    }
+    return true;
 }
 
 void listeners_close(struct listeners *listeners)

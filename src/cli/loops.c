@@ -12,11 +12,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum order { ORDER_NONE, ORDER_ACTIVATE, ORDER_DRAIN };
+/* How long clients with an open connection have to be told that it closes. One that is closed while
+ * its next request is under way would have to guess what became of it. */
+enum { WIND_DOWN_MS = 1000 };
+
+enum order { ORDER_NONE, ORDER_ACTIVATE, ORDER_CONFIGURE, ORDER_DRAIN };
 
 /* While the store is being opened a server of its own answers; when the api is there, the api's
  * server takes over the same listening socket (a duplicate of the descriptor), so that there is no
- * moment without a listener and no request that begins with one handler and ends with another. */
+ * moment without a listener and no request that begins with one handler and ends with another.
+ * With a socket that is held for us there is nothing to answer: who connects waits. */
 struct loop {
     pthread_t thread;
     struct ev_loop *ev;
@@ -27,12 +32,15 @@ struct loop {
     struct api_loop *api_loop;
     int fd; /* the listening socket, for the api's server; -1 when that has it */
     bool is_sandboxed;
+    bool is_held; /* the listening socket: listeners.h */
     bool is_draining;
+    int64_t drain_at_ms; /* 0: not winding down */
 
     pthread_mutex_t mutex; /* of what follows */
     pthread_cond_t obeyed;
     enum order order;
     struct api *api;
+    struct http_options next_http;
     enum err err;
 };
 
@@ -57,6 +65,12 @@ static enum err activate(struct loop *loop)
     return err;
 }
 
+static void configure(struct loop *loop)
+{
+    http_server_configure(loop->serving, &loop->next_http);
+    api_loop_adopt(loop->api_loop);
+}
+
 static void drain(struct loop *loop)
 {
     loop->is_draining = true;
@@ -67,12 +81,31 @@ static void drain(struct loop *loop)
     ev_loop_again(loop->ev);
 }
 
+/* A held socket outlives us: nobody has to be turned away, only led to new connections. */
+static void begin_to_drain(struct loop *loop)
+{
+    if (!loop->is_held || !loop->serving) {
+        drain(loop);
+        return;
+    }
+    http_server_wind_down(loop->serving);
+    loop->drain_at_ms = ev_loop_now_ms(loop->ev) + WIND_DOWN_MS;
+    ev_loop_again(loop->ev);
+}
+
+static bool has_wound_down(const struct loop *loop)
+{
+    return loop->drain_at_ms && !loop->is_draining &&
+           (http_server_idle(loop->serving) || ev_loop_now_ms(loop->ev) >= loop->drain_at_ms);
+}
+
 static void on_order(struct ev_wake *wake)
 {
     struct loop *loop = LOOP_OF(wake, wake);
     pthread_mutex_lock(&loop->mutex);
     if (loop->order == ORDER_ACTIVATE) loop->err = activate(loop);
-    if (loop->order == ORDER_DRAIN) drain(loop);
+    if (loop->order == ORDER_CONFIGURE) configure(loop);
+    if (loop->order == ORDER_DRAIN) begin_to_drain(loop);
     loop->order = ORDER_NONE;
     pthread_cond_signal(&loop->obeyed);
     pthread_mutex_unlock(&loop->mutex);
@@ -81,6 +114,7 @@ static void on_order(struct ev_wake *wake)
 static void end_when_idle(struct ev_hook *hook)
 {
     struct loop *loop = LOOP_OF(hook, hook);
+    if (has_wound_down(loop)) drain(loop);
     if (loop->is_draining && http_server_idle(loop->starting) &&
         (!loop->serving || http_server_idle(loop->serving)))
         ev_loop_stop(loop->ev);
@@ -139,6 +173,11 @@ static enum err start_server(struct loop *loop, int *listener)
     api_starting_serve(&http);
     enum err err = http_server_new(&loop->starting, loop->ev, &http);
     if (err) return err;
+    if (loop->is_held) {
+        loop->fd = *listener;
+        *listener = -1;
+        return ERR_OK;
+    }
     loop->fd = fcntl(*listener, F_DUPFD_CLOEXEC, 0);
     if (loop->fd < 0) return errno == EMFILE || errno == ENFILE ? ERR_FULL : ERR_IO;
     err = http_server_listen(loop->starting, *listener);
@@ -197,6 +236,7 @@ enum err loops_start(struct loops **out, struct listeners *listeners,
     enum err err = loops ? ERR_OK : ERR_NO_MEMORY;
     while (!err && loops->count < listeners->count) {
         loops->list[loops->count].is_sandboxed = is_sandboxed;
+        loops->list[loops->count].is_held = listeners->is_held;
         err = start_one(&loops->list[loops->count], http, &listeners->fds[loops->count]);
         if (!err) loops->count++;
     }
@@ -220,6 +260,16 @@ enum err loops_activate(struct loops *loops, struct api *api)
         if (one) err = one;
     }
     return err;
+}
+
+void loops_configure(struct loops *loops, const struct http_options *http)
+{
+    for (size_t i = 0; i < loops->count; i++) {
+        loops->list[i].next_http = *http;
+        give_order(&loops->list[i], ORDER_CONFIGURE);
+    }
+    for (size_t i = 0; i < loops->count; i++)
+        (void)wait_until_obeyed(&loops->list[i]);
 }
 
 void loops_drain(struct loops *loops)

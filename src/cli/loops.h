@@ -9,6 +9,9 @@
  *     loops_start ──▶ STARTING ──loops_activate──▶ SERVING ──loops_drain──▶ DRAINING ──▶ ENDED
  *                     503, "starting"              the api                  what was accepted
  *
+ * With listeners that are held for us (listeners.h) STARTING answers nobody, and loops_drain first
+ * takes a second to lead clients to new connections, which wait for the next server.
+ *
  * All functions belong to the thread that starts them; what has to happen on a loop's thread is
  * ordered from here and waited for. */
 
@@ -21,6 +24,9 @@ enum err loops_start(struct loops **out, struct listeners *listeners,
 
 /* From here on requests are the api's. An error leaves some loops starting: end the process. */
 enum err loops_activate(struct loops *loops, struct api *api);
+
+/* After activation: api_loop_adopt and http_server_configure on every loop. */
+void loops_configure(struct loops *loops, const struct http_options *http);
 
 /* Answers what was accepted, then ends the threads. */
 void loops_drain(struct loops *loops);

@@ -1,6 +1,7 @@
 #include "admin/metrics_page.h"
 #include "base/secret.h"
 #include "cli/commands.h"
+#include "cli/complete.h"
 #include "cli/options.h"
 #include "cli/routes_print.h"
 #include "cli/say.h"
@@ -9,14 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-struct command {
-    const char *name;
-    int (*run)(struct args *args);
-    const char *usage; /* lines, each without "adtally " */
-    const char *help;
-    const char *more; /* what a newcomer asks next; NULL: nothing */
-};
 
 /* clang-format off */
 static const struct command commands[] = {
@@ -62,6 +55,10 @@ static const struct command commands[] = {
      "Each line is a request: when, how long, what became of it and why, and whose it was. What is\n"
      "left out because nobody reads fast enough is counted. Nothing secret is in it.\n\n"
      "  adtally tail --outcome key_invalid --data data"},
+    {"reload", command_reload,
+     "reload --data DIR\n",
+     "read the configuration file of a running server again",
+     NULL},
     {"verify", command_verify,
      "verify [--json] --data DIR\n",
      "check a data directory, beside a running server too",
@@ -177,6 +174,13 @@ static int help(int count, char **list)
     return EXIT_USAGE;
 }
 
+/* Not in the help either: the shells ask (etc/completion). */
+static int complete(int count, char **words)
+{
+    complete_print(stdout, &(struct commands){commands, COMMANDS_COUNT}, words, count);
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static bool asks_help(const struct args *args)
 {
     for (int i = args->at; i < args->count && strcmp(args->list[i], "--") != 0; i++)
@@ -212,6 +216,7 @@ int main(int argc, char **argv)
         puts("adtally " ADTALLY_VERSION);
         return EXIT_DONE;
     }
+    if (strcmp(argv[1], "complete") == 0) return complete(argc - 2, argv + 2);
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-h") == 0)
         return help(argc - 2, argv + 2);

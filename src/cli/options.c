@@ -116,6 +116,49 @@ void options_init(struct options *options)
     }
 }
 
+static bool same_networks(const struct options *one, const struct options *other)
+{
+    size_t count = one->trusted_proxies_count;
+    return count == other->trusted_proxies_count &&
+           memcmp(one->trusted_proxies, other->trusted_proxies,
+                  count * sizeof one->trusted_proxies[0]) == 0;
+}
+
+static bool same_address(const struct value_address *one, const struct value_address *other)
+{
+    char texts[2][VALUE_ADDRESS_TEXT_MAX];
+    value_address_write(texts[0], one);
+    value_address_write(texts[1], other);
+    return one->any == other->any && strcmp(texts[0], texts[1]) == 0;
+}
+
+bool options_same(const struct options *one, const struct options *other,
+                  const struct option *option)
+{
+    const char *a = (const char *)one + option->offset, *b = (const char *)other + option->offset;
+    switch (option->type) {
+    case OPTION_COUNT:
+    case OPTION_DURATION:
+    case OPTION_SIZE:
+        return *(const int64_t *)(const void *)a == *(const int64_t *)(const void *)b;
+    case OPTION_TEXT:
+    case OPTION_STORE:
+    case OPTION_URL:
+        return span_eq(*(const struct span *)(const void *)a,
+                       *(const struct span *)(const void *)b);
+    case OPTION_ADDRESS:
+        return same_address((const void *)a, (const void *)b);
+    case OPTION_NETWORKS:
+        return same_networks(one, other);
+    case OPTION_CLIENT_ADDRESS:
+        return one->client_address_full == other->client_address_full;
+    case OPTION_SWITCH:
+        return *(const bool *)a == *(const bool *)b;
+    }
+    ASSERT(false);
+    return false;
+}
+
 void options_free(struct options *options)
 {
     free(options->file);

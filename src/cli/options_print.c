@@ -2,11 +2,9 @@
 
 #include <stdio.h>
 
-enum { NAME_MAX_LEN = 32 };
-
-static void flag_of(char out[NAME_MAX_LEN], const struct option *option)
+void options_flag(char out[OPTIONS_FLAG_MAX], const struct option *option)
 {
-    snprintf(out, NAME_MAX_LEN, "--%.*s", SPAN_FMT(option->name));
+    snprintf(out, OPTIONS_FLAG_MAX, "--%.*s", SPAN_FMT(option->name));
     for (char *at = out; *at; at++)
         if (*at == '_') *at = '-';
 }
@@ -20,25 +18,28 @@ void options_print_help(FILE *out)
 {
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
         const struct option *option = &options_table[i];
-        char flag[NAME_MAX_LEN];
-        flag_of(flag, option);
-        fprintf(out, "  %-23s %s\n  %-23s takes %s\n  %-23s default: %.*s\n", flag, option->help,
-                "", option->wants, "", SPAN_FMT(preset_of(option)));
+        char flag[OPTIONS_FLAG_MAX];
+        options_flag(flag, option);
+        fprintf(out, "  %-23s %s\n  %-23s takes %s\n  %-23s default: %.*s%s\n", flag, option->help,
+                "", option->wants, "", SPAN_FMT(preset_of(option)),
+                option->is_live ? "; a reload changes it" : "");
     }
 }
 
 void options_print_markdown(FILE *out)
 {
-    fputs("| option | flag | takes | default | what it is |\n| --- | --- | --- | --- | --- |\n",
+    fputs("| option | flag | takes | default | changes | what it is |\n"
+          "| --- | --- | --- | --- | --- | --- |\n",
           out);
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
         const struct option *option = &options_table[i];
         const char *quote = option->preset.ptr ? "`" : "";
-        char flag[NAME_MAX_LEN];
-        flag_of(flag, option);
-        fprintf(out, "| %s%.*s%s | `%s` | %s | %s%.*s%s | %s |\n", option->flag_only ? "" : "`",
-                SPAN_FMT(option->flag_only ? SPAN("(flag only)") : option->name),
-                option->flag_only ? "" : "`", flag, option->wants, quote,
-                SPAN_FMT(preset_of(option)), quote, option->help);
+        char flag[OPTIONS_FLAG_MAX];
+        options_flag(flag, option);
+        fprintf(
+            out, "| %s%.*s%s | `%s` | %s | %s%.*s%s | %s | %s |\n", option->flag_only ? "" : "`",
+            SPAN_FMT(option->flag_only ? SPAN("(flag only)") : option->name),
+            option->flag_only ? "" : "`", flag, option->wants, quote, SPAN_FMT(preset_of(option)),
+            quote, option->is_live ? "by a reload" : "by a restart", option->help);
     }
 }

@@ -9,7 +9,8 @@
 #define TTL                                                                                        \
     .type = OPTION_DURATION, RANGE(1000, 3650 * DAY_MS), .wants = "a duration of 1s to 3650d"
 #define TIMEOUT                                                                                    \
-    .type = OPTION_DURATION, RANGE(100, 60 * 60 * 1000), .wants = "a duration of 100ms to 1h"
+    .type = OPTION_DURATION, RANGE(100, 60 * 60 * 1000), .wants = "a duration of 100ms to 1h",     \
+    .is_live = true
 
 /* clang-format off */
 const struct option options_table[OPTIONS_COUNT] = {
@@ -32,22 +33,24 @@ const struct option options_table[OPTIONS_COUNT] = {
     {SPAN_INIT("public_url"), .type = OPTION_URL, AT(public_url),
      .wants = "an http or https URL without query and fragment, such as https://ads.example",
      .preset_is = "http:// and the Host of the mint request",
-     .help = "what the URLs of minted ads begin with"},
+     .is_live = true, .help = "what the URLs of minted ads begin with"},
     {SPAN_INIT("trusted_proxies"), .type = OPTION_NETWORKS, AT(trusted_proxies),
      .wants = "at most 32 addresses or networks with commas between them, such as 10.0.0.0/8,::1",
-     .preset_is = "none", .help = "proxies whose X-Forwarded-For names the client"},
+     .preset_is = "none", .is_live = true,
+     .help = "proxies whose X-Forwarded-For names the client"},
     {SPAN_INIT("client_address"), SPAN_INIT("masked"), .type = OPTION_CLIENT_ADDRESS,
      AT(client_address_full), .wants = "masked or full",
-     .help = "how clients' addresses are stored: masked to /24 and /48, or full"},
+     .is_live = true, .help = "how clients' addresses are stored: masked to /24 and /48, or full"},
     {SPAN_INIT("bot_patterns"), .type = OPTION_TEXT, AT(bot_patterns), .wants = "a file",
      .preset_is = "a list that is built in", .help = "user agents of robots, whose events are flagged"},
     {SPAN_INIT("datacenter_ranges"), .type = OPTION_TEXT, AT(datacenter_ranges), .wants = "a file",
      .preset_is = "none", .help = "networks of data centres, whose events are flagged"},
     {SPAN_INIT("rate_limit"), SPAN_INIT("0"), .type = OPTION_COUNT, AT(rate_limit),
      RANGE(0, 100000), .wants = "a number of 0 to 100000",
-     .help = "requests per second of one partner key; 0 is no limit"},
+     .is_live = true, .help = "requests per second of one partner key; 0 is no limit"},
     {SPAN_INIT("client_rate_limit"), SPAN_INIT("0"), .type = OPTION_COUNT, AT(client_rate_limit),
      RANGE(0, 100000), .wants = "a number of 0 to 100000",
+     .is_live = true,
      .help = "requests per second of one client address on routes without a key; 0 is no limit"},
     {SPAN_INIT("impression_ttl"), SPAN_INIT("30d"), AT(impression_ttl_ms), TTL,
      .help = "how long an impression takes feedback; the longest life of a minted token"},
@@ -74,10 +77,10 @@ const struct option options_table[OPTIONS_COUNT] = {
      .help = "the longest target of a request"},
     {SPAN_INIT("body_limit"), SPAN_INIT("64KiB"), .type = OPTION_SIZE, AT(body_limit),
      RANGE(1024, LIMIT_BODY), .wants = "a size of 1KiB to 64KiB",
-     .help = "the largest body of a request, minting aside"},
+     .is_live = true, .help = "the largest body of a request, minting aside"},
     {SPAN_INIT("mint_body_limit"), SPAN_INIT("1MiB"), .type = OPTION_SIZE, AT(mint_body_limit),
      RANGE(65 * 1024, LIMIT_MINT_BODY), .wants = "a size of 65KiB to 1MiB",
-     .help = "the largest body of a mint request"},
+     .is_live = true, .help = "the largest body of a mint request"},
     {SPAN_INIT("headers_limit"), SPAN_INIT("64"), .type = OPTION_COUNT, AT(headers_limit),
      RANGE(8, 1024), .wants = "a number of 8 to 1024", .help = "the most header lines of a request"},
     {SPAN_INIT("max_connections"), SPAN_INIT("10000"), .type = OPTION_COUNT, AT(max_connections),
@@ -88,6 +91,7 @@ const struct option options_table[OPTIONS_COUNT] = {
      .help = "events that wait to be recorded; more are answered 503"},
     {SPAN_INIT("log_failures"), SPAN_INIT("on"), .type = OPTION_SWITCH, AT(log_failures),
      .wants = "on or off",
+     .is_live = true,
      .help = "a line on standard error for each request that is answered with 400 or more"},
     {SPAN_INIT("sandbox"), SPAN_INIT("on"), .type = OPTION_SWITCH, AT(sandbox), .wants = "on or off",
      .help = "once started, give up every file but the data and every system call not needed"},

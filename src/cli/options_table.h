@@ -27,6 +27,7 @@ struct option {
     size_t offset;    /* of its value in struct options */
     enum option_type type;
     bool flag_only; /* not in the file */
+    bool is_live;   /* a reload changes it */
 };
 
 enum { OPTIONS_COUNT = 30 };
@@ -39,6 +40,14 @@ const struct option *options_find(struct span name);
 
 bool options_set_row(struct options *options, const struct option *option, struct span value,
                      char problem[OPTIONS_PROBLEM_MAX]);
+
+/* "--click-ttl", NUL-terminated. */
+enum { OPTIONS_FLAG_MAX = 32 };
+void options_flag(char out[OPTIONS_FLAG_MAX], const struct option *option);
+
+/* Whether an option has the same value in both. */
+bool options_same(const struct options *one, const struct options *other,
+                  const struct option *option);
 
 /* The configuration file: --config, or DIR/adtally.conf when there is one. */
 enum options_result options_read_file(struct options *options);

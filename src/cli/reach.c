@@ -7,9 +7,12 @@
 #include "cli/wiring.h"
 #include "token/hash.h"
 
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A server that is starting holds the directory before it listens, one that stops holds it a moment
  * longer; past this it is something else. */
@@ -22,12 +25,28 @@ void target_flags(struct flag flags[TARGET_FLAGS_COUNT], struct target *target)
     flags[2] = (struct flag){SPAN("--config"), &target->config, NULL};
 }
 
+/* Root would leave files behind that the user who serves cannot open. False: `problem` says why. */
+static bool act_as_owner(const char *dir, char problem[STORE_PROBLEM_MAX])
+{
+    struct stat found;
+    if (geteuid() != 0 || stat(dir, &found) != 0 || found.st_uid == 0) return true;
+    if (setgroups(0, NULL) == 0 && setresgid(found.st_gid, found.st_gid, found.st_gid) == 0 &&
+        setresuid(found.st_uid, found.st_uid, found.st_uid) == 0)
+        return true;
+    snprintf(problem, STORE_PROBLEM_MAX,
+             "cannot act as the owner of %.400s: run the command as "
+             "that user",
+             dir);
+    return false;
+}
+
 static enum err open_here(struct admin *admin, char host[VALUE_ADDRESS_TEXT_MAX],
                           const struct options *options, bool create,
                           char problem[STORE_PROBLEM_MAX])
 {
     struct store *store;
     *admin = (struct admin){.dir = options->data_path};
+    if (!act_as_owner(options->data_path, problem)) return ERR_DENIED;
     enum err err = wiring_open(options, create, &store, problem);
     if (!err) err = wiring_start(options, store, &admin->ledger, &admin->api, problem);
     if (err) return err;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 /* How commands reach a data directory: over the admin socket when a server runs there, else by
- * opening it themselves. */
+ * opening it themselves; root then acts as the directory's owner. */
 
 struct target {
     struct span data, store, config;

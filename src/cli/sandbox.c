@@ -56,8 +56,8 @@ static enum err restrict_self(int ruleset_fd)
     return syscall(SYS_landlock_restrict_self, ruleset_fd, 0) ? ERR_IO : ERR_OK;
 }
 
-/* `dir` NULL: nothing is allowed. */
-static enum err restrict_files(const char *dir)
+/* `dir` NULL: nothing is allowed; `config_dir` NULL: there is none. */
+static enum err restrict_files(const char *dir, const char *config_dir)
 {
     struct landlock_ruleset_attr attr = {.handled_access_fs = known_rights()};
     if (!attr.handled_access_fs) return ERR_NOT_FOUND;
@@ -65,6 +65,7 @@ static enum err restrict_files(const char *dir)
     if (fd < 0) return ERR_IO;
     enum err err = dir ? allow_below(fd, dir, DATA_RIGHTS & attr.handled_access_fs) : ERR_OK;
     if (dir) allow_below(fd, zones_dir, LANDLOCK_ACCESS_FS_READ_FILE);
+    if (!err && config_dir) err = allow_below(fd, config_dir, LANDLOCK_ACCESS_FS_READ_FILE);
     if (!err) err = restrict_self(fd);
     close(fd);
     return err;
@@ -72,7 +73,7 @@ static enum err restrict_files(const char *dir)
 
 #else
 
-static enum err restrict_files(const char *dir)
+static enum err restrict_files(const char *dir, const char *config_dir)
 {
     return ERR_NOT_FOUND;
 }
@@ -81,10 +82,10 @@ static enum err restrict_files(const char *dir)
 
 enum err sandbox_no_files(void)
 {
-    return restrict_files(NULL);
+    return restrict_files(NULL, NULL);
 }
 
-enum err sandbox_only_files_in(const char *dir)
+enum err sandbox_only_files_in(const char *dir, const char *config_dir)
 {
-    return restrict_files(dir);
+    return restrict_files(dir, config_dir);
 }

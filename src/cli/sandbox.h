@@ -9,13 +9,14 @@
  *              files (Landlock)            system calls (seccomp), of the whole process
  *     loops    none, from their start      a list, once everything is open: the rest fails with
  *     others   the data directory's,       EPERM; execve, connect, ptrace and their like end the
- *              once the store is open      process
+ *              once the store is open;     process
+ *              to read, the configuration's (config_dir, NULL: none)
  *
  * ERR_NOT_FOUND: this kernel, or this build (a sanitizer's), has it not. */
 
 /* The calling thread, and those that it starts from here on. */
 enum err sandbox_no_files(void);
-enum err sandbox_only_files_in(const char *dir);
+enum err sandbox_only_files_in(const char *dir, const char *config_dir);
 
 /* All threads. */
 enum err sandbox_calls(void);

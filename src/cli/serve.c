@@ -8,6 +8,7 @@
 #include "cli/loops.h"
 #include "cli/options.h"
 #include "cli/retention.h"
+#include "cli/reload.h"
 #include "cli/sandbox.h"
 #include "cli/say.h"
 #include "cli/stop_signal.h"
@@ -15,6 +16,7 @@
 #include "cli/wiring.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,7 +24,7 @@
 /* The one place that wires the modules of a server. */
 
 enum { DESCRIPTORS_PER_LOOP = 8, DESCRIPTORS_BESIDE = 64, LOOPS_DEFAULT_MAX = 64 };
-enum { PATIENCE_MS = 5000, RETRY_MS = 50 };
+enum { PATIENCE_MS = 5000, RETRY_MS = 50, CONFIG_DIR_MAX = 1024 };
 
 struct server {
     struct options options;
@@ -38,6 +40,7 @@ struct server {
     struct admin_web *web;
     struct process *process;
     struct retention *retention; /* NULL: everything is kept */
+    struct reload reload;
 };
 
 static size_t loops_count(const struct options *options)
@@ -74,21 +77,26 @@ static struct http_options http_options_of(const struct options *options, size_t
     http.head_max = (uint32_t)options->head_limit;
     http.target_max = (uint32_t)options->target_limit;
     http.headers_max = (uint32_t)options->headers_limit;
-    http.head_timeout_ms = options->head_timeout_ms;
-    http.body_timeout_ms = options->body_timeout_ms;
-    http.idle_timeout_ms = options->idle_timeout_ms;
-    http.hides_failures = !options->log_failures;
-    http.write_timeout_ms = options->write_timeout_ms;
+    wiring_live_http(&http, options);
     return http;
+}
+
+/* Each inherited socket needs a loop. False: said. */
+static bool open_listeners(struct server *server, size_t *count)
+{
+    struct listeners *listeners = &server->listeners;
+    if (!listeners_inherit(listeners)) return false;
+    if (listeners->count == 0) return listeners_open(listeners, &server->options.listen, *count, "--listen");
+    if (*count < listeners->count) *count = listeners->count;
+    return listeners_share(listeners, *count);
 }
 
 /* Loops first: while the store is being opened, they say that it is. False: said. */
 static bool start_loops(struct server *server)
 {
     size_t count = loops_count(&server->options);
+    if (!open_listeners(server, &count)) return false;
     struct http_options http = http_options_of(&server->options, count);
-    if (!listeners_open(&server->listeners, &server->options.listen, count, "--listen"))
-        return false;
     enum err err = loops_start(&server->loops, &server->listeners, &http, server->options.sandbox);
     listeners_close(&server->listeners);
     if (err) say("cannot start %zu threads: %s; lower --threads", count, err_text(err));
@@ -121,6 +129,8 @@ static bool start_admin(struct server *server)
                                    .dir = server->options.data_path,
                                    .process = server->process,
                                    .can_stream = true,
+                                   .reload = reload_execute,
+                                   .reload_owner = &server->reload,
                                    .listen_host = span_of(server->listeners.text)};
     enum err err = admin_socket_start(&server->socket, server->options.data_path, &server->admin);
     if (err)
@@ -148,7 +158,10 @@ static bool start_reporter(struct server *server)
 static bool activate(struct server *server)
 {
     enum err err = loops_activate(server->loops, server->api);
-    if (err) say("cannot serve: %s: %s", err_text(err), err_advice(err));
+    if (err)
+        say("cannot serve: %s: %s", err_text(err), err_advice(err));
+    else
+        reload_begin(&server->reload, server->api, server->loops);
     return !err;
 }
 
@@ -165,6 +178,7 @@ static bool say_ready(const struct server *server)
 /* The order of the end: first the answers, then what makes them. */
 static void stop(struct server *server)
 {
+    reload_end(&server->reload);
     loops_drain(server->loops);
     if (server->reporter) reporter_stop(server->reporter);
     if (server->socket) admin_socket_stop(server->socket);
@@ -200,12 +214,27 @@ static void warn_unless_taken(enum err err, struct span what)
                                                "unless a container withholds it")));
 }
 
+/* Where a reload finds the file again, also when an editor put a new one in its place. False: it is
+ * in the data directory. */
+static bool find_config_dir(char dir[CONFIG_DIR_MAX], const struct options *options)
+{
+    struct span path = options->config;
+    const char *slash = path.ptr ? memrchr(path.ptr, '/', path.len) : NULL;
+    struct span found = !slash              ? SPAN(".")
+                        : slash == path.ptr ? SPAN("/")
+                                            : (struct span){path.ptr, (size_t)(slash - path.ptr)};
+    return path.ptr && snprintf(dir, CONFIG_DIR_MAX, "%.*s", SPAN_FMT(found)) < CONFIG_DIR_MAX;
+}
+
 /* Between the two halves of opening: the store has its files, and no thread runs yet that would
  * keep the right to others. */
 static void leave_other_files(const struct server *server)
 {
-    if (server->options.sandbox)
-        warn_unless_taken(sandbox_only_files_in(server->options.data_path), SPAN("Landlock"));
+    char dir[CONFIG_DIR_MAX];
+    const struct options *options = &server->options;
+    const char *config_dir = find_config_dir(dir, options) ? dir : NULL;
+    if (options->sandbox)
+        warn_unless_taken(sandbox_only_files_in(options->data_path, config_dir), SPAN("Landlock"));
 }
 
 /* Before the first request that the api looks at. */
@@ -242,7 +271,8 @@ static int run(struct server *server)
     ok = ok && tell_traffic(server) && start_admin(server) && start_reporter(server) &&
          start_retention(server) && leave_other_calls(server) && activate(server) &&
          say_ready(server);
-    if (ok) stop_signal_wait();
+    while (ok && stop_signal_wait() == STOP_SIGNAL_RELOAD)
+        reload_run(&server->reload);
     stop(server);
     return ok ? EXIT_DONE : EXIT_FAILED;
 }
@@ -250,6 +280,7 @@ static int run(struct server *server)
 int command_serve(struct args *args)
 {
     struct server server = {0};
+    reload_init(&server.reload, args, &server.options);
     enum options_result result = options_load(&server.options, args);
     if (result == OPTIONS_OK) result = traffic_files_load(&server.traffic, &server.options);
     stop_signal_install();
@@ -257,6 +288,7 @@ int command_serve(struct args *args)
                  : result == OPTIONS_BAD ? EXIT_USAGE
                                          : EXIT_FAILED;
     traffic_free(server.traffic);
+    reload_fini(&server.reload);
     options_free(&server.options);
     return status;
 }

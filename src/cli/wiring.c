@@ -17,7 +17,7 @@ static struct store_options store_options_of(const struct options *options, bool
     return store;
 }
 
-static struct api_options api_options_of(const struct options *options)
+struct api_options wiring_api_options(const struct options *options)
 {
     struct api_options api;
     api_options_init(&api);
@@ -32,6 +32,15 @@ static struct api_options api_options_of(const struct options *options)
     memcpy(api.trusted_proxies, options->trusted_proxies, sizeof api.trusted_proxies);
     api.trusted_proxies_count = options->trusted_proxies_count;
     return api;
+}
+
+void wiring_live_http(struct http_options *http, const struct options *options)
+{
+    http->head_timeout_ms = options->head_timeout_ms;
+    http->body_timeout_ms = options->body_timeout_ms;
+    http->idle_timeout_ms = options->idle_timeout_ms;
+    http->write_timeout_ms = options->write_timeout_ms;
+    http->hides_failures = !options->log_failures;
 }
 
 static enum err start_ledger(const struct options *options, struct store *store,
@@ -57,7 +66,7 @@ enum err wiring_open(const struct options *options, bool create, struct store **
 enum err wiring_start(const struct options *options, struct store *store, struct ledger **ledger,
                       struct api **api, char problem[STORE_PROBLEM_MAX])
 {
-    struct api_options api_options = api_options_of(options);
+    struct api_options api_options = wiring_api_options(options);
     enum err err = start_ledger(options, store, ledger);
     if (!err) {
         *api = api_new(&api_options, *ledger);

@@ -12,6 +12,11 @@
 enum err wiring_open(const struct options *options, bool create, struct store **store,
                      char problem[STORE_PROBLEM_MAX]);
 
+struct api_options wiring_api_options(const struct options *options);
+
+/* The part of the http options that can change while serving (http_server_configure). */
+void wiring_live_http(struct http_options *http, const struct options *options);
+
 /* The store is the ledger's from here on. */
 enum err wiring_start(const struct options *options, struct store *store, struct ledger **ledger,
                       struct api **api, char problem[STORE_PROBLEM_MAX]);

@@ -171,7 +171,7 @@ static void tell_failure(struct http_conn *conn, const struct http_response *res
 void http_conn_answer(struct http_conn *conn, const struct http_response *response)
 {
     tell_failure(conn, response);
-    if (response->close || conn->server->is_draining) {
+    if (response->close || conn->server->is_winding_down) {
         conn->is_closing = true;
         conn->client_closes = false;
     }

@@ -106,7 +106,7 @@ struct http_server {
     struct http_listener listeners[HTTP_LISTENERS_MAX];
     size_t listeners_count;
     bool is_accepting; /* the listeners are watched */
-    bool is_draining;
+    bool is_draining, is_winding_down;
     bool has_no_descriptors; /* accept failed for want of them, and it was logged */
 
     struct http_conn *conns;

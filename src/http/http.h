@@ -133,6 +133,9 @@ void http_options_init(struct http_options *options); /* the contract's defaults
 
 struct http_server;
 
+/* Takes over the four timeouts and hides_failures, for what begins from here on. */
+void http_server_configure(struct http_server *server, const struct http_options *options);
+
 enum err http_server_new(struct http_server **out, struct ev_loop *loop,
                          const struct http_options *options);
 
@@ -146,6 +149,10 @@ enum err http_server_listen(struct http_server *server, int fd);
  * so, and lets the rest end with `Connection: close`. http_server_idle is true when none is left.
  * Not to be called from a handler. */
 void http_server_drain(struct http_server *server);
+
+/* What may come before: every answer says `Connection: close` from here on, so that clients come
+ * back over new connections; nobody is closed, and who comes is served. */
+void http_server_wind_down(struct http_server *server);
 bool http_server_idle(const struct http_server *server);
 
 /* Closes everything at once; no request may be in HANDLING any more. */

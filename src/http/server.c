@@ -204,6 +204,15 @@ enum err http_server_new(struct http_server **out, struct ev_loop *loop,
     return ERR_OK;
 }
 
+void http_server_configure(struct http_server *server, const struct http_options *options)
+{
+    server->options.head_timeout_ms = options->head_timeout_ms;
+    server->options.body_timeout_ms = options->body_timeout_ms;
+    server->options.idle_timeout_ms = options->idle_timeout_ms;
+    server->options.write_timeout_ms = options->write_timeout_ms;
+    server->options.hides_failures = options->hides_failures;
+}
+
 enum err http_server_listen(struct http_server *server, int fd)
 {
     ASSERT(!server->is_draining);
@@ -244,12 +253,17 @@ static void drain_conn(struct http_conn *conn)
 void http_server_drain(struct http_server *server)
 {
     if (server->is_draining) return;
-    server->is_draining = true;
+    server->is_draining = server->is_winding_down = true;
     for (size_t i = 0; i < server->listeners_count; i++)
         accept_some(server, server->listeners[i].watch.fd, server->options.conns_max);
     close_listeners(server);
     for (uint32_t slot = 0; slot < server->slots_used; slot++)
         drain_conn(&server->conns[slot]);
+}
+
+void http_server_wind_down(struct http_server *server)
+{
+    server->is_winding_down = true;
 }
 
 bool http_server_idle(const struct http_server *server)

@@ -17,10 +17,10 @@ struct slot {
 enum { WAYS = 8, LOCKS = 64, SECOND_US = 1000000 };
 
 struct limiter {
-    int64_t interval_us;
     uint32_t sets; /* a power of two */
     uint8_t hash_key[HASH_FINGERPRINT_KEY_SIZE];
-    pthread_mutex_t locks[LOCKS]; /* of the sets, by their low bits */
+    pthread_mutex_t locks[LOCKS]; /* of the sets, by their low bits, and of what follows */
+    int64_t interval_us[LOCKS];   /* the same, but for a moment of limiter_set_rate */
     struct slot slots[];
 };
 
@@ -32,12 +32,21 @@ struct limiter *limiter_new(uint32_t rate_per_second, uint32_t keys_max)
     struct limiter *limiter =
         calloc(1, sizeof *limiter + (size_t)sets * WAYS * sizeof(struct slot));
     if (!limiter) return NULL;
-    limiter->interval_us = SECOND_US / (int64_t)rate_per_second;
     limiter->sets = sets;
     rng_fill(limiter->hash_key, sizeof limiter->hash_key);
     for (int i = 0; i < LOCKS; i++)
         pthread_mutex_init(&limiter->locks[i], NULL);
+    limiter_set_rate(limiter, rate_per_second);
     return limiter;
+}
+
+void limiter_set_rate(struct limiter *limiter, uint32_t rate_per_second)
+{
+    for (int i = 0; i < LOCKS; i++) {
+        pthread_mutex_lock(&limiter->locks[i]);
+        limiter->interval_us[i] = SECOND_US / (int64_t)rate_per_second;
+        pthread_mutex_unlock(&limiter->locks[i]);
+    }
 }
 
 void limiter_free(struct limiter *limiter)
@@ -77,8 +86,9 @@ int64_t limiter_take(struct limiter *limiter, struct span key, int64_t now_mono_
     uint32_t set = (uint32_t)fingerprint & (limiter->sets - 1);
     pthread_mutex_t *lock = &limiter->locks[set % LOCKS];
     pthread_mutex_lock(lock);
+    int64_t interval_us = limiter->interval_us[set % LOCKS];
     struct slot *slot = slot_for(&limiter->slots[(size_t)set * WAYS], fingerprint);
-    int64_t wait_ms = take(slot, limiter->interval_us, now_mono_us);
+    int64_t wait_ms = take(slot, interval_us, now_mono_us);
     pthread_mutex_unlock(lock);
     return wait_ms;
 }

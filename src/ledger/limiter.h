@@ -13,5 +13,8 @@ struct limiter;
 struct limiter *limiter_new(uint32_t rate_per_second, uint32_t keys_max);
 void limiter_free(struct limiter *limiter);
 
+/* From the next request on; what a key has used up of its allowance stays used up. */
+void limiter_set_rate(struct limiter *limiter, uint32_t rate_per_second);
+
 /* 0: go on. Else refused, and the milliseconds after which one request would be let through. */
 int64_t limiter_take(struct limiter *limiter, struct span key, int64_t now_mono_us);

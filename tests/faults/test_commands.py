@@ -268,8 +268,24 @@ class MintCommand(Command):
         assert len(json.loads(out)["ads"]) == 1
 
 
+class Reload(Command):
+    """The new options hold, or the old ones; never a part of them."""
+
+    def new(self):
+        url = f"https://{unique('host')}.example"
+        text = f"public_url = {url}\nrate_limit = 90000\nclient_rate_limit = 90000\n"
+        (self.world.data / "adtally.conf").write_text(text)
+        return url
+
+    def arguments(self, subject):
+        return ["reload"]
+
+    def check_done(self, subject, out):
+        assert self.world.mint()["url"].startswith(f"{subject}/")
+
+
 COMMANDS = [KeyCreate, KeyRevoke, KeyList, TokenKeyRotate, TokenKeyRetire, TokenKeyList, PollPut,
-            PollUpdate, PollWithdraw, PollList, MintCommand]
+            PollUpdate, PollWithdraw, PollList, MintCommand, Reload]
 
 
 def one_fault(stage, command, kind, number, times, may_be_lost):

@@ -122,9 +122,12 @@ class Server:
 
     def launch(self):
         """Starts the process, which is not ready yet."""
+        self.launch_with()
+
+    def launch_with(self, **options):
         self.proc = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
                                      stdout=subprocess.PIPE, stderr=self.stderr_file,
-                                     env=self.environment)
+                                     env=self.environment, **options)
 
     def await_ready(self):
         line, end = b"", time.monotonic() + START_S

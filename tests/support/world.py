@@ -81,9 +81,9 @@ def merged(defaults, headers):
 class World:
     """A running server, its partner and ad-server keys, and one kept-open connection."""
 
-    def __init__(self, flags=(), data=None, environment=None):
+    def __init__(self, flags=(), data=None, environment=None, make_server=program.Server):
         self.data = data or program.temp_dir()
-        self.server = program.Server(self.data, flags, environment=environment).start()
+        self.server = make_server(self.data, flags, environment=environment).start()
         self.partner = program.partner_key(self.data)
         self.adserver = program.key_create(self.data, "adserver", "ads")
         self.conns = threading.local()

@@ -149,6 +149,7 @@ static void start_once(void)
                                   .tokens_cap = TOKENS,
                                   .json_seed = 7,
                                   .metrics = api_metrics_join(fake.api)};
+    api_loop_adopt(&fake.loop);
     arena_init(&fake.arena, memory_of(ARENA), ARENA);
     arena_init(&fake.large_arena, memory_of(LARGE_ARENA), LARGE_ARENA);
 }

@@ -38,6 +38,21 @@ static void steady_rate_is_never_refused(void **state)
     limiter_free(limiter);
 }
 
+static void another_rate_holds_at_once(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(1, 1000);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), SECOND_US), 0);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), SECOND_US), 1000);
+    limiter_set_rate(limiter, 10);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), SECOND_US), 100);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), SECOND_US + 100000), 0);
+    limiter_set_rate(limiter, 1);
+    assert_int_equal(limiter_take(limiter, SPAN("other"), SECOND_US), 0);
+    assert_int_equal(limiter_take(limiter, SPAN("other"), SECOND_US), 1000);
+    limiter_free(limiter);
+}
+
 static void keys_do_not_touch_each_other(void **state)
 {
     (void)state;
@@ -65,6 +80,7 @@ int main(void)
         cmocka_unit_test(second_worth_passes_at_once_and_then_one_per_interval),
         cmocka_unit_test(refused_requests_cost_nothing),
         cmocka_unit_test(steady_rate_is_never_refused),
+        cmocka_unit_test(another_rate_holds_at_once),
         cmocka_unit_test(keys_do_not_touch_each_other),
         cmocka_unit_test(flood_of_keys_stays_in_bounded_memory),
     };

@@ -262,6 +262,29 @@ static void every_row_has_a_name_and_a_default_that_is_accepted(void **state)
     assert_null(options.public_url.ptr);
 }
 
+/* A reload goes by what differs: each option that is set anew does, and it alone. */
+static void what_differs_is_found_in_every_row(void **state)
+{
+    static const char *const texts[] = {"3",          "3s",    "3KiB",        "on",
+                                        "off",        "full",  "127.0.0.1:1", "https://a.example",
+                                        "10.0.0.0/8", "70KiB", "100"};
+    char problem[OPTIONS_PROBLEM_MAX];
+    struct options before;
+    (void)state;
+    options_init(&before);
+    for (size_t i = 0; i < OPTIONS_COUNT; i++) {
+        const struct option *option = &options_table[i];
+        struct options after = before;
+        for (size_t j = 0; options_same(&before, &after, option); j++) {
+            if (option->type == OPTION_STORE) break; /* there is one value */
+            assert_true(j < sizeof texts / sizeof texts[0]);
+            (void)options_set_row(&after, option, span_of(texts[j]), problem);
+        }
+        for (size_t j = 0; j < OPTIONS_COUNT; j++)
+            if (j != i) assert_true(options_same(&before, &after, &options_table[j]));
+    }
+}
+
 /* Writes DIR/adtally.conf into a new directory, whose path is left in `dir`. */
 static void make_directory(char *dir, const char *config)
 {
@@ -355,6 +378,7 @@ int main(void)
     UNIT_ADD_ROWS(flags_rows, a_command_line);
     UNIT_ADD_ROWS(address_rows, an_address_as_a_url_has_it);
     UNIT_ADD(every_row_has_a_name_and_a_default_that_is_accepted);
+    UNIT_ADD(what_differs_is_found_in_every_row);
     UNIT_ADD(a_flag_wins_over_the_file);
     UNIT_ADD(a_value_that_a_flag_replaces_is_checked_all_the_same);
     UNIT_ADD(commands_read_the_file_of_the_directory);

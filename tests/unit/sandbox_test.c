@@ -212,7 +212,7 @@ static int outcome_of(int (*attempt)(void), bool is_sandboxed)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        if (is_sandboxed && (sandbox_only_files_in(dir) || sandbox_calls())) _exit(255);
+        if (is_sandboxed && (sandbox_only_files_in(dir, NULL) || sandbox_calls())) _exit(255);
         _exit(attempt());
     }
     int status;
@@ -281,6 +281,36 @@ static void a_loop_has_no_files_at_all(void **state)
     assert_int_equal(outcome_of(without_files, false), EACCES);
 }
 
+/* Where the configuration is: a file is read, and nothing more. */
+static int with_config_dir(void)
+{
+    if (sandbox_only_files_in("/proc/self", dir)) return 255;
+    if (try_open(in_dir("old"), O_RDONLY)) return 254;
+    return try_open("/etc/passwd", O_RDONLY);
+}
+
+static int write_config(void)
+{
+    if (sandbox_only_files_in("/proc/self", dir)) return 255;
+    if (try_open(in_dir("old"), O_RDONLY)) return 254;
+    return try_open(in_dir("old"), O_WRONLY);
+}
+
+static int list_config_dir(void)
+{
+    if (sandbox_only_files_in("/proc/self", dir)) return 255;
+    return try_open(dir, O_RDONLY | O_DIRECTORY);
+}
+
+static void the_configuration_can_be_read(void **state)
+{
+    (void)state;
+    close(open(in_dir("old"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    assert_int_equal(outcome_of(with_config_dir, false), EACCES);
+    assert_int_equal(outcome_of(write_config, false), EACCES);
+    assert_int_equal(outcome_of(list_config_dir, false), EACCES);
+}
+
 /* A bug still ends in SIGABRT, which the log of the service manager names. */
 static int abort_here(void)
 {
@@ -304,7 +334,7 @@ static bool has_both(void)
 {
     pid_t pid = fork();
     int status;
-    if (pid == 0) _exit(sandbox_only_files_in("/tmp") || sandbox_calls());
+    if (pid == 0) _exit(sandbox_only_files_in("/tmp", NULL) || sandbox_calls());
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -328,6 +358,7 @@ int main(void)
     UNIT_ADD_ROWS(rows, attempt_is_decided);
     UNIT_ADD(every_thread_is_under_it);
     UNIT_ADD(a_loop_has_no_files_at_all);
+    UNIT_ADD(the_configuration_can_be_read);
     UNIT_ADD(a_bug_aborts);
     int failed = UNIT_RUN_ADDED("sandbox");
     remove_files();

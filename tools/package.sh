@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# package.sh: builds the Debian package from what git knows of the tree, lets lintian look at it, and
+# says where it is. What was compiled last time is not compiled again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly TREE=build-package/adtally
+
+# Files keep their times, so that ninja sees what has changed.
+copy_tree() {
+    mkdir -p "$TREE"
+    find "$TREE" -mindepth 1 -maxdepth 1 ! -name 'obj-*' -exec rm -rf {} +
+    git ls-files -z --cached --others --exclude-standard |
+        tar --create --null --files-from=- | tar --extract --directory="$TREE"
+}
+
+main() {
+    copy_tree
+    (cd "$TREE" && DEB_BUILD_OPTIONS=${DEB_BUILD_OPTIONS-noautodbgsym} dpkg-buildpackage -b -us -uc -nc)
+    local package
+    package=$(echo build-package/adtally_"$(dpkg-parsechangelog -l debian/changelog -S Version)"_*.deb)
+    lintian --fail-on error,warning,info "$package"
+    echo "$package"
+}
+
+main
