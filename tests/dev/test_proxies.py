@@ -1,6 +1,7 @@
 """etc/proxy: TLS and HTTP/2 from curl to nginx and HAProxy, plain HTTP from there to the server."""
 
 import concurrent.futures
+import contextlib
 import json
 import pathlib
 import re
@@ -112,11 +113,12 @@ def front(request):
         pytest.skip(f"needs {request.param}")
     world = held_world(["--trusted-proxies", "127.0.0.1", "--client-address", "full",
                         "--public-url", f"https://{NAME}"])
-    proxy = Proxy(request.param, world.server.host)
-    yield world, proxy
-    proxy.close()
-    world.server.close()
-    shutil.rmtree(world.data, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, world.data, ignore_errors=True)
+        stack.callback(world.server.close)
+        proxy = Proxy(request.param, world.server.host)
+        stack.callback(proxy.close)
+        yield world, proxy
 
 
 def clicked(front, *options):
