@@ -13,8 +13,9 @@ TABLES = ("click", "conversion", "server_event", "impression", "feedback", "ad_f
           "poll", "poll_option", "api_key", "age_mark", "meta", "removed", "poll_count")
 FRESH = {"seq", "recorded_at_ms", "expires_at_ms", "updated_at_ms", "withdrawn_at_ms",
          "created_at_ms", "revoked_at_ms", "time_ms", "timestamp", "feedback_id", "id", "hash"}
-FRESH_IN = {("click", "click_id"), ("secret", "value"), ("token_key", "kid"),
-            ("token_key", "key")}
+# A click's flags say what came just before it, which a start does not know any more.
+FRESH_IN = {("click", "click_id"), ("click", "flags"), ("secret", "value"),
+            ("token_key", "kid"), ("token_key", "key")}
 
 Difference = collections.namedtuple("Difference", "gone new")
 
