@@ -104,6 +104,8 @@ const struct api_key *keyring_find(struct keyring *keyring, struct keyring_memo 
     return span_eq(secret, key->label) ? key : NULL;
 }
 
+void keyring_note_use(const struct api_key *key, int64_t now_ms) {}
+
 void keyring_minting_key(struct keyring *keyring, struct token_key *out)
 {
     *out = token_key;
