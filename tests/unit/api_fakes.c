@@ -117,8 +117,6 @@ bool keyring_token_key(struct keyring *keyring, struct span kid, struct token_ke
     return span_eq(kid, (struct span){token_key.kid, sizeof token_key.kid});
 }
 
-void keyring_note_use(const struct api_key *key, int64_t now_ms) {}
-
 const uint8_t *keyring_receipt_key(const struct keyring *keyring)
 {
     return receipt_key;
