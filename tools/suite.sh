@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 
 # Against any build; what looks at the tree itself or breaks things on purpose runs once, in the
 # release build.
-readonly EVERY_BUILD=(tests/contract tests/reports tests/crash tests/data tests/interop)
-readonly RELEASE_ONLY=(tests/lint tests/dev tests/bench tests/browser)
+readonly EVERY_BUILD=(tests/contract tests/crash tests/interop)
+readonly RELEASE_ONLY=(tests/reports tests/data tests/lint tests/dev tests/bench tests/browser)
 readonly FAULTS=(tests/points tests/power tests/faults) DAMAGE=(tests/sim tests/corruption)
 readonly ALONE=(tests/hostile) LAST=(tests/fuzz)
 readonly PYTEST_SECONDS_MAX=1200

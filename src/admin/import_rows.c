@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "event/datetime.h"
+#include "event/flags.h"
 #include "event/text.h"
 
 #include <stddef.h>
@@ -13,7 +14,14 @@
 /* From JSON objects to ops: a table of members for each kind of row. Names are those of the
  * columns, so that lines of `adtally export` can be imported. */
 
-enum member_type { MEMBER_TEXT, MEMBER_TIME, MEMBER_RAW, MEMBER_NUMBER_TEXT, MEMBER_IGNORED };
+enum member_type {
+    MEMBER_TEXT,
+    MEMBER_TIME,
+    MEMBER_RAW,
+    MEMBER_NUMBER_TEXT,
+    MEMBER_FLAGS,
+    MEMBER_IGNORED
+};
 
 struct member {
     struct span name;
@@ -51,7 +59,10 @@ struct member {
         TEXT("pricing", ad.pricing, 16)
 #define VISITOR(visitor)                                                                           \
     TEXT("client_address", visitor.address, 64),                                                   \
-        TEXT("user_agent", visitor.user_agent, LIMIT_USER_AGENT)
+        TEXT("user_agent", visitor.user_agent, LIMIT_USER_AGENT),                                  \
+    {                                                                                              \
+        SPAN_INIT("flags"), MEMBER_FLAGS, AT(visitor.flags), 0, false                              \
+    }
 #define OF_EXPORT IGNORED("table"), IGNORED("seq"), IGNORED("receipt"), IGNORED("route")
 #define END                                                                                        \
     {                                                                                              \
@@ -158,6 +169,15 @@ static bool read_number_text(struct admin_request *request, uint32_t value, size
     return text->ptr && text->len <= len_max;
 }
 
+static bool read_flags(struct admin_request *request, uint32_t value, uint32_t *flags)
+{
+    unsigned long long number;
+    if (request->doc.tokens[value].type != JSON_NUMBER) return false;
+    if (!span_to_u64(json_raw(&request->doc, value), FLAGS_ALL, &number)) return false;
+    *flags = (uint32_t)number;
+    return true;
+}
+
 static bool read_raw(struct admin_request *request, uint32_t value, size_t len_max,
                      struct span *text)
 {
@@ -184,6 +204,9 @@ static bool read_member(struct import_row *row, struct admin_request *request,
     case MEMBER_NUMBER_TEXT:
         return read_number_text(request, value, member->len_max, at) ||
                fail(problem, member->name.ptr, "has to be a number");
+    case MEMBER_FLAGS:
+        return read_flags(request, value, at) ||
+               fail(problem, member->name.ptr, "has to be a sum of the bits of docs/schema.md");
     case MEMBER_RAW:
         return read_raw(request, value, member->len_max, at) ||
                fail(problem, member->name.ptr, "has to be an object");

@@ -8,4 +8,5 @@ enum event_flag {
     FLAG_DATACENTER = 2,    /* the address is in one of the configured networks */
     FLAG_DOUBLE_CLICK = 4,  /* soon after another click of the same bid or visitor */
     FLAG_NO_IMPRESSION = 8, /* no impression of the click's bid was known */
+    FLAGS_ALL = 15,
 };

@@ -46,7 +46,8 @@ static enum err record_click(struct sqlite_store *store, struct op *op, const st
                                  op->click.ad.bid_id, &count, &count_value);
     if (err) return err;
     if (count >= LIMIT_CLICKS_PER_BID_COUNT) return finish(op, OUTCOME_LIMITED, 0);
-    op->click.visitor.flags |= click_flags(store, op, keys, INDEX_SEQUENCE(count_value));
+    if (!op->happened_at_ms) /* an imported one keeps those that it had */
+        op->click.visitor.flags |= click_flags(store, op, keys, INDEX_SEQUENCE(count_value));
     uint64_t sequence = store->sequence_next;
     batch_rows_add(store, op, sequence, 0);
     err = index_click(store, op, keys, sequence, count, count_value);
