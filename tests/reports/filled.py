@@ -1,5 +1,5 @@
 """A data directory with rows of any time and kind, written as the server would write them, and the
-same events as plain objects for the oracle."""
+same events as plain objects for the recount."""
 
 import dataclasses
 import datetime

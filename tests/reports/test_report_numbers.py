@@ -7,14 +7,14 @@ import zoneinfo
 
 import pytest
 
-import oracle
+import recount
 from filled import HOSTILE, IDS, Filled, at, random_events
 from support import server as program
 from support.world import table
 
 BERLIN = "Europe/Berlin"  # clocks went back on 2026-10-25 at 01:00 UTC
 BEGIN, END = at("2026-10-24T12:00+00:00"), at("2026-10-26T12:00+00:00")
-ORACLES = {"traffic": oracle.traffic, "money": oracle.money, "reasons": oracle.reasons}
+ORACLES = {"traffic": recount.traffic, "money": recount.money, "reasons": recount.reasons}
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +36,15 @@ def by_flags(by):
 
 
 @pytest.mark.parametrize("zone", ["UTC", BERLIN, "Asia/Kathmandu"])
-@pytest.mark.parametrize("by", [",".join(by) for by in oracle.combinations()])
+@pytest.mark.parametrize("by", [",".join(by) for by in recount.combinations()])
 def test_every_by_is_what_the_oracle_counts(filled, by, zone):
     columns = tuple(by.split(",")) if by else ()
-    events = oracle.chosen(filled.events)
+    events = recount.chosen(filled.events)
     flags, in_zone = (*by_flags(columns), "--tz", zone), zoneinfo.ZoneInfo(zone)
     for kind, count in ORACLES.items():
         expected = count(events, columns, in_zone)
         assert expected and numbers(filled, kind, *flags) == expected, kind
-    assert numbers(filled, "polls", *flags) == oracle.polls(events, filled.polls, columns, in_zone)
+    assert numbers(filled, "polls", *flags) == recount.polls(events, filled.polls, columns, in_zone)
 
 
 @table("zone", {name: name for name in (
@@ -56,9 +56,9 @@ def test_every_by_is_what_the_oracle_counts(filled, by, zone):
 def test_days_and_hours_are_those_of_the_zone(zone, around):
     begin = at(f"{around}T00:00+00:00") - 86400000
     filled = random_events(Filled(), 60, begin, begin + 3 * 86400000, seed=around + zone).pad()
-    events = oracle.chosen(filled.events)
+    events = recount.chosen(filled.events)
     for unit in ("day", "hour"):
-        expected = oracle.traffic(events, (unit,), zoneinfo.ZoneInfo(zone))
+        expected = recount.traffic(events, (unit,), zoneinfo.ZoneInfo(zone))
         assert numbers(filled, "--by", unit, "--tz", zone) == expected
     filled.close()
 
@@ -86,11 +86,11 @@ def test_the_hour_that_a_clock_shows_twice_is_two():
 @pytest.mark.parametrize("kind", ["traffic", "money", "reasons", "polls", "comments"])
 def test_filters_are_compared_as_they_are(filled, kind, filters):
     flags = [f"--{name}={value}" for name, values in filters.items() for value in values]
-    events = oracle.chosen(filled.events, filters)
+    events = recount.chosen(filled.events, filters)
     if kind == "comments":
-        expected = oracle.comments(events)
+        expected = recount.comments(events)
     elif kind == "polls":
-        expected = oracle.polls(events, filled.polls)
+        expected = recount.polls(events, filled.polls)
     else:
         expected = ORACLES[kind](events)
     assert numbers(filled, kind, *flags) == expected
@@ -106,20 +106,20 @@ def test_filters_are_compared_as_they_are(filled, kind, filters):
     "nothing": ("2027-01-01T00:00+00:00", None, ["--from", "2027-01-01"]),
 })
 def test_ranges_are_exact(filled, begin, end, flags):
-    events = oracle.chosen(filled.events, begin=begin and at(begin), end=end and at(end))
-    assert numbers(filled, *flags) == oracle.traffic(events)
-    assert numbers(filled, "money", *flags) == oracle.money(events)
-    assert numbers(filled, "comments", "--limit", "7", *flags) == oracle.comments(events, 7)
+    events = recount.chosen(filled.events, begin=begin and at(begin), end=end and at(end))
+    assert numbers(filled, *flags) == recount.traffic(events)
+    assert numbers(filled, "money", *flags) == recount.money(events)
+    assert numbers(filled, "comments", "--limit", "7", *flags) == recount.comments(events, 7)
 
 
 def test_flagged_traffic_can_be_left_out(filled):
-    events = oracle.chosen(filled.events, flagged=False)
-    assert len(events) < len(oracle.chosen(filled.events))
+    events = recount.chosen(filled.events, flagged=False)
+    assert len(events) < len(recount.chosen(filled.events))
     flags = ("--by", "campaign,hour", "--exclude-flagged")
     by = ("campaign", "hour")
-    assert numbers(filled, *flags) == oracle.traffic(events, by)
-    assert numbers(filled, "money", *flags) == oracle.money(events, by)
-    assert numbers(filled, "comments", "--exclude-flagged") == oracle.comments(events)
+    assert numbers(filled, *flags) == recount.traffic(events, by)
+    assert numbers(filled, "money", *flags) == recount.money(events, by)
+    assert numbers(filled, "comments", "--exclude-flagged") == recount.comments(events)
 
 
 def test_a_day_can_begin_at_one():
