@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly TREE=build-package/adtally
+readonly TREE=build-package/adtally NPM=src/admin/dashboard/node_modules
 
 # Files keep their times, so that ninja sees what has changed.
 copy_tree() {
@@ -12,6 +12,7 @@ copy_tree() {
     find "$TREE" -mindepth 1 -maxdepth 1 ! -name 'obj-*' -exec rm -rf {} +
     git ls-files -z --cached --others --exclude-standard |
         tar --create --null --files-from=- | tar --extract --directory="$TREE"
+    cp --archive "$NPM" "$TREE/$NPM" # what git does not know: tools/install.sh made it
 }
 
 main() {

@@ -151,6 +151,11 @@ static void read_usage(struct completion *completion, const char *usage)
         read_line(completion, span_split(&rest, '\n'));
 }
 
+static bool is_data(const struct option *option)
+{
+    return span_eq(option->name, SPAN("data"));
+}
+
 static void give_option_value(struct completion *completion, const struct option *option)
 {
     completion->takes_value = true;
@@ -165,7 +170,7 @@ static void give_option_value(struct completion *completion, const struct option
         give_value(completion, option->preset);
         break;
     case OPTION_TEXT:
-        give_special(completion, option->flag_only ? SPAN(":files") : SPAN(":dirs"));
+        give_special(completion, is_data(option) ? SPAN(":dirs") : SPAN(":files"));
         break;
     default: /* numbers and addresses are their owner's */
         break;
@@ -178,7 +183,7 @@ static void give_options(struct completion *completion, bool all)
     static char flags[OPTIONS_COUNT][OPTIONS_FLAG_MAX];
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
         const struct option *option = &options_table[i];
-        bool is_common = option->type == OPTION_TEXT || option->type == OPTION_STORE;
+        bool is_common = option->flag_only || option->type == OPTION_STORE || is_data(option);
         if (!all && !is_common) continue;
         options_flag(flags[i], option);
         if (!completion->asks_value)

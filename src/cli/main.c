@@ -65,12 +65,13 @@ static const struct command commands[] = {
      "It reads all of it, and changes nothing. Exit status 1 means that it found something: each\n"
      "line is a promise that does not hold. Keep the directory, and restore a backup."},
     {"report", command_report,
-     "report [traffic|money|reasons|comments|polls] [--by COLUMN,...] [--csv|--json] --data DIR\n"
-     "    COLUMN: campaign, publisher, product, placement, advertiser, day or hour\n"
-     "    --campaign X, --publisher X, ...: only that one; given again, that one too\n"
-     "    --from DAY, --to DAY (or times on a quarter of an hour), --tz Europe/Berlin\n"
-     "    --exclude-flagged, and for comments --limit N\n",
+     "report [traffic|money|reasons|comments|polls] [--by COLUMN,...] [--csv] [--json] --data DIR\n"
+     "    [--campaign X] [--publisher X] [--product X] [--placement X] [--advertiser X]\n"
+     "    [--from DAY] [--to DAY] [--tz ZONE] [--exclude-flagged] [--limit N]\n",
      "impressions, clicks, conversions, money, feedback and polls, in numbers",
+     "COLUMN is campaign, publisher, product, placement, advertiser, day or hour. --campaign and the\n"
+     "like leave only that one in; given again, that one too. --from and --to take days, or times on\n"
+     "a quarter of an hour; --tz a zone such as Europe/Berlin. --limit is for comments.\n\n"
      "  adtally report money --by campaign,day --from 2026-11-01 --tz Europe/Berlin --data data"},
     {"export", command_export,
      "export --format ndjson|csv [--since RECEIPT] [--table T] --data DIR\n",

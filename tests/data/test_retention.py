@@ -143,10 +143,14 @@ def test_a_kill_in_the_middle_removes_nothing_twice_and_loses_nothing(era):
     world.server.stop()
     kills = 0
     for _ in range(40):
+        before = world.counts()["server_event"]
         era.launch(400, "--retention", "30d")
-        time.sleep(random.uniform(0, 0.15))
-        left = world.counts()["server_event"]
+        until = time.monotonic() + 2
+        while world.counts()["server_event"] == before and time.monotonic() < until:
+            pass
+        time.sleep(random.uniform(0, 0.01))
         world.server.kill()
+        left = world.counts()["server_event"]
         kills += 0 < left < 20000
         is_verified(world.data)
         if left == 0:

@@ -17,7 +17,7 @@ def fill(filled):
     given = {"seq": "n", "recorded_at_ms": f"{begin} + n * {DAYS * 86400000 // COUNT}",
              "bid_id": "'b' || n", "publisher_id": "'p' || (n % 3)", "price": "'1.25'",
              "campaign_id": f"'c' || (n % {CAMPAIGNS})", "currency": "'EUR'", "pricing": "'cpm'",
-             "route": "'view'", "checksum": "n"}
+             "route": "'view'", "flags": "0", "checksum": "n"}
     values = ", ".join(given.get(name, "NULL") for name in columns)
     filled.db.execute(f"WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n <"
                       f" {COUNT}) INSERT INTO impression SELECT {values} FROM r")
