@@ -57,20 +57,23 @@ static void print_number(FILE *out, const struct option *option, int64_t number)
     fprintf(out, "%.*s = %lld%s\n", SPAN_FMT(option->name), (long long)number, unit);
 }
 
-static void print_address(FILE *out, const struct value_address *address)
+static void print_address(FILE *out, const struct option *option,
+                          const struct value_address *address)
 {
     char host[INET6_ADDRSTRLEN];
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
+    if (!address->socket_len) return; /* off */
     memcpy(&v4, &address->socket, sizeof v4);
     memcpy(&v6, &address->socket, sizeof v6);
+    fprintf(out, "%.*s = ", SPAN_FMT(option->name));
     if (address->any)
-        fprintf(out, "listen = :%u\n", ntohs(v6.sin6_port));
+        fprintf(out, ":%u\n", ntohs(v6.sin6_port));
     else if (address->socket.ss_family == AF_INET)
-        fprintf(out, "listen = %s:%u\n", inet_ntop(AF_INET, &v4.sin_addr, host, sizeof host),
+        fprintf(out, "%s:%u\n", inet_ntop(AF_INET, &v4.sin_addr, host, sizeof host),
                 ntohs(v4.sin_port));
     else
-        fprintf(out, "listen = [%s]:%u\n", inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host),
+        fprintf(out, "[%s]:%u\n", inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host),
                 ntohs(v6.sin6_port));
 }
 
@@ -116,7 +119,7 @@ static void print_option(FILE *out, const struct options *options, const struct 
             print_number(out, option, *(const int64_t *)place);
         break;
     case OPTION_ADDRESS:
-        print_address(out, place);
+        print_address(out, option, place);
         break;
     case OPTION_NETWORKS:
         print_networks(out, options);

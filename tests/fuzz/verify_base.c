@@ -169,7 +169,8 @@ static const struct damage {
      "sequences used by more than one event"},
     {"INSERT INTO click SELECT 100000, click_id, recorded_at_ms, bid_id, advertiser_id,"
      " publisher_id, campaign_id, product_id, creative_id, user_id, session_id, placement, price,"
-     " currency, pricing, landing_url, client_address, user_agent, route, expires_at_ms, checksum"
+     " currency, pricing, landing_url, client_address, user_agent, route, expires_at_ms, flags,"
+     " checksum"
      " FROM click"
      " LIMIT 1",
      "click ids recorded more than once"},
