@@ -89,7 +89,8 @@ static bool on_rows(void *arg, enum op_kind table, const uint64_t *rows, uint32_
 /* The WAL is emptied after the first is answered, so before the second is. */
 static bool empty_wal(struct erasing *erasing)
 {
-    return send_rows(erasing, OP_CLICK, NULL, 0) && send_rows(erasing, OP_CLICK, NULL, 0);
+    bool is_answered = send_rows(erasing, OP_CLICK, NULL, 0);
+    return is_answered && send_rows(erasing, OP_CLICK, NULL, 0);
 }
 
 static bool find_and_erase(struct erasing *erasing)

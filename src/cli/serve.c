@@ -7,8 +7,8 @@
 #include "cli/commands.h"
 #include "cli/loops.h"
 #include "cli/options.h"
-#include "cli/retention.h"
 #include "cli/reload.h"
+#include "cli/retention.h"
 #include "cli/sandbox.h"
 #include "cli/say.h"
 #include "cli/stop_signal.h"
@@ -86,7 +86,8 @@ static bool open_listeners(struct server *server, size_t *count)
 {
     struct listeners *listeners = &server->listeners;
     if (!listeners_inherit(listeners)) return false;
-    if (listeners->count == 0) return listeners_open(listeners, &server->options.listen, *count, "--listen");
+    if (listeners->count == 0)
+        return listeners_open(listeners, &server->options.listen, *count, "--listen");
     if (*count < listeners->count) *count = listeners->count;
     return listeners_share(listeners, *count);
 }

@@ -31,6 +31,6 @@ enum err sqlite_store_find_person(const struct store_person *person);
 enum err sqlite_store_backup(const char *dir, const char *file,
                              const struct store_progress *progress,
                              char problem[STORE_PROBLEM_MAX]);
-enum err sqlite_store_restore(const char *file, const char *dir,
+enum err sqlite_store_restore(const char *file, const char *path,
                               const struct store_progress *progress,
                               char problem[STORE_PROBLEM_MAX]);

@@ -186,7 +186,7 @@ static bool begin_group(struct group *group, sqlite3_stmt *row)
     for (size_t i = 0; i < group->query->by_count; i++) {
         struct span name = db_column_text(row, (int)i);
         group->names[i] = (struct span){group->text ? group->text + len : "", name.len};
-        if (name.len) memcpy(group->text + len, name.ptr, name.len);
+        if (group->text && name.len) memcpy(group->text + len, name.ptr, name.len);
         len += name.len;
     }
     group->is_open = true;

@@ -69,7 +69,7 @@ void report_add_cell(struct report_table *table, struct span text)
     }
     int64_t at = text.ptr ? (int64_t)table->text_len : NONE;
     table->cells[table->cells_count++] = (struct cell){at, text.len};
-    if (text.len) memcpy(table->text + table->text_len, text.ptr, text.len);
+    if (text.ptr && text.len) memcpy(table->text + table->text_len, text.ptr, text.len);
     table->text_len += text.len;
 }
 

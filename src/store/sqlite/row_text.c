@@ -65,7 +65,8 @@ static bool needs_quotes(struct span text)
 {
     if (text.len == 0) return true;
     for (size_t i = 0; i < text.len; i++)
-        if (memchr(",\"\r\n", text.ptr[i], 4)) return true;
+        if (text.ptr[i] == ',' || text.ptr[i] == '"' || text.ptr[i] == '\r' || text.ptr[i] == '\n')
+            return true;
     return false;
 }
 
