@@ -6,19 +6,10 @@
 
 static bool read_table(struct admin_request *request, enum op_kind *table)
 {
-    static const struct span names[] = {
-        [OP_CLICK] = SPAN_INIT("click"),
-        [OP_CONVERSION] = SPAN_INIT("conversion"),
-        [OP_SERVER_EVENT] = SPAN_INIT("server_event"),
-        [OP_IMPRESSION] = SPAN_INIT("impression"),
-        [OP_FEEDBACK] = SPAN_INIT("feedback"),
-        [OP_AD_FEEDBACK] = SPAN_INIT("ad_feedback"),
-        [OP_VOTE] = SPAN_INIT("vote"),
-    };
     struct span name;
     if (!admin_text(request, SPAN("table"), &name)) return false;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (!span_eq(name, names[i])) continue;
+    for (size_t i = 0; i < EVENT_TABLES; i++) {
+        if (!span_eq(name, event_table_name((enum op_kind)i))) continue;
         *table = (enum op_kind)i;
         return true;
     }

@@ -12,17 +12,7 @@
 
 /* adtally erase: finds the rows of a person itself, and has the one that writes change them. */
 
-enum { REQUEST_MAX = 8 * 1024, TABLES_COUNT = OP_VOTE + 1, ANSWER_MAX = 1024 };
-
-static const struct span names[TABLES_COUNT] = {
-    [OP_CLICK] = SPAN_INIT("click"),
-    [OP_CONVERSION] = SPAN_INIT("conversion"),
-    [OP_SERVER_EVENT] = SPAN_INIT("server_event"),
-    [OP_IMPRESSION] = SPAN_INIT("impression"),
-    [OP_FEEDBACK] = SPAN_INIT("feedback"),
-    [OP_AD_FEEDBACK] = SPAN_INIT("ad_feedback"),
-    [OP_VOTE] = SPAN_INIT("vote"),
-};
+enum { REQUEST_MAX = 8 * 1024, ANSWER_MAX = 1024 };
 
 struct erasing {
     struct target target;
@@ -30,7 +20,7 @@ struct erasing {
     bool json;
     struct reach reach;
     uint8_t key[ERASE_KEY_SIZE];
-    uint64_t found[TABLES_COUNT], erased[TABLES_COUNT];
+    uint64_t found[EVENT_TABLES], erased[EVENT_TABLES];
     bool is_said; /* what went wrong */
 };
 
@@ -52,7 +42,7 @@ static void write_request(struct writer *request, const struct erasing *erasing,
                           const uint64_t *rows, uint32_t count)
 {
     writer_lit(request, "{\"command\":\"erase\"");
-    json_write_text_member(request, SPAN("table"), names[table]);
+    json_write_text_member(request, SPAN("table"), event_table_name(table));
     writer_lit(request, ",\"key\":\"");
     writer_hex(request, erasing->key, sizeof erasing->key);
     writer_lit(request, "\",\"rows\":[");
@@ -116,8 +106,8 @@ static bool print_json(const struct erasing *erasing)
     struct writer out;
     writer_init(&out, memory, sizeof memory);
     writer_lit(&out, "{\"rows\":{");
-    for (int i = 0; i < TABLES_COUNT; i++)
-        json_write_number_member(&out, names[i], (int64_t)erasing->erased[i]);
+    for (int i = 0; i < EVENT_TABLES; i++)
+        json_write_number_member(&out, event_table_name(i), (int64_t)erasing->erased[i]);
     writer_lit(&out, "}}");
     return output_line(writer_text(&out));
 }
@@ -125,9 +115,10 @@ static bool print_json(const struct erasing *erasing)
 static bool print_text(const struct erasing *erasing)
 {
     uint64_t all = 0;
-    for (int i = 0; i < TABLES_COUNT; i++) {
+    for (int i = 0; i < EVENT_TABLES; i++) {
         if (erasing->erased[i])
-            printf("%-12.*s %llu\n", SPAN_FMT(names[i]), (unsigned long long)erasing->erased[i]);
+            printf("%-12.*s %llu\n", SPAN_FMT(event_table_name(i)),
+                   (unsigned long long)erasing->erased[i]);
         all += erasing->erased[i];
     }
     printf("erased from %llu rows\n", (unsigned long long)all);
@@ -137,11 +128,12 @@ static bool print_text(const struct erasing *erasing)
 /* A row that was found and could not be changed is damaged, or was removed meanwhile. */
 static bool are_all_erased(const struct erasing *erasing)
 {
-    for (int i = 0; i < TABLES_COUNT; i++)
+    for (int i = 0; i < EVENT_TABLES; i++)
         if (erasing->erased[i] < erasing->found[i]) {
             say("%llu rows of %.*s were found and could not be erased: see adtally verify, then try"
                 " again",
-                (unsigned long long)(erasing->found[i] - erasing->erased[i]), SPAN_FMT(names[i]));
+                (unsigned long long)(erasing->found[i] - erasing->erased[i]),
+                SPAN_FMT(event_table_name(i)));
             return false;
         }
     return true;

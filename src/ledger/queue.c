@@ -1,9 +1,9 @@
 #include "ledger/queue.h"
 
 #include "base/assert.h"
+#include "base/deadline.h"
 
 #include <errno.h>
-#include <time.h>
 
 void queue_init(struct queue *queue, uint32_t cap)
 {
@@ -79,19 +79,6 @@ struct op *queue_pop_all(struct queue *queue, uint32_t max)
     struct op *first = take(queue, max);
     pthread_mutex_unlock(&queue->mutex);
     return first;
-}
-
-static struct timespec deadline_after(int64_t timeout_ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += timeout_ms / 1000;
-    at.tv_nsec += timeout_ms % 1000 * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_nsec -= 1000000000;
-        at.tv_sec++;
-    }
-    return at;
 }
 
 struct op *queue_wait_all(struct queue *queue, uint32_t max, int64_t timeout_ms)

@@ -47,6 +47,10 @@ struct retain {
     uint32_t removed_count; /* out; rows_max: there may be more */
 };
 
+/* The kinds up to OP_VOTE record an event each, in a table of its own. */
+enum { EVENT_TABLES = OP_VOTE + 1 };
+struct span event_table_name(enum op_kind kind);
+
 enum outcome {
     OUTCOME_PENDING,
     OUTCOME_RECORDED,    /* durable; `sequence` is its own */

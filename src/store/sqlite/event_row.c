@@ -176,23 +176,22 @@ static void vote_row(struct event_row *row, const struct op *op, uint64_t link)
     row_ad(row, &op->vote.ad);
 }
 
-static const struct event_table {
-    struct span name;
-    void (*fill)(struct event_row *row, const struct op *op, uint64_t link);
-} tables[EVENT_TABLES] = {
-    [OP_CLICK] = {SPAN_INIT("click"), click_row},
-    [OP_CONVERSION] = {SPAN_INIT("conversion"), conversion_row},
-    [OP_SERVER_EVENT] = {SPAN_INIT("server_event"), server_event_row},
-    [OP_IMPRESSION] = {SPAN_INIT("impression"), impression_row},
-    [OP_FEEDBACK] = {SPAN_INIT("feedback"), feedback_row},
-    [OP_AD_FEEDBACK] = {SPAN_INIT("ad_feedback"), ad_feedback_row},
-    [OP_VOTE] = {SPAN_INIT("vote"), vote_row},
+typedef void fill_fn(struct event_row *row, const struct op *op, uint64_t link);
+
+static fill_fn *const fills[EVENT_TABLES] = {
+    [OP_CLICK] = click_row,
+    [OP_CONVERSION] = conversion_row,
+    [OP_SERVER_EVENT] = server_event_row,
+    [OP_IMPRESSION] = impression_row,
+    [OP_FEEDBACK] = feedback_row,
+    [OP_AD_FEEDBACK] = ad_feedback_row,
+    [OP_VOTE] = vote_row,
 };
 
 void event_row_fill(struct event_row *row, const struct op *op, uint64_t link)
 {
     row->count = 0;
-    row->checksum = checksum_start(tables[op->kind].name);
-    tables[op->kind].fill(row, op, link);
+    row->checksum = checksum_start(event_table_name(op->kind));
+    fills[op->kind](row, op, link);
     *add_cell(row) = (struct row_cell){.number = (int64_t)row->checksum};
 }

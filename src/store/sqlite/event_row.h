@@ -4,7 +4,6 @@
 
 /* An event as the row that it becomes. */
 
-enum { EVENT_TABLES = OP_VOTE + 1 }; /* the kinds of op up to OP_VOTE have a table each */
 enum { ROW_CELLS_MAX = 26 };
 
 struct event_row {

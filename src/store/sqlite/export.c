@@ -14,13 +14,8 @@
  * transaction. The one writer commits sequences in their order, so what stands below the last one
  * when the export begins is complete. */
 
-enum { EVENTS_PER_READ = 4096, TABLES_MAX = 7 };
+enum { EVENTS_PER_READ = 4096 };
 
-static const struct span event_tables[TABLES_MAX] = {
-    SPAN_INIT("click"),      SPAN_INIT("conversion"), SPAN_INIT("server_event"),
-    SPAN_INIT("impression"), SPAN_INIT("feedback"),   SPAN_INIT("ad_feedback"),
-    SPAN_INIT("vote"),
-};
 /* Not events: they have no sequence, and are as they are now. */
 static const struct span other_tables[] = {SPAN_INIT("poll"), SPAN_INIT("poll_option")};
 
@@ -32,7 +27,7 @@ struct exporting {
         struct span name;
         sqlite3_stmt *rows;
         bool has_row;
-    } tables[TABLES_MAX];
+    } tables[EVENT_TABLES];
     size_t tables_count;
     int64_t begin, at, end; /* sequences: after `at`, up to `end` */
     char *memory;           /* ROW_TEXT_MAX */
@@ -155,9 +150,9 @@ static enum err choose_tables(struct exporting *exporting, bool *are_events)
     struct span asked = exporting->export->table;
     enum err err = ERR_OK;
     *are_events = true;
-    for (size_t i = 0; i < TABLES_MAX && !err; i++)
-        if (!asked.ptr || span_eq(asked, event_tables[i]))
-            err = add_table(exporting, event_tables[i], range);
+    for (size_t i = 0; i < EVENT_TABLES && !err; i++)
+        if (!asked.ptr || span_eq(asked, event_table_name((enum op_kind)i)))
+            err = add_table(exporting, event_table_name((enum op_kind)i), range);
     if (err || exporting->tables_count) return err;
     *are_events = false;
     for (size_t i = 0; i < sizeof other_tables / sizeof other_tables[0] && !err; i++)
