@@ -25,6 +25,9 @@ HOSTILE = "<img src=x onerror=\"window.hacked='yes'\"><script>window.hacked='yes
 
 DASHBOARD, SIGN_IN = "adtally", "adtally: sign in"
 
+# A page that is not drawn yet has given its focus to nothing.
+FOCUS = """while (document.activeElement?.id !== "key")
+      await new Promise(done => setTimeout(done, 20));"""
 READY = """const end = Date.now() + args[0];
     while (document.querySelector("#status")?.dataset.state !== "live" && Date.now() < end)
       await new Promise(done => setTimeout(done, 20));
@@ -135,6 +138,7 @@ def sign_in(browser, world, key=None):
     """By the keyboard, as an operator would: the field has the focus."""
     browser.devtools("Network.clearBrowserCookies")
     browser.open(address(world))
+    browser.run(FOCUS)
     browser.type(key or world.admin)
     browser.press(webdriver.ENTER)
 
