@@ -66,7 +66,7 @@ int main(void)
     fill(&index, SMALL, LARGE);
     double large_ns = lookup_ns(&index, LARGE);
     printf("{\"bytes_each\":%.1f,\"ns_1m\":%.0f,\"ns_10m\":%.0f}\n",
-           (double)index.bytes / (double)index.count, small_ns, large_ns);
+           (double)index_bytes(&index) / (double)index_count(&index), small_ns, large_ns);
     index_fini(&index);
     return 0;
 }

@@ -6,7 +6,7 @@
 static const int64_t DAY_MS = 24 * 60 * 60 * 1000LL;
 
 /* Small checkpoints keep the worst batch short (design section 2). */
-enum { CHECKPOINT_PAGES = 1000, INDEX_LOG_EVENTS = 4096 };
+enum { CHECKPOINT_PAGES = 1000, INDEX_LOG_EVENTS = 4096, INDEX_LOAD_CHANGES = 1 << 19 };
 
 void store_options_init(struct store_options *options)
 {
@@ -16,6 +16,7 @@ void store_options_init(struct store_options *options)
         .collect_dedup_window_ms = 7 * DAY_MS,
         .checkpoint_pages = CHECKPOINT_PAGES,
         .index_log_events = INDEX_LOG_EVENTS,
+        .index_load_changes = INDEX_LOAD_CHANGES,
     };
 }
 

@@ -22,8 +22,9 @@ struct store_options {
     const char *dir; /* data directory */
     bool create;     /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
     int64_t click_ttl_ms, impression_ttl_ms, collect_dedup_window_ms;
-    int checkpoint_pages; /* store_maintain works once so many wait for it */
-    int index_log_events; /* a start after a crash reads the rows of at most about so many */
+    int checkpoint_pages;        /* store_maintain works once so many wait for it */
+    int index_log_events;        /* a start after a crash reads the rows of at most about so many */
+    uint32_t index_load_changes; /* a start sorts so many at once: 44 bytes each, while it lasts */
     struct store_progress progress; /* of a start that reads rows */
 };
 

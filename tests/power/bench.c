@@ -17,6 +17,7 @@ void bench_init(struct bench *bench, int checkpoint_pages, enum weakness weaknes
     bench->options.create = true;
     bench->options.checkpoint_pages = checkpoint_pages;
     bench->options.index_log_events = 8;
+    bench->options.index_load_changes = 8;
     bench->weakness = weakness;
 }
 

@@ -352,6 +352,7 @@ enum err server_start(const struct server_options *options, char problem[STORE_P
     store_options.dir = options->dir;
     store_options.create = true;
     store_options.index_log_events = 16;
+    store_options.index_load_changes = 16;
     store_options.click_ttl_ms = options->click_ttl_ms;
     store_options.impression_ttl_ms = options->impression_ttl_ms;
     store_options.collect_dedup_window_ms = options->collect_window_ms;

@@ -54,7 +54,7 @@ static void check_against_model(unsigned words)
             victim->present = false;
         }
     }
-    assert_int_equal(index.count, present);
+    assert_int_equal(index_count(&index), present);
     for (size_t i = 0; i < MODEL_MAX; i++)
         assert_int_equal(contains(&index, &model[i].key, model[i].value), model[i].present);
     index_fini(&index);
@@ -134,7 +134,7 @@ static void what_is_below_the_floor_is_absent_and_makes_room(void **state)
     struct index_key young = {{(uint64_t)ADDED * 0x9e3779b97f4a7c15ULL}};
     assert_int_equal(index_first(&index, &old, &cursor), 0);
     assert_int_equal(index_first(&index, &young, &cursor), INDEX_VALUE(ADDED, 0));
-    assert_true(index.bytes < (uint64_t)INDEX_SHARDS * 64 * 16);
+    assert_true(index_bytes(&index) < (uint64_t)INDEX_SHARDS * 64 * 16);
     index_fini(&index);
 }
 
@@ -147,11 +147,11 @@ static void check_bytes(unsigned words, uint64_t bytes_max)
     for (uint64_t sequence = 1; sequence <= ADDED; sequence++) {
         struct index_key key = {{next_random(), next_random()}};
         assert_true(index_add(&index, &key, INDEX_VALUE(sequence, 0)));
-        if (sequence >= COUNTED && index.bytes > bytes_max * sequence)
-            fail_msg("%llu bytes for %llu keys", (unsigned long long)index.bytes,
+        if (sequence >= COUNTED && index_bytes(&index) > bytes_max * sequence)
+            fail_msg("%llu bytes for %llu keys", (unsigned long long)index_bytes(&index),
                      (unsigned long long)sequence);
     }
-    assert_int_equal(index.count, ADDED);
+    assert_int_equal(index_count(&index), ADDED);
     index_fini(&index);
 }
 

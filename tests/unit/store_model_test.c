@@ -301,6 +301,7 @@ int main(void)
     options.collect_dedup_window_ms = 20000; /* of the model's clock: several times in a run */
     options.click_ttl_ms = 60000;
     options.index_log_events = 200;
+    options.index_load_changes = 64;
     open_store();
     int failed = UNIT_RUN(tests);
     store_close(store);

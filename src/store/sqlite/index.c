@@ -10,9 +10,14 @@ enum { SLOTS_FIRST = 12, SERIES_BITS = 20, STEP_SHARE = 7, ROOM_SHARE = 32 };
 
 _Static_assert((INDEX_SHARDS & (INDEX_SHARDS - 1)) == 0, "shards are chosen by a mask");
 
-static size_t shard_of(const struct index_key *key)
+unsigned index_shard(const struct index_key *key)
 {
     return key->word[0] & (INDEX_SHARDS - 1);
+}
+
+static size_t entry_size(const struct index *index)
+{
+    return (index->words + 1) * sizeof(uint64_t);
 }
 
 static uint64_t *entry_at(const struct index *index, const struct index_shard *shard, uint32_t slot)
@@ -72,7 +77,7 @@ void index_clear(struct index *index)
 uint64_t index_next(const struct index *index, const struct index_key *key,
                     struct index_cursor *cursor)
 {
-    const struct index_shard *shard = &index->shards[shard_of(key)];
+    const struct index_shard *shard = &index->shards[index_shard(key)];
     while (cursor->left > 0) {
         uint64_t *entry = entry_at(index, shard, cursor->slot);
         uint64_t value = *value_of(index, entry);
@@ -87,10 +92,26 @@ uint64_t index_next(const struct index *index, const struct index_key *key,
 uint64_t index_first(const struct index *index, const struct index_key *key,
                      struct index_cursor *cursor)
 {
-    const struct index_shard *shard = &index->shards[shard_of(key)];
+    const struct index_shard *shard = &index->shards[index_shard(key)];
     *cursor = (struct index_cursor){.left = shard->slots};
     if (shard->slots) cursor->slot = home_of(shard, key->word[0]);
     return index_next(index, key, cursor);
+}
+
+uint64_t index_count(const struct index *index)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < INDEX_SHARDS; i++)
+        count += index->shards[i].used;
+    return count;
+}
+
+uint64_t index_bytes(const struct index *index)
+{
+    uint64_t slots = 0;
+    for (size_t i = 0; i < INDEX_SHARDS; i++)
+        slots += index->shards[i].slots;
+    return slots * entry_size(index);
 }
 
 static void place(const struct index *index, struct index_shard *shard, const uint64_t *entry)
@@ -133,11 +154,10 @@ static uint64_t slots_for(size_t shard, uint64_t wanted)
 /* Moves what is live into fresh memory with room for `more`, larger only when that needs it. */
 static bool rehash(struct index *index, struct index_shard *shard, uint64_t more)
 {
-    size_t entry_size = (index->words + 1) * sizeof(uint64_t);
     uint64_t wanted = count_live(index, shard) + more;
     uint64_t slots = slots_for((size_t)(shard - index->shards), wanted);
     if (slots > UINT32_MAX) return false;
-    uint64_t *entries = calloc(slots, entry_size);
+    uint64_t *entries = calloc(slots, entry_size(index));
     if (!entries) return false;
     struct index_shard old = *shard;
     *shard = (struct index_shard){.entries = entries, .slots = (uint32_t)slots};
@@ -147,21 +167,18 @@ static bool rehash(struct index *index, struct index_shard *shard, uint64_t more
         if (value != 0 && INDEX_SEQUENCE(value) >= index->floor) place(index, shard, entry);
     }
     free(old.entries);
-    index->count -= old.used - shard->used;
-    index->bytes += (slots - old.slots) * entry_size;
     return true;
 }
 
 bool index_add(struct index *index, const struct index_key *key, uint64_t value)
 {
     ASSERT(value != 0);
-    struct index_shard *shard = &index->shards[shard_of(key)];
+    struct index_shard *shard = &index->shards[index_shard(key)];
     bool is_full = shard->used >= used_max(shard->slots);
     if (is_full && !rehash(index, shard, 1)) return false;
     uint64_t entry[3] = {key->word[0], key->word[1]};
     entry[index->words] = value;
     place(index, shard, entry);
-    index->count++;
     return true;
 }
 
@@ -205,10 +222,9 @@ static void shift_back(const struct index *index, struct index_shard *shard, uin
 bool index_remove(struct index *index, const struct index_key *key, uint64_t value)
 {
     uint32_t slot;
-    struct index_shard *shard = &index->shards[shard_of(key)];
+    struct index_shard *shard = &index->shards[index_shard(key)];
     if (!find_exact(index, shard, key, value, &slot)) return false;
     shift_back(index, shard, slot);
-    index->count--;
     return true;
 }
 
@@ -217,7 +233,7 @@ bool index_replace(struct index *index, const struct index_key *key, uint64_t ol
 {
     uint32_t slot;
     ASSERT(new_value != 0);
-    uint64_t *entry = find_exact(index, &index->shards[shard_of(key)], key, old_value, &slot);
+    uint64_t *entry = find_exact(index, &index->shards[index_shard(key)], key, old_value, &slot);
     if (!entry) return false;
     *value_of(index, entry) = new_value;
     return true;
@@ -236,6 +252,6 @@ bool index_reserve(struct index *index, uint64_t count)
 
 void index_prefetch(const struct index *index, const struct index_key *key)
 {
-    const struct index_shard *shard = &index->shards[shard_of(key)];
+    const struct index_shard *shard = &index->shards[index_shard(key)];
     if (shard->slots) __builtin_prefetch(entry_at(index, shard, home_of(shard, key->word[0])));
 }

@@ -18,7 +18,8 @@
  * Expiry: sequences grow with time, so everything below a floor is old. Such entries count as
  * absent at once and are dropped when their shard would otherwise grow.
  *
- * Not thread-safe; the store's thread. */
+ * Keys of different shards have nothing in common: threads may change them at once. Otherwise not
+ * thread-safe; the store's thread. */
 
 enum { INDEX_SHARDS = 1024, INDEX_TAG_BITS = 8 };
 
@@ -41,14 +42,18 @@ struct index {
     unsigned words;  /* per key: 1 or 2 */
     unsigned number; /* the caller's */
     uint64_t floor;  /* sequences below are expired */
-    uint64_t count;  /* entries, expired ones included until their shard drops them */
-    uint64_t bytes;  /* memory of all shards */
     struct index_shard shards[INDEX_SHARDS];
 };
 
 void index_init(struct index *index, unsigned words);
 void index_fini(struct index *index);
 void index_clear(struct index *index);
+
+/* Entries, expired ones included until their shard drops them, and the memory of all shards. */
+uint64_t index_count(const struct index *index);
+uint64_t index_bytes(const struct index *index);
+
+unsigned index_shard(const struct index_key *key); /* below INDEX_SHARDS */
 
 /* Sequences of the caller start at 1: the value 0 means none. Candidates come in no order. */
 struct index_cursor {

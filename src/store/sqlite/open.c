@@ -190,13 +190,13 @@ static void sqlite_stats(const struct store *base, struct store_stats *out)
     for (int i = 0; i < INDEX_NUMBERS; i++) {
         const struct index *index =
             (const struct index *)(const void *)((const char *)store + index_offsets[i]);
-        keys_count += index->count;
-        bytes += index->bytes;
+        keys_count += index_count(index);
+        bytes += index_bytes(index);
     }
     *out = (struct store_stats){
         .sequence_next = store->sequence_next,
-        .clicks_indexed = store->clicks.count,
-        .keys_indexed = keys_count - store->clicks.count,
+        .clicks_indexed = index_count(&store->clicks),
+        .keys_indexed = keys_count - index_count(&store->clicks),
         .index_bytes = bytes,
         .wal_bytes = (uint64_t)store->wal_pages * PAGE_SIZE,
         .rebuilt_count = store->rebuilt_count,

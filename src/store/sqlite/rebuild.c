@@ -239,7 +239,7 @@ static enum err load_logs(struct sqlite_store *store, const struct young *young,
     for (int i = 0; i < INDEX_NUMBERS; i++)
         floors[i] = max_u64(floors[i], store->removed.below[sqlite_total_of_index((unsigned)i)]);
     for (int i = 0; i < INDEX_LOGS && !err; i++)
-        err = index_logs_load(store, i, floors_of_logs[i], floors, &from[i]);
+        err = index_load(store, i, floors_of_logs[i], floors, &from[i]);
     return err;
 }
 

@@ -407,13 +407,21 @@ void index_logs_note(struct sqlite_store *store);
 void index_logs_write(struct sqlite_store *store, uint64_t events);
 enum index_log_number index_logs_of(unsigned number); /* of an index, or VOTE_COUNTS */
 
+/* What a log is of. */
+struct index_log_kind {
+    struct span name;
+    unsigned indexes[INDEX_LOG_COUNTS]; /* INDEX_NUMBERS: no more */
+};
+const struct index_log_kind *index_logs_kind(enum index_log_number which);
+
 /* The checksum of the event's row, which is not looked at. ERR_NOT_FOUND: there is none. */
 enum err sqlite_row_checksum(struct sqlite_store *store, uint64_t sequence, uint64_t *checksum);
 
-/* Fills the indexes of a log, from sequence `floor` on, each from its own of `floors` on. `from` is
- * where rows have to be read on from; its sequence is 0 when nothing could be used. */
-enum err index_logs_load(struct sqlite_store *store, enum index_log_number which, uint64_t floor,
-                         const uint64_t floors[INDEX_NUMBERS], struct age_mark *from);
+/* index_load.c: fills the indexes of a log, from sequence `floor` on, each from its own of `floors`
+ * on. `from` is where rows have to be read on from; its sequence is 0 when nothing could be used.
+ */
+enum err index_load(struct sqlite_store *store, enum index_log_number which, uint64_t floor,
+                    const uint64_t floors[INDEX_NUMBERS], struct age_mark *from);
 
 /* rebuild_keys.c: the keys of all conversions from the mark on. */
 enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_mark *mark);
