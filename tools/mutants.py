@@ -19,6 +19,7 @@ COPIED = ("src", "tests", "bench", "man", "etc", "docs", "tools", "meson.build",
           "meson_options.txt", "dev", "README.md", "CONTRIBUTING.md")
 TREE = REPO / "build-mutants" / "tree"
 BUILD = TREE / "build"
+DASHBOARD_NPM = pathlib.Path("src/admin/dashboard/node_modules")
 BUILD_S, TEST_S = 300, 240
 
 
@@ -55,6 +56,8 @@ def copy_tree():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPO / path, target)
+    if not (TREE / DASHBOARD_NPM).exists():
+        (TREE / DASHBOARD_NPM).symlink_to(REPO / DASHBOARD_NPM)
 
 
 def build():
