@@ -9,7 +9,8 @@
 #include <sys/resource.h>
 
 /* What the store alone costs: CPU per op in batches as the ledger makes them, without sockets.
- *   store_bench DIR [CLICKS] [BATCH] */
+ *   store_bench DIR [CLICKS] [BATCH] [MORE]
+ * With MORE: so many conversions more, in a directory that an earlier run has filled. */
 
 enum { BATCH_MAX = STORE_BATCH_MAX, TEXT_MAX = 64, DAY_MS = 24 * 60 * 60 * 1000 };
 
@@ -158,6 +159,13 @@ int main(int argc, char **argv)
     if (bench.batch > BATCH_MAX || store_open(&bench.store, &options, problem)) return 1;
     for (size_t slot = 0; slot < BATCH_MAX; slot++)
         bench.refs[slot] = &bench.ops[slot];
+    if (argc > 4) {
+        uint64_t more = strtoull(argv[4], NULL, 10);
+        run(&bench, "conversion", make_conversion, bench.clicks, more);
+        run(&bench, "conversion, duplicate", make_conversion, bench.clicks, more);
+        store_close(bench.store);
+        return 0;
+    }
     run(&bench, "click", make_click, 0, bench.clicks);
     run(&bench, "conversion", make_conversion, 0, bench.clicks);
     run(&bench, "conversion, duplicate", make_conversion, 0, bench.clicks);
