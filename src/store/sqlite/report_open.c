@@ -157,11 +157,19 @@ static enum err make_empty(struct report_db *db)
 }
 
 /* Whatever the file holds goes, by SQLite's own means: who has it open sees an empty one. */
-static enum err empty_file(struct report_db *db)
+static enum err wipe_file(struct report_db *db)
 {
+    db_read_damaged(db->db, true);
     sqlite3_db_config(db->db, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
     enum err err = db_exec(db->db, "VACUUM main");
     sqlite3_db_config(db->db, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
+    db_read_damaged(db->db, false);
+    return err;
+}
+
+static enum err empty_file(struct report_db *db)
+{
+    enum err err = wipe_file(db);
     return err ? err : make_empty(db);
 }
 
@@ -206,10 +214,19 @@ static enum err attach_log(struct report_db *db)
     return err;
 }
 
+/* Before anything is attached to it: a statement reads the schemas of all. */
+static enum err open_readable(struct report_db *db, const char *path)
+{
+    int64_t count = 0;
+    enum err err = db_open_derived(&db->db, path);
+    if (!err) err = db_query_i64(db->db, "SELECT count(*) FROM main.sqlite_schema", &count);
+    return err == ERR_CORRUPT || err == ERR_FOREIGN ? wipe_file(db) : err;
+}
+
 /* `path` is reports.db's, or memory's. */
 static enum err open_main(struct report_db *db, const char *path)
 {
-    enum err err = db_open_derived(&db->db, path);
+    enum err err = open_readable(db, path);
     if (!err) err = register_functions(db);
     if (!err) err = attach_log(db);
     if (!err) err = db_exec(db->db, make_temporary);
@@ -412,9 +429,19 @@ static enum err add_events(struct report_db *db, int64_t events)
     return err ? err : put_state(db, last, row);
 }
 
+/* It was not the events that are damaged. */
+static bool are_sums_damaged(struct report_db *db)
+{
+    int64_t found = 0;
+    enum err err = db_query_i64(
+        db->db, "SELECT quick_check <> 'ok' FROM pragma_quick_check(1, 'main')", &found);
+    return err == ERR_CORRUPT || (!err && found);
+}
+
 enum err report_catch_up(struct report_db *db, int64_t events)
 {
     if (sqlite3_db_readonly(db->db, "main")) return ERR_BUSY;
     enum err err = db_exec(db->db, "BEGIN IMMEDIATE");
-    return err ? err : end_transaction(db, add_events(db, events));
+    if (!err) err = end_transaction(db, add_events(db, events));
+    return err == ERR_CORRUPT && are_sums_damaged(db) ? empty_file(db) : err;
 }

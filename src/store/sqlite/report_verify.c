@@ -96,7 +96,7 @@ static enum err check_kept(struct report_db *db, struct writer *report, uint64_t
 static enum err check_in_snapshot(struct report_db *db, const char *path, struct writer *report,
                                   uint64_t *findings)
 {
-    enum err err = db_attach_readonly(db->db, path, "kept");
+    enum err err = db_attach_derived(db->db, path, "kept");
     if (!err) err = db_exec(db->db, "BEGIN");
     if (!err) err = check_kept(db, report, findings);
     if (!sqlite3_get_autocommit(db->db)) db_exec(db->db, "ROLLBACK");
