@@ -129,9 +129,13 @@ static void update_copies(struct ledger *ledger)
         log_event(LOG_INFO, "keys_and_polls_loaded", LOG_TEXT("reason", SPAN("the cause is gone")));
 }
 
+/* What shows that the disk can be written again. */
 static bool writes(const struct op *op)
 {
-    return op->kind != OP_POLL_RESULTS && op->outcome == OUTCOME_RECORDED;
+    if (op->outcome != OUTCOME_RECORDED) return false;
+    if (op->kind == OP_ERASE) return op->erase.erased_count > 0;
+    if (op->kind == OP_RETAIN) return op->retain.removed_count > 0;
+    return op->kind != OP_POLL_RESULTS;
 }
 
 static bool changes_copies(const struct op *op)

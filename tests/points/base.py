@@ -3,6 +3,8 @@
 import collections
 import json
 import shutil
+import time
+import uuid
 
 import rows
 from items import Command, CreateKey, Request, RevokeKey
@@ -40,6 +42,8 @@ class Base:
         self.old_kid = program.cli_json("token-key", "list", "--json", "--data",
                                         self.world.data)[0]["kid"]
         self.make_key_to_revoke()
+        self.make_person()
+        self.import_file = self.make_import()
         self.click_id = self.world.click()
         self.ads = iter(ballots(self.world, self.poll, 20))
         self.requests = self.make_requests()
@@ -51,6 +55,7 @@ class Base:
 
     def close(self):
         self.world.close()
+        self.import_file.unlink()
         for source in (self.clean, self.empty):
             shutil.rmtree(source.path)
 
@@ -58,6 +63,20 @@ class Base:
         label = unique("spare")
         self.secret = program.partner_key(self.world.data, "p", label)
         self.key_id = program.key_id(self.world.data, label)
+
+    def make_person(self):
+        """One row of theirs, so that an erasure is done or not."""
+        self.person = unique("person")
+        self.world.get(ping_target(self.world.mint(user_id=self.person)))
+
+    def make_import(self):
+        """One row, too, beside the directories that the runs copy."""
+        now_ms = int(time.time() * 1000)
+        row = {"table": "click", "click_id": str(uuid.uuid4()), "recorded_at_ms": now_ms,
+               "expires_at_ms": now_ms + 10**9, "bid_id": unique("bid"), "publisher_id": "pub-1"}
+        path = self.world.data.with_suffix(".ndjson")
+        path.write_text(json.dumps(row) + "\n")
+        return path
 
     def make_wal(self):
         """What a kill leaves: the WAL holds everything since the start."""
@@ -134,4 +153,6 @@ class Base:
                 Command("poll put again", *put, stdin=json.dumps(changed).encode()),
                 Command("poll withdraw", "poll", "withdraw", self.doomed_poll),
                 Command("token-key rotate", "token-key", "rotate", once=True),
-                Command("token-key retire", "token-key", "retire", self.old_kid, refused=True)]
+                Command("token-key retire", "token-key", "retire", self.old_kid, refused=True),
+                Command("erase", "erase", "--user-id", self.person),
+                Command("import", "import", self.import_file)]

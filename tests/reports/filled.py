@@ -99,12 +99,12 @@ class Filled:
                            impression_seq=impression.seq, bid_id=impression.ad["bid"],
                            feedback_type=label, feedback_text=comment)
 
-    def rate(self, at_ms, ad, session, label, reasons=(), comment=None):
+    def rate(self, at_ms, ad, session, label, reasons=(), comment=None, **columns):
         texts = "[" + ",".join(f'"{r}"' for r in reasons) + "]" if reasons else None
         event = Event("ad_feedback", at_ms, ad, label, reasons=tuple(reasons), comment=comment,
                       session=session)
         return self.record(event, **facts(ad), sent_session_id=session, sentiment=label,
-                           reasons=texts, comment=comment)
+                           reasons=texts, comment=comment, **columns)
 
     def vote(self, at_ms, ad, poll, option):
         return self.record(Event("vote", at_ms, ad, f"{poll} {option}"), **facts(ad),
@@ -128,21 +128,24 @@ class Filled:
                         [*values, checksum("total", values)])
         return self
 
+    def add_uncounted(self, count):
+        """So many sequences without an event that a report counts: a row at their end alone."""
+        self.last_seq += count - 1
+        self.server_event(0)
+        return self.settle()
+
+    def kept(self, table):
+        """A table of reports.db."""
+        db = sqlite3.connect(self.data / "reports.db")
+        rows = db.execute(f"SELECT * FROM {table}").fetchall()
+        db.close()
+        return rows
+
     def pad(self):
-        """So many events that no report counts, without checksums, that the next report keeps the
-        sums of all before them."""
-        names = ", ".join({"seq": "n", "checksum": "n"}.get(name, "''" if needed else "NULL")
-                          if name not in ("recorded_at_ms", "timestamp") else "0"
-                          for name, needed in self.columns["server_event"])
-        self.db.execute(f"WITH RECURSIVE r(n) AS (SELECT {self.last_seq + 1} UNION ALL SELECT n + 1"
-                        f" FROM r WHERE n < {self.last_seq + KEEPS}) INSERT INTO server_event"
-                        f" SELECT {names} FROM r")
-        self.last_seq += KEEPS
-        self.settle()
+        """So many events that the next report keeps the sums of all before them."""
+        self.add_uncounted(KEEPS)
         self.report()
-        kept = sqlite3.connect(self.data / "reports.db")
-        assert kept.execute("SELECT seq FROM agg_state").fetchone()[0] >= self.last_seq - KEEPS
-        kept.close()
+        assert self.kept("agg_state")[0][1] >= self.last_seq - KEEPS
         return self
 
     def report(self, *args, expect=0):

@@ -28,6 +28,8 @@ enum ask_kind {
     ASK_RETIRE,
     ASK_POLL_PUT,
     ASK_POLL_WITHDRAW,
+    ASK_RETAIN,
+    ASK_ERASE,
     ASK_KINDS,
 };
 
@@ -38,7 +40,7 @@ enum key_class { KEY_PARTNER, KEY_PUBLISHER, KEY_ADSERVER };
 enum token_use { TOKEN_VIEW, TOKEN_CLICK, TOKEN_ACK, TOKEN_VOTE, TOKEN_RESULTS, TOKEN_USES };
 
 enum { KEY_NONE = -1, KEY_UNKNOWN = -2 };
-enum { OPTIONS_MAX = 6, POLLS_MAX = 3 };
+enum { OPTIONS_MAX = 6, POLLS_MAX = 3, ERASE_MAX = 8 };
 
 struct ask {
     int64_t at_ms, mono_ms; /* when it came, by the server's clocks */
@@ -65,6 +67,13 @@ struct ask {
     enum key_class key_class;
     int64_t key_expires_ms; /* 0: never */
     int token_key;          /* index: rotated to, or retired */
+
+    int64_t keep_ms;         /* retain */
+    int rows_max;            /* retain */
+    int erased[ERASE_MAX];   /* erase: events of one kind, */
+    int64_t rows[ERASE_MAX]; /* and their sequences */
+    int erased_count, erased_kind;
+    bool is_last;
 };
 
 enum { UUID_TEXT = 37, LOCATION_TEXT = 1024, BODY_TEXT = 8192, KID_TEXT = 9 };
@@ -73,6 +82,7 @@ struct answer {
     int status;        /* commands: 200, 404, 409 or 503 */
     int retry_after_s; /* -1: no such header */
     uint64_t receipt;  /* as its hex digits say; 0: none */
+    int rows;          /* that a command removed or changed */
     char location[LOCATION_TEXT];
     char body[BODY_TEXT];
 };

@@ -9,6 +9,9 @@
 
 enum { LINE_MAX = 320, ROWS_MAX = EVENTS_MAX + 256, FACTS_MAX = 128 };
 
+/* All clients' addresses, as rows have them. */
+#define NETWORK "203.0.113.0"
+
 struct row {
     int64_t sequence, subject; /* of what it belongs to */
     char id[UUID_TEXT], line[LINE_MAX];
@@ -28,7 +31,7 @@ static const char events_sql[] =
     "SELECT seq, click_id, 0, 'click at=' || recorded_at_ms || ' bid=' ||"
     " coalesce(bid_id, '-') || ' pub=' ||"
     " publisher_id || ' adv=' || coalesce(advertiser_id, '-') || ' route=' || route || ' end=' ||"
-    " expires_at_ms FROM click"
+    " expires_at_ms || ' from=' || coalesce(client_address, '-') FROM click"
     " UNION ALL SELECT seq, '', click_seq, 'conversion at=' || recorded_at_ms || ' partner=' ||"
     " partner_id || ' click=' || click_id || ' type=' || event_type || ' key=' ||"
     " coalesce(idempotency_key, '-') || ' event=' || coalesce(event_id, '-') || ' order=' ||"
@@ -36,12 +39,14 @@ static const char events_sql[] =
     " UNION ALL SELECT seq, '', 0, 'server at=' || recorded_at_ms || ' partner=' || partner_id ||"
     " ' tag=' || tag_id || ' event=' || coalesce(event_id, '-') FROM server_event"
     " UNION ALL SELECT seq, '', 0, 'impression at=' || recorded_at_ms || ' bid=' || bid_id ||"
-    " ' pub=' || publisher_id || ' route=' || route FROM impression"
+    " ' pub=' || publisher_id || ' route=' || route || ' from=' || coalesce(client_address, '-')"
+    " FROM impression"
     " UNION ALL SELECT seq, '', impression_seq, 'feedback at=' || recorded_at_ms || ' bid=' ||"
     " bid_id || ' type=' || feedback_type || ' text=' || coalesce(feedback_text, '-')"
     " FROM feedback"
     " UNION ALL SELECT seq, feedback_id, 0, 'ad_feedback at=' || recorded_at_ms || ' session=' ||"
-    " sent_session_id || ' bid=' || bid_id || ' pub=' || publisher_id || ' sentiment=' ||"
+    " CASE WHEN sent_session_id LIKE 'erased:%' THEN 'erased' ELSE sent_session_id END || ' bid=' "
+    "|| bid_id || ' pub=' || publisher_id || ' sentiment=' ||"
     " sentiment || ' reasons=' || coalesce(reasons, '-') || ' comment=' || coalesce(comment, '-')"
     " || ' placement=' || coalesce(sent_placement, '-') FROM ad_feedback"
     " UNION ALL SELECT seq, '', 0, 'vote at=' || recorded_at_ms || ' poll=' || poll_id ||"
@@ -110,11 +115,11 @@ static void write_click(char *line, const struct model *model, const struct even
     char advertiser[24];
     const struct ad *ad = &model->ads[event->ask.ad];
     snprintf(line, LINE_MAX,
-             "click at=%" PRId64 " bid=%s pub=publisher%d adv=%s route=%s end=%" PRId64,
+             "click at=%" PRId64 " bid=%s pub=publisher%d adv=%s route=%s end=%" PRId64 " from=%s",
              event->ask.at_ms, ad->click_has_no_bid ? "-" : ad->bid, ad->publisher,
              spell(advertiser, "advertiser", ad->advertiser),
              event->ask.kind == ASK_REDIRECT ? "redirect" : "click",
-             event->ask.at_ms + model->rules.click_ttl_ms);
+             event->ask.at_ms + model->rules.click_ttl_ms, event->is_erased ? "-" : NETWORK);
 }
 
 static void write_conversion(char *line, const struct model *model, const struct event *event)
@@ -132,15 +137,16 @@ static void write_conversion(char *line, const struct model *model, const struct
 
 static void write_ad_feedback(char *line, const struct model *model, const struct event *event)
 {
-    char texts[2][24], reasons[40];
+    char texts[3][24], reasons[40];
     const struct ask *ask = &event->ask;
     const struct ad *ad = &model->ads[ask->ad];
     snprintf(reasons, sizeof reasons, "[\"reason %d\",\"other\"]", ask->reasons);
     snprintf(line, LINE_MAX,
-             "ad_feedback at=%" PRId64 " session=session%d bid=%s pub=publisher%d"
+             "ad_feedback at=%" PRId64 " session=%s bid=%s pub=publisher%d"
              " sentiment=thumbs_%s reasons=%s comment=%s placement=%s",
-             ask->at_ms, ask->session, ad->bid, ad->publisher, ask->sentiment ? "up" : "down",
-             ask->reasons ? reasons : "-", spell(texts[0], "comment ", ask->comment),
+             ask->at_ms, event->is_erased ? "erased" : spell(texts[2], "session", ask->session),
+             ad->bid, ad->publisher, ask->sentiment ? "up" : "down", ask->reasons ? reasons : "-",
+             spell(texts[0], "comment ", event->is_erased ? 0 : ask->comment),
              spell(texts[1], "placement", ask->placement));
 }
 
@@ -163,13 +169,15 @@ static void write_line(char *line, const struct model *model, const struct event
                  spell(texts[1], "e", ask->event_id));
         break;
     case EVENT_IMPRESSION:
-        snprintf(line, LINE_MAX, "impression at=%" PRId64 " bid=%s pub=publisher%d route=%s",
-                 ask->at_ms, ad->bid, ad->publisher, ask->kind == ASK_VIEW ? "view" : "ack");
+        snprintf(line, LINE_MAX,
+                 "impression at=%" PRId64 " bid=%s pub=publisher%d route=%s from=%s", ask->at_ms,
+                 ad->bid, ad->publisher, ask->kind == ASK_VIEW ? "view" : "ack",
+                 event->is_erased ? "-" : NETWORK);
         break;
     case EVENT_FEEDBACK:
         snprintf(line, LINE_MAX, "feedback at=%" PRId64 " bid=%s type=%s text=%s", ask->at_ms,
                  ad->bid, ask->sentiment ? "positive" : "negative",
-                 spell(texts[0], "comment ", ask->comment));
+                 spell(texts[0], "comment ", event->is_erased ? 0 : ask->comment));
         break;
     case EVENT_AD_FEEDBACK:
         write_ad_feedback(line, model, event);
@@ -190,21 +198,62 @@ static bool is_row_of(const struct row *row, const struct model *model, const st
            (!event->receipt || server_sequence_of(event->receipt) == (uint64_t)row->sequence);
 }
 
-static int64_t subject_of(const struct event *event)
+/* Which row an event has: they are in the same order, but for those that retention took. */
+static int places[EVENTS_MAX];
+enum { GONE = -1 };
+
+static bool find_places(const struct model *model)
 {
+    int row = 0;
+    for (int i = 0; i < model->events_count; i++) {
+        const struct event *event = &model->events[i];
+        bool is_there = row < rows_count && !event->is_gone && is_row_of(&rows[row], model, event);
+        if (!is_there && !model_may_be_gone(model, event)) return false;
+        places[i] = is_there ? row++ : GONE;
+    }
+    return row == rows_count;
+}
+
+/* What it belongs to stands as long as it does. */
+static bool has_its_subject(const struct model *model, int index)
+{
+    const struct event *event = &model->events[index];
+    const struct row *row = &rows[places[index]];
     bool has_one = event->kind == EVENT_CONVERSION || event->kind == EVENT_FEEDBACK;
-    return has_one ? rows[event->subject].sequence : 0;
+    if (!has_one) return row->subject == 0;
+    int place = places[event->subject];
+    return place != GONE && row->subject == rows[place].sequence;
+}
+
+/* Of each table the oldest go first. */
+static bool are_gone_in_order(const struct model *model)
+{
+    bool is_kept[EVENT_KINDS] = {false};
+    for (int i = 0; i < model->events_count; i++) {
+        enum event_kind kind = model->events[i].kind;
+        if (places[i] == GONE && is_kept[kind]) return false;
+        is_kept[kind] |= places[i] != GONE;
+    }
+    return true;
+}
+
+static void take_rows(struct model *model)
+{
+    for (int i = 0; i < model->events_count; i++) {
+        struct event *event = &model->events[i];
+        event->is_gone = places[i] == GONE;
+        if (event->is_gone) continue;
+        memcpy(event->id, rows[places[i]].id, sizeof event->id);
+        event->sequence = rows[places[i]].sequence;
+    }
 }
 
 static bool events_match(struct model *model)
 {
-    if (rows_count != model->events_count) return false;
-    for (int i = 0; i < rows_count; i++) {
-        struct event *event = &model->events[i];
-        if (!is_row_of(&rows[i], model, event) || rows[i].subject != subject_of(event))
-            return false;
-        memcpy(event->id, rows[i].id, sizeof event->id);
-    }
+    if (!find_places(model) || !are_gone_in_order(model)) return false;
+    for (int i = 0; i < model->events_count; i++)
+        if (places[i] != GONE && !has_its_subject(model, i)) return false;
+    take_rows(model);
     return true;
 }
 
@@ -272,7 +321,7 @@ void audit_differ(const struct model *model, struct audit_difference *out, char 
         note(why, why_size, twin >= 0 ? "doubled" : "phantom", rows[i].line);
     }
     for (int i = 0; i < model->events_count; i++) {
-        if (has_row[i]) continue;
+        if (has_row[i] || model_may_be_gone(model, &model->events[i])) continue;
         out->lost++;
         write_line(line, model, &model->events[i]);
         note(why, why_size, "lost", line);

@@ -16,6 +16,7 @@ enum {
 };
 
 static const int DAY_S = 24 * 60 * 60;
+static const int64_t HOUR_MS = 60 * 60 * 1000;
 
 static struct {
     uint32_t weights[ASK_KINDS];
@@ -198,6 +199,45 @@ static bool pick_token_key(const struct model *model, struct ask *ask)
     return ask->token_key < TOKEN_KEYS;
 }
 
+static void add_erased(const struct model *model, struct ask *ask, int index)
+{
+    ask->rows[ask->erased_count] = model->events[index].sequence;
+    ask->erased[ask->erased_count++] = index;
+}
+
+/* All feedback of a session, as the command does it, once its minute is over: until then the store
+ * knows it by its rows and by its window. */
+static bool pick_erased_session(const struct model *model, struct ask *ask, int index,
+                                int64_t now_ms)
+{
+    const struct event *of = &model->events[index];
+    int64_t last_ms = now_ms - 2 * model->rules.minute_ms;
+    for (int i = 0; i < model->events_count; i++) {
+        const struct event *event = &model->events[i];
+        if (event->kind != EVENT_AD_FEEDBACK || event->is_gone || event->is_erased ||
+            event->ask.session != of->ask.session || event->publisher != of->publisher)
+            continue;
+        bool is_settled = event->sequence && event->ask.at_ms < last_ms;
+        if (!is_settled || ask->erased_count == ERASE_MAX) return false;
+        add_erased(model, ask, i);
+    }
+    return true;
+}
+
+/* Rows that were seen: who erases a person has found them. */
+static bool pick_erased(const struct model *model, struct ask *ask, int64_t now_ms)
+{
+    if (!model->events_count) return false;
+    int index = (int)dice_below((uint32_t)model->events_count);
+    ask->erased_kind = (int)model->events[index].kind;
+    if (ask->erased_kind == EVENT_AD_FEEDBACK)
+        return pick_erased_session(model, ask, index, now_ms);
+    for (int i = index; i < model->events_count && ask->erased_count < ERASE_MAX; i++)
+        if ((int)model->events[i].kind == ask->erased_kind && model->events[i].sequence)
+            add_erased(model, ask, i);
+    return ask->erased_count > 0;
+}
+
 static bool fill(const struct model *model, struct ask *ask, int64_t now_ms)
 {
     switch (ask->kind) {
@@ -242,6 +282,13 @@ static bool fill(const struct model *model, struct ask *ask, int64_t now_ms)
     case ASK_POLL_WITHDRAW:
         ask->poll = (int)dice_below(POLLS_MAX);
         return true;
+    case ASK_RETAIN:
+        ask->keep_ms = (1 + (int64_t)dice_below(dice_in(3) ? 24 * 30 : 24)) * HOUR_MS;
+        ask->rows_max = 1 + (int)dice_below(dice_in(2) ? 8 : 256);
+        return true;
+    case ASK_ERASE:
+        ask->is_last = dice_in(3);
+        return pick_erased(model, ask, now_ms);
     default:
         pick_token(model, ask);
         return true;
@@ -543,6 +590,13 @@ static int64_t wait_for_minute(const struct model *model, int64_t now_ms)
     return end_ms > now_ms ? end_ms - now_ms - 1 : 0;
 }
 
+/* Where rows are removed, some have to be old. */
+static int64_t pause_until_old(void)
+{
+    if (!clients.weights[ASK_RETAIN] || !dice_in(3)) return dice_below(20);
+    return (int64_t)dice_below((uint32_t)DAY_S) * 1000 * (1 + dice_below(60));
+}
+
 int64_t clients_pause_ms(const struct model *model, int64_t now_ms)
 {
     if (clients.burst_left || clients.follow_left) return dice_below(3) ? dice_below(2) : 0;
@@ -559,6 +613,8 @@ int64_t clients_pause_ms(const struct model *model, int64_t now_ms)
         return dice_below(60 * 1000);
     case 5:
         return dice_in(4) ? (int64_t)dice_below((uint32_t)DAY_S) * 1000 : dice_below(5000);
+    case 6:
+        return pause_until_old();
     default:
         return dice_below(20);
     }

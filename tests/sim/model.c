@@ -258,7 +258,8 @@ static void decide_feedback(struct model *model, const struct ask *ask, struct e
 static bool same_session(const struct model *model, const struct event *event,
                          const struct ask *ask)
 {
-    return event->kind == EVENT_AD_FEEDBACK && event->ask.session == ask->session &&
+    return event->kind == EVENT_AD_FEEDBACK && !event->is_erased &&
+           event->ask.session == ask->session &&
            event->publisher == model->keys[ask->key].publisher;
 }
 
@@ -399,6 +400,44 @@ static void decide_retire(struct model *model, const struct ask *ask, struct exp
     if (is_known && !mints) key->state = TOKEN_KEY_RETIRED;
 }
 
+bool model_may_be_gone(const struct model *model, const struct event *event)
+{
+    return event->ask.at_ms < model->gone_before_ms[event->kind];
+}
+
+static int64_t longer_ms(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What docs/data.md promises to keep; whether it goes as soon as it may is the store's affair. */
+static void decide_retain(struct model *model, const struct ask *ask, struct expected *expected)
+{
+    const struct rules *rules = &model->rules;
+    int64_t clicks_ms = longer_ms(ask->keep_ms, rules->click_ttl_ms);
+    int64_t impressions_ms = longer_ms(ask->keep_ms, rules->impression_ttl_ms);
+    int64_t kept_ms[EVENT_KINDS] = {
+        [EVENT_CLICK] = clicks_ms + rules->click_ttl_ms,
+        [EVENT_CONVERSION] = clicks_ms,
+        [EVENT_SERVER] = longer_ms(ask->keep_ms, rules->collect_window_ms),
+        [EVENT_IMPRESSION] = impressions_ms + rules->impression_ttl_ms,
+        [EVENT_FEEDBACK] = impressions_ms,
+        [EVENT_AD_FEEDBACK] = impressions_ms,
+    };
+    expect(expected, 200, NULL);
+    for (int kind = 0; kind < EVENT_VOTE; kind++) {
+        int64_t before_ms = ask->at_ms - kept_ms[kind] - rules->keep_leeway_ms;
+        if (before_ms > model->gone_before_ms[kind]) model->gone_before_ms[kind] = before_ms;
+    }
+}
+
+static void decide_erase(struct model *model, const struct ask *ask, struct expected *expected)
+{
+    expect(expected, 200, NULL);
+    for (int i = 0; i < ask->erased_count; i++)
+        model->events[ask->erased[i]].is_erased = !model->rules.forget_erasure;
+}
+
 void model_decide(struct model *model, const struct ask *ask, struct expected *expected)
 {
     expect_nothing(expected);
@@ -447,6 +486,12 @@ void model_decide(struct model *model, const struct ask *ask, struct expected *e
         break;
     case ASK_RETIRE:
         decide_retire(model, ask, expected);
+        break;
+    case ASK_RETAIN:
+        decide_retain(model, ask, expected);
+        break;
+    case ASK_ERASE:
+        decide_erase(model, ask, expected);
         break;
     default:
         expect(expected, 0, NULL); /* never goes to the ledger */

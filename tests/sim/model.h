@@ -17,6 +17,7 @@ enum event_kind {
     EVENT_AD_FEEDBACK,
     EVENT_VOTE,
 };
+enum { EVENT_KINDS = EVENT_VOTE + 1 };
 
 struct event {
     enum event_kind kind;
@@ -25,6 +26,9 @@ struct event {
     int subject;        /* the event it belongs to: a conversion's click, a feedback's impression */
     uint64_t receipt;   /* 0: nobody was told */
     char id[UUID_TEXT]; /* of a click or an ad-feedback; "": nobody was told */
+    int64_t sequence;   /* of its row; 0: not seen yet */
+    bool is_erased;
+    bool is_gone; /* retention took its row, and it comes back no more */
 };
 
 struct key {
@@ -61,10 +65,11 @@ struct ad {
 struct rules {
     int64_t click_ttl_ms, impression_ttl_ms, collect_window_ms;
     int64_t minute_ms, token_margin_ms, token_leeway_ms, click_leeway_ms, key_leeway_ms;
+    int64_t keep_leeway_ms;
     int feedbacks_per_minute, per_bid_max;
     uint32_t rate_limit, client_rate_limit;
     bool forget_partner, forget_advertiser, forget_event_type, forget_revocation;
-    bool always_check_order, vote_per_poll, double_rates;
+    bool always_check_order, vote_per_poll, double_rates, forget_erasure;
 };
 
 enum { EVENTS_MAX = 1600, KEYS_MAX = 24, TOKEN_KEYS = 12, ADS_MAX = 64, CLIENTS_MAX = 4 };
@@ -81,6 +86,7 @@ struct model {
     struct poll_texts polls[POLLS_MAX];
     struct ad ads[ADS_MAX];
     int ads_count;
+    int64_t gone_before_ms[EVENT_KINDS]; /* rows from before may be removed */
     int64_t client_due_us[CLIENTS_MAX];
     bool degraded;
     uint64_t expiries; /* answers that hung on a time that had passed */
@@ -125,5 +131,8 @@ struct known_token_key *model_token_key(struct model *model, const struct ask *a
 
 /* A start forgets rates. */
 void model_restart(struct model *model);
+
+/* Retention may have taken its row. */
+bool model_may_be_gone(const struct model *model, const struct event *event);
 
 uint32_t model_votes(const struct model *model, int poll, int option);

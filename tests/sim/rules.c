@@ -11,6 +11,9 @@ void rules_init(struct rules *rules)
                             .per_bid_max = 100};
 }
 
+/* Rows are taken in steps of some hours, so what is kept too long shows after days alone. */
+enum { TEN_DAYS_MS = 10 * 24 * 60 * 60 * 1000 };
+
 /* A rule, and how it is made wrong by the least that there is. */
 struct wrong {
     const char *name;
@@ -37,6 +40,8 @@ static const struct wrong wrongs[] = {
     {"order",          FLAG, offsetof(struct rules, always_check_order)},
     {"votes",          FLAG, offsetof(struct rules, vote_per_poll)},
     {"rates",          FLAG, offsetof(struct rules, double_rates)},
+    {"retention",      MILLISECONDS, offsetof(struct rules, keep_leeway_ms), TEN_DAYS_MS},
+    {"erasure",        FLAG, offsetof(struct rules, forget_erasure)},
 };
 /* clang-format on */
 

@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/rng.h"
 #include "ledger/ledger.h"
 #include "token/base64url.h"
 #include "token/claims.h"
@@ -22,6 +23,8 @@ struct slot {
     struct op command;
     char key_id[KEY_ID_TEXT], label[16], ids[3][24];
     char texts[POLL_OPTIONS_MAX + 1][48];
+    uint64_t erased[ERASE_MAX];
+    uint8_t erase_key[ERASE_KEY_SIZE];
     bool is_used, is_answered;
     struct ask ask;
     struct answer answer;
@@ -215,12 +218,26 @@ static struct poll new_poll(struct slot *slot)
     return poll;
 }
 
+static struct erase new_erasure(struct slot *slot)
+{
+    const struct ask *ask = &slot->ask;
+    for (int i = 0; i < ask->erased_count; i++)
+        slot->erased[i] = (uint64_t)ask->rows[i];
+    rng_fill(slot->erase_key, sizeof slot->erase_key);
+    return (struct erase){.table = (enum op_kind)ask->erased_kind,
+                          .rows = slot->erased,
+                          .rows_count = (uint32_t)ask->erased_count,
+                          .key = slot->erase_key,
+                          .is_last = ask->is_last};
+}
+
 static void fill_command(struct slot *slot, const char *kid)
 {
     static const enum op_kind kinds[ASK_KINDS] = {
         [ASK_KEY_CREATE] = OP_KEY_CREATE,   [ASK_KEY_REVOKE] = OP_KEY_REVOKE,
         [ASK_ROTATE] = OP_TOKEN_KEY_ROTATE, [ASK_RETIRE] = OP_TOKEN_KEY_RETIRE,
         [ASK_POLL_PUT] = OP_POLL_PUT,       [ASK_POLL_WITHDRAW] = OP_POLL_WITHDRAW,
+        [ASK_RETAIN] = OP_RETAIN,           [ASK_ERASE] = OP_ERASE,
     };
     struct op *op = &slot->command;
     *op = (struct op){.kind = kinds[slot->ask.kind], .received_at_ms = clock_wall_ms()};
@@ -241,9 +258,24 @@ static void fill_command(struct slot *slot, const char *kid)
     case ASK_POLL_PUT:
         op->poll = new_poll(slot);
         break;
+    case ASK_RETAIN:
+        op->retain.keep_ms = slot->ask.keep_ms;
+        op->retain.rows_max = (uint32_t)slot->ask.rows_max;
+        break;
+    case ASK_ERASE:
+        op->erase = new_erasure(slot);
+        break;
     default:
         op->poll.id = slot->ask.poll;
     }
+}
+
+static int rows_of(const struct op *op)
+{
+    return op->outcome != OUTCOME_RECORDED ? 0
+           : op->kind == OP_RETAIN         ? (int)op->retain.removed_count
+           : op->kind == OP_ERASE          ? (int)op->erase.erased_count
+                                           : 0;
 }
 
 static void answer_command(struct slot *slot)
@@ -257,6 +289,7 @@ static void answer_command(struct slot *slot)
     slot->answer.status = statuses[slot->command.outcome];
     slot->answer.retry_after_s = -1;
     slot->answer.receipt = 0;
+    slot->answer.rows = rows_of(&slot->command);
     slot->answer.location[0] = slot->answer.body[0] = '\0';
 }
 

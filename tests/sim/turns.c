@@ -148,7 +148,11 @@ static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
         model_settle_doubt(&run.model, ask, answer, &expected);
     }
     check(ask, &expected, answer);
+    bool is_of_rows = ask->kind == ASK_RETAIN || ask->kind == ASK_ERASE;
+    if (is_of_rows && answer->status == 200)
+        *(ask->kind == ASK_RETAIN ? &total.removed : &total.erased) += (uint64_t)answer->rows;
     if (!expected.is_new && (ask->kind < ASK_KEY_CREATE || answer->status != 200)) return;
+    if (is_of_rows && !answer->rows) return; /* nothing was written */
     run.model.degraded = false;
     if (!is_of_token_keys(ask)) run.pending_count = 0; /* theirs is a file of its own */
 }

@@ -38,7 +38,7 @@ static const char *const kind_names[ASK_KINDS] = {
     "conversion_v1", "conversion_api", "collect",    "redirect",    "track_click", "view",
     "ack",           "track_imp",      "feedback",   "ad_feedback", "vote",        "results",
     "mint",          "health",         "key_create", "key_revoke",  "rotate",      "retire",
-    "poll_put",      "poll_withdraw"};
+    "poll_put",      "poll_withdraw",  "retain",     "erase"};
 
 const char *words_kind(enum ask_kind kind)
 {

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "store/report.h"
+#include "store/sqlite/page_sums.h"
 #include "store_bench.h"
 
 #include <sqlite3.h>
@@ -280,12 +281,14 @@ static void kills_leave_whole_sums(void **state)
     assert_true(behind < first_behind || behind == 0);
 }
 
+/* With the checksums of its pages: what is wrong is what they say. */
 static void change_reports(struct bench *bench, const char *sql)
 {
+    enum { FLAGS = SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI };
     char path[128];
     sqlite3 *db;
-    snprintf(path, sizeof path, "%s/reports.db", bench->dir);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    snprintf(path, sizeof path, "file:%s/reports.db?" PAGE_SUMS_URI, bench->dir);
+    assert_int_equal(sqlite3_open_v2(path, &db, FLAGS, PAGE_SUMS_VFS), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
 }

@@ -2,10 +2,13 @@
 
 #include "base/assert.h"
 #include "base/writer.h"
+#include "store/sqlite/page_sums.h"
 
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
+
+enum { URI_MAX = 2048 };
 
 enum err db_err(int code)
 {
@@ -83,13 +86,13 @@ static void on_row_checksum(sqlite3_context *call, int count, sqlite3_value **va
 void db_start(void)
 {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    page_sums_register();
 }
 
-static enum err open_with(sqlite3 **out, const char *path, int flags)
+static enum err open_with(sqlite3 **out, const char *path, int flags, const char *vfs)
 {
     *out = NULL;
-    int code =
-        sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int code = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
     if (code != SQLITE_OK) {
         enum err err = *out ? db_last_err(*out) : ERR_NO_MEMORY;
         sqlite3_close(*out);
@@ -110,7 +113,7 @@ static enum err open_with(sqlite3 **out, const char *path, int flags)
 
 enum err db_open(sqlite3 **out, const char *path, bool create)
 {
-    return open_with(out, path, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0));
+    return open_with(out, path, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), NULL);
 }
 
 /* To SQLite a file of one byte is empty as well. */
@@ -126,7 +129,7 @@ enum err db_open_readonly(sqlite3 **out, const char *path)
 {
     *out = NULL;
     if (is_empty(path)) return ERR_FOREIGN;
-    enum err err = open_with(out, path, SQLITE_OPEN_READONLY);
+    enum err err = open_with(out, path, SQLITE_OPEN_READONLY, NULL);
     if (err) return err;
     sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return db_exec(*out, "PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;"
@@ -134,10 +137,10 @@ enum err db_open_readonly(sqlite3 **out, const char *path)
 }
 
 /* What has a meaning in the path of a URI. */
-static bool write_uri(char *out, size_t size, const char *path)
+static bool write_uri(char out[URI_MAX], const char *path, struct span parameters)
 {
     struct writer uri;
-    writer_init(&uri, out, size - 1);
+    writer_init(&uri, out, URI_MAX - 1);
     writer_lit(&uri, "file:");
     for (; *path; path++)
         if (strchr("%?#", *path)) {
@@ -146,7 +149,7 @@ static bool write_uri(char *out, size_t size, const char *path)
         } else {
             writer_char(&uri, *path);
         }
-    writer_lit(&uri, "?mode=ro");
+    writer_put(&uri, parameters);
     out[uri.len] = 0;
     return !uri.overflow;
 }
@@ -165,19 +168,37 @@ static enum err attach(sqlite3 *db, const char *uri, const char *name)
 
 enum err db_open_derived(sqlite3 **out, const char *path)
 {
-    enum err err =
-        open_with(out, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI);
+    enum { FLAGS = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI };
+    char uri[URI_MAX];
+    int room = PAGE_SUMS_SIZE;
+    *out = NULL;
+    if (!write_uri(uri, path, SPAN("?mode=rwc&" PAGE_SUMS_URI))) return ERR_IO;
+    enum err err = open_with(out, uri, FLAGS, PAGE_SUMS_VFS);
     if (err) return err;
+    sqlite3_file_control(*out, "main", SQLITE_FCNTL_RESERVE_BYTES, &room);
     sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return db_exec(*out, "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = 1;"
                          "PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY");
 }
 
+void db_read_damaged(sqlite3 *db, bool is_on)
+{
+    sqlite3_file_control(db, "main", PAGE_SUMS_LENIENT, &is_on);
+}
+
 enum err db_attach_readonly(sqlite3 *db, const char *path, const char *name)
 {
-    char uri[2048];
+    char uri[URI_MAX];
     if (is_empty(path)) return ERR_FOREIGN;
-    if (!write_uri(uri, sizeof uri, path)) return ERR_IO;
+    if (!write_uri(uri, path, SPAN("?mode=ro"))) return ERR_IO;
+    return attach(db, uri, name);
+}
+
+enum err db_attach_derived(sqlite3 *db, const char *path, const char *name)
+{
+    char uri[URI_MAX];
+    if (is_empty(path)) return ERR_FOREIGN;
+    if (!write_uri(uri, path, SPAN("?mode=ro&" PAGE_SUMS_URI))) return ERR_IO;
     return attach(db, uri, name);
 }
 

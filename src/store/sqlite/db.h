@@ -25,9 +25,12 @@ enum err db_open(sqlite3 **out, const char *path, bool create);
 enum err db_open_readonly(sqlite3 **out, const char *path);
 
 /* A file of its own that is made of others, which it reads as attached databases: read-only, and as
- * little checkpointed as by db_open_readonly. */
-enum err db_open_derived(sqlite3 **out, const char *path);
+ * little checkpointed as by db_open_readonly. Its pages have checksums (page_sums.h): damage is
+ * ERR_CORRUPT, but for who says that it may be read. */
+enum err db_open_derived(sqlite3 **out, const char *path); /* or ":memory:" */
+void db_read_damaged(sqlite3 *db, bool is_on);
 enum err db_attach_readonly(sqlite3 *db, const char *path, const char *name);
+enum err db_attach_derived(sqlite3 *db, const char *path, const char *name);
 
 /* Every connection has the SQL function row_checksum(table, column, ...): what UPDATEs use. */
 

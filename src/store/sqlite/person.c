@@ -81,7 +81,8 @@ static enum err hand_over(struct finding *finding, enum op_kind kind)
     return goes_on ? ERR_OK : ERR_IO;
 }
 
-/* One part of the sequences. Rows are handed over outside of a transaction. */
+/* One part of the sequences. Rows are handed over outside of a transaction, as many at once as may
+ * be: who counts a session's feedback meanwhile sees its old name alone, or the new one. */
 static enum err read_part(struct finding *finding, sqlite3_stmt *statement, int64_t after,
                           int64_t to, int kind)
 {
@@ -99,7 +100,7 @@ static enum err read_part(struct finding *finding, sqlite3_stmt *statement, int6
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(finding->db);
     sqlite3_reset(statement);
-    return err ? err : hand_over(finding, (enum op_kind)kind);
+    return err;
 }
 
 static enum err read_all(struct finding *finding, const char *sql, int kind)
@@ -117,7 +118,7 @@ static enum err read_all(struct finding *finding, const char *sql, int kind)
                          (uint64_t)finding->last * (FINDS_COUNT + KINDS_COUNT));
     }
     sqlite3_finalize(statement);
-    return err;
+    return err ? err : hand_over(finding, (enum op_kind)kind);
 }
 
 static enum err open_database(struct finding *finding)

@@ -60,7 +60,7 @@ enum err report_last(struct report_db *db, int64_t *sequence);     /* what the l
 /* What retention has taken out of the log so far, into removed_below. */
 enum err report_read_removed(struct report_db *db);
 
-/* The checksum of that event's row; as it was when there is none. */
+/* A checksum of what that event never loses, erased or not; as it was when there is none. */
 enum err report_row(struct report_db *db, int64_t sequence, int64_t *row);
 
 /* report_open without a file, for a recount. */

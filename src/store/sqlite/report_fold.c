@@ -74,14 +74,19 @@ static enum err run_in_range(struct report_db *db, const char *sql, int64_t afte
 static enum err fold_opinions(struct report_db *db, int64_t after, int64_t last)
 {
     enum err err = run_in_range(db,
-                                "INSERT INTO temp.latest SELECT opinion_key(publisher_id,"
-                                " sent_session_id, bid_id), max(seq) FROM log.ad_feedback"
-                                " WHERE seq > ?1 AND seq <= ?2 GROUP BY 1",
+                                "INSERT INTO temp.latest SELECT max(seq), bid_key(bid_id)"
+                                " FROM log.ad_feedback WHERE seq > ?1 AND seq <= ?2"
+                                " GROUP BY publisher_id, sent_session_id, bid_id",
                                 after, last);
     if (!err)
-        err = db_exec(db->db, "INSERT INTO temp.signed SELECT seq, 1 FROM temp.latest;"
-                              "INSERT INTO temp.signed SELECT o.seq, -1 FROM temp.latest AS l"
-                              " CROSS JOIN main.agg_opinion AS o ON o.opinion = l.opinion");
+        err = db_exec(db->db, "INSERT INTO temp.signed SELECT seq, 1, bid FROM temp.latest;"
+                              "INSERT INTO temp.signed SELECT o.seq, -1, o.bid"
+                              " FROM temp.latest AS l"
+                              " CROSS JOIN log.ad_feedback AS f ON f.seq = l.seq"
+                              " CROSS JOIN main.agg_opinion AS o ON o.bid = l.bid"
+                              " CROSS JOIN log.ad_feedback AS g ON g.seq = o.seq"
+                              " WHERE g.publisher_id = f.publisher_id AND g.bid_id IS f.bid_id"
+                              " AND g.sent_session_id = f.sent_session_id");
     return err;
 }
 
@@ -137,6 +142,8 @@ enum err report_keep(struct report_db *db)
         " FROM temp.part AS p CROSS JOIN main.agg_ad AS d ON d.advertiser = p.advertiser"
         " AND d.publisher = p.publisher AND d.campaign = p.campaign AND d.product = p.product"
         " AND d.placement = p.placement WHERE p.count <= 0);"
-        "INSERT OR REPLACE INTO main.agg_opinion SELECT opinion, seq,"
-        " row_checksum('agg_opinion', opinion, seq) FROM temp.latest");
+        "DELETE FROM main.agg_opinion WHERE (bid, seq) IN"
+        " (SELECT bid, seq FROM temp.signed WHERE sign < 0);"
+        "INSERT INTO main.agg_opinion SELECT bid, seq, row_checksum('agg_opinion', bid, seq)"
+        " FROM temp.latest");
 }

@@ -11,7 +11,7 @@
 
 enum {
     REPORTS_APPLICATION_ID = 0x41445452,
-    REPORTS_VERSION = 2,
+    REPORTS_VERSION = 3,
     TABLES_COUNT = 4,
     PATH_MAX_LEN = 512
 };
@@ -30,30 +30,25 @@ static const char *const make_tables =
     " label TEXT NOT NULL, quarter INTEGER NOT NULL, count INTEGER NOT NULL, amount ANY NOT NULL,"
     " checksum INTEGER NOT NULL, PRIMARY KEY (unit, ad, metric, flagged, label, quarter)) STRICT,"
     " WITHOUT ROWID;"
-    "CREATE TABLE agg_opinion (opinion BLOB PRIMARY KEY, seq INTEGER NOT NULL,"
-    " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE agg_opinion (bid INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " checksum INTEGER NOT NULL, PRIMARY KEY (bid, seq)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE agg_state (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL,"
     " row INTEGER NOT NULL, has_flags INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT;";
 
 static const char *const make_temporary =
     "CREATE TABLE temp.part (quarter INTEGER, " AD_TEXTS ", flagged INTEGER, metric INTEGER,"
     " label TEXT, count INTEGER, amount);"
-    "CREATE TABLE temp.latest (opinion BLOB PRIMARY KEY, seq INTEGER);"
-    "CREATE TABLE temp.signed (seq INTEGER, sign INTEGER)";
+    "CREATE TABLE temp.latest (seq INTEGER PRIMARY KEY, bid INTEGER);"
+    "CREATE TABLE temp.signed (seq INTEGER PRIMARY KEY, sign INTEGER, bid INTEGER)";
 
-/* opinion_key(publisher, session, bid): whose opinion of what, without telling. */
-static void on_opinion_key(sqlite3_context *call, int count, sqlite3_value **values)
+/* bid_key(bid): leads to the opinions of a bid. Whose they are only the rows tell, so that erasing
+ * a person there takes them out of here. */
+static void on_bid_key(sqlite3_context *call, int count, sqlite3_value **values)
 {
-    enum { OPINION_KEY_SIZE = 16 };
-    static const uint8_t no_key[HASH_KEY_SIZE];
-    uint8_t parts[3][HASH_SIZE], whole[HASH_SIZE];
-    for (int i = 0; i < 3; i++) {
-        const char *text = sqlite3_value_blob(values[i]);
-        struct span part = {text ? text : "", (size_t)sqlite3_value_bytes(values[i])};
-        hash_secret(parts[i], no_key, part);
-    }
-    hash_secret(whole, no_key, (struct span){(const char *)parts, sizeof parts});
-    sqlite3_result_blob(call, whole, OPINION_KEY_SIZE, SQLITE_TRANSIENT);
+    static const uint8_t no_key[HASH_FINGERPRINT_KEY_SIZE];
+    const void *bid = sqlite3_value_blob(values[0]);
+    size_t len = (size_t)sqlite3_value_bytes(values[0]);
+    sqlite3_result_int64(call, (int64_t)hash_fingerprint(no_key, bid ? bid : "", len));
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -110,8 +105,8 @@ static void on_period_text(sqlite3_context *call, int count, sqlite3_value **val
 static enum err register_functions(struct report_db *db)
 {
     enum { FLAGS = SQLITE_UTF8 | SQLITE_DIRECTONLY };
-    int code = sqlite3_create_function_v2(db->db, "opinion_key", 3, FLAGS | SQLITE_DETERMINISTIC,
-                                          NULL, on_opinion_key, NULL, NULL, NULL);
+    int code = sqlite3_create_function_v2(db->db, "bid_key", 1, FLAGS | SQLITE_DETERMINISTIC, NULL,
+                                          on_bid_key, NULL, NULL, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_create_function_v2(db->db, "local_period", 2, FLAGS, db, on_local_period,
                                           NULL, NULL, NULL);
@@ -162,11 +157,19 @@ static enum err make_empty(struct report_db *db)
 }
 
 /* Whatever the file holds goes, by SQLite's own means: who has it open sees an empty one. */
-static enum err empty_file(struct report_db *db)
+static enum err wipe_file(struct report_db *db)
 {
+    db_read_damaged(db->db, true);
     sqlite3_db_config(db->db, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
     enum err err = db_exec(db->db, "VACUUM main");
     sqlite3_db_config(db->db, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
+    db_read_damaged(db->db, false);
+    return err;
+}
+
+static enum err empty_file(struct report_db *db)
+{
+    enum err err = wipe_file(db);
     return err ? err : make_empty(db);
 }
 
@@ -211,10 +214,19 @@ static enum err attach_log(struct report_db *db)
     return err;
 }
 
+/* Before anything is attached to it: a statement reads the schemas of all. */
+static enum err open_readable(struct report_db *db, const char *path)
+{
+    int64_t count = 0;
+    enum err err = db_open_derived(&db->db, path);
+    if (!err) err = db_query_i64(db->db, "SELECT count(*) FROM main.sqlite_schema", &count);
+    return err == ERR_CORRUPT || err == ERR_FOREIGN ? wipe_file(db) : err;
+}
+
 /* `path` is reports.db's, or memory's. */
 static enum err open_main(struct report_db *db, const char *path)
 {
-    enum err err = db_open_derived(&db->db, path);
+    enum err err = open_readable(db, path);
     if (!err) err = register_functions(db);
     if (!err) err = attach_log(db);
     if (!err) err = db_exec(db->db, make_temporary);
@@ -316,17 +328,22 @@ enum err report_last(struct report_db *db, int64_t *sequence)
     return db_query_i64(db->db, "SELECT last_seq FROM log.total", sequence);
 }
 
-/* The checksum of the event's row; as it was when there is none. */
+/* As it was when there is no such event. */
 enum err report_row(struct report_db *db, int64_t sequence, int64_t *row)
 {
-    char sql[768];
-    static const char *const tables[] = {"click",    "conversion",  "server_event", "impression",
-                                         "feedback", "ad_feedback", "vote"};
+    static const char *const ids[][2] = {
+        {"click", "click_id"},        {"conversion", "click_id, event_id, idempotency_key"},
+        {"server_event", "event_id"}, {"impression", "bid_id"},
+        {"feedback", "bid_id"},       {"ad_feedback", "feedback_id"},
+        {"vote", "bid_id"},
+    };
+    char sql[1024];
     int len = snprintf(sql, sizeof sql, "SELECT 0 WHERE %lld = 0", (long long)sequence);
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
         len += snprintf(sql + len, sizeof sql - (size_t)len,
-                        " UNION ALL SELECT checksum FROM log.%s WHERE seq = %lld", tables[i],
-                        (long long)sequence);
+                        " UNION ALL SELECT row_checksum('%s', recorded_at_ms, %s)"
+                        " FROM log.%s WHERE seq = %lld",
+                        ids[i][0], ids[i][1], ids[i][0], (long long)sequence);
     enum err err = db_query_i64(db->db, sql, row);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
@@ -412,9 +429,19 @@ static enum err add_events(struct report_db *db, int64_t events)
     return err ? err : put_state(db, last, row);
 }
 
+/* It was not the events that are damaged. */
+static bool are_sums_damaged(struct report_db *db)
+{
+    int64_t found = 0;
+    enum err err = db_query_i64(
+        db->db, "SELECT quick_check <> 'ok' FROM pragma_quick_check(1, 'main')", &found);
+    return err == ERR_CORRUPT || (!err && found);
+}
+
 enum err report_catch_up(struct report_db *db, int64_t events)
 {
     if (sqlite3_db_readonly(db->db, "main")) return ERR_BUSY;
     enum err err = db_exec(db->db, "BEGIN IMMEDIATE");
-    return err ? err : end_transaction(db, add_events(db, events));
+    if (!err) err = end_transaction(db, add_events(db, events));
+    return err == ERR_CORRUPT && are_sums_damaged(db) ? empty_file(db) : err;
 }

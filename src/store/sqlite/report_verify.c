@@ -17,7 +17,7 @@ enum { PATH_MAX_LEN = 512 };
     "SELECT advertiser, publisher, campaign, product, placement, unit, metric, flagged, label,"    \
     " quarter, count, amount FROM " schema ".agg JOIN " schema                                     \
     ".agg_ad USING (ad) WHERE metric NOT IN (5, 6) OR NOT " IS_ERASED
-#define OPINIONS(schema) "SELECT opinion, seq FROM " schema ".agg_opinion WHERE NOT " IS_ERASED
+#define OPINIONS(schema) "SELECT bid, seq FROM " schema ".agg_opinion WHERE NOT " IS_ERASED
 #define MISSED(a, b) "(SELECT count(*) FROM (" a " EXCEPT " b "))"
 
 static const char *const count_differing =
@@ -41,7 +41,7 @@ static const char *const count_damaged =
     " + (SELECT count(*) FROM kept.agg_ad WHERE checksum IS NOT row_checksum('agg_ad', ad,"
     " advertiser, publisher, campaign, product, placement))"
     " + (SELECT count(*) FROM kept.agg_opinion WHERE checksum IS NOT row_checksum('agg_opinion',"
-    " opinion, seq))"
+    " bid, seq))"
     " + (SELECT count(*) FROM kept.agg_state WHERE checksum IS NOT row_checksum('agg_state', id,"
     " seq, row, has_flags))";
 
@@ -96,7 +96,7 @@ static enum err check_kept(struct report_db *db, struct writer *report, uint64_t
 static enum err check_in_snapshot(struct report_db *db, const char *path, struct writer *report,
                                   uint64_t *findings)
 {
-    enum err err = db_attach_readonly(db->db, path, "kept");
+    enum err err = db_attach_derived(db->db, path, "kept");
     if (!err) err = db_exec(db->db, "BEGIN");
     if (!err) err = check_kept(db, report, findings);
     if (!sqlite3_get_autocommit(db->db)) db_exec(db->db, "ROLLBACK");

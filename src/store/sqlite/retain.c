@@ -48,6 +48,7 @@ static enum err longest_ms(struct sqlite_store *store, const char *name, int64_t
 enum { HOUR_MS = 60 * 60 * 1000 };
 struct ages_kept {
     int64_t kept_ms[TOTAL_EVENTS_COUNT]; /* -1: for ever */
+    int64_t click_ttl_ms, impression_ttl_ms;
 };
 
 static enum err find_ages(struct sqlite_store *store, int64_t keep_ms, struct ages_kept *ages)
@@ -69,6 +70,8 @@ static enum err find_ages(struct sqlite_store *store, int64_t keep_ms, struct ag
         [TOTAL_AD_FEEDBACK] = impressions_ms,
         [TOTAL_VOTE] = -1, /* a bid votes once in its life, and polls count what is there */
     }};
+    ages->click_ttl_ms = click_ttl_ms;
+    ages->impression_ttl_ms = impression_ttl_ms;
     return ERR_OK;
 }
 
@@ -185,16 +188,45 @@ static enum err remove_up_to(struct sqlite_store *store, enum total which, int64
     return write_removed(store, which);
 }
 
-static enum err remove_some(struct sqlite_store *store, enum total which, int64_t kept_ms,
-                            struct retain *retain)
+/* Rows of `others` belong to rows that are `ttl_ms` older at most. The first that is left of them
+ * may be as old as any, and not known to be: nothing was recorded since. */
+static enum err keep_subjects(struct sqlite_store *store, enum total others, int64_t ttl_ms,
+                              int64_t *time_ms)
+{
+    char sql[128];
+    int64_t first_ms = 0;
+    snprintf(sql, sizeof sql, "SELECT recorded_at_ms FROM %.*s ORDER BY seq LIMIT 1",
+             SPAN_FMT(totals_name(others)));
+    enum err err = db_query_i64(store->db, sql, &first_ms);
+    if (err) return err == ERR_NOT_FOUND ? ERR_OK : err;
+    int64_t bound_ms = first_ms - FLOOR_MARGIN_MS - ttl_ms;
+    if (bound_ms < *time_ms) *time_ms = bound_ms;
+    return ERR_OK;
+}
+
+static enum err find_time(struct sqlite_store *store, enum total which,
+                          const struct ages_kept *ages, int64_t *time_ms)
+{
+    *time_ms = store->ages.now_ms - FLOOR_MARGIN_MS - ages->kept_ms[which];
+    if (which == TOTAL_CLICK)
+        return keep_subjects(store, TOTAL_CONVERSION, ages->click_ttl_ms, time_ms);
+    if (which == TOTAL_IMPRESSION)
+        return keep_subjects(store, TOTAL_FEEDBACK, ages->impression_ttl_ms, time_ms);
+    return ERR_OK;
+}
+
+static enum err remove_some(struct sqlite_store *store, enum total which,
+                            const struct ages_kept *ages, struct retain *retain)
 {
     uint64_t floor;
-    int64_t last, time_ms = store->ages.now_ms - FLOOR_MARGIN_MS - kept_ms;
+    int64_t last, time_ms;
     uint32_t room = retain->rows_max - retain->removed_count;
-    if (kept_ms < 0 || room == 0) return ERR_OK;
-    enum err err = find_floor(store, time_ms, &floor);
+    if (ages->kept_ms[which] < 0 || room == 0) return ERR_OK;
+    enum err err = find_time(store, which, ages, &time_ms);
+    if (!err) err = find_floor(store, time_ms, &floor);
+    if (err) return err;
     floor = below_indexes(store, which, floor);
-    if (err || floor <= store->removed.below[which]) return err;
+    if (floor <= store->removed.below[which]) return ERR_OK;
     err = find_last(store, totals_name(which), floor, room, &last);
     if (err || last == 0) return err;
     return remove_up_to(store, which, last, &retain->removed_count);
@@ -209,7 +241,7 @@ enum err retain_apply(struct sqlite_store *store, struct op *op)
     op->retain.removed_count = 0;
     enum err err = find_ages(store, op->retain.keep_ms, &ages);
     for (size_t i = 0; i < sizeof order / sizeof order[0] && !err; i++)
-        err = remove_some(store, order[i], ages.kept_ms[order[i]], &op->retain);
+        err = remove_some(store, order[i], &ages, &op->retain);
     op->outcome = OUTCOME_RECORDED;
     return err;
 }
