@@ -1,8 +1,9 @@
-"""etc/proxy: TLS and HTTP/2 from curl to nginx and HAProxy, plain HTTP from there to the server."""
+"""etc/proxy: TLS and HTTP/2 from curl to nginx, HAProxy and Caddy, plain HTTP from there to the server."""
 
 import concurrent.futures
 import contextlib
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -19,6 +20,7 @@ from support.world import REDIRECT, V1, conversion, dump, unique
 
 PROXIES = program.REPO / "etc" / "proxy"
 NAME = "ads.example"
+MINT_MAX = 1024 * 1024
 NGINX_AROUND = """daemon off; master_process off; pid {dir}/nginx.pid; error_log stderr;
 events {{ worker_connections 256; }}
 http {{
@@ -26,6 +28,14 @@ http {{
     fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
 {text}
 }}
+"""
+# Its own certificate, which a name that nobody owns cannot get, and no port but one.
+CADDY_AROUND = """{{
+    admin off
+    auto_https disable_redirects
+    storage file_system {dir}
+}}
+{text}
 """
 
 
@@ -45,13 +55,16 @@ class Proxy:
         self.kind, self.port, self.folder = kind, program.free_port(), program.temp_dir()
         make_certificate(self.folder)
         self.process = subprocess.Popen(self.command(backend), stdout=subprocess.DEVNULL,
-                                        stderr=open(self.folder / "log", "wb"))
+                                        stderr=open(self.folder / "log", "wb"),
+                                        env={**os.environ, "HOME": str(self.folder)})
         self.await_listening()
 
     def render(self, name, backend, listen):
         text = (PROXIES / name).read_text()
-        for old, new in (("127.0.0.1:8080", backend), listen,
-                         ("/etc/ssl/adtally", str(self.folder))):
+        replaced = [("127.0.0.1:8080", backend), listen]
+        if name != "Caddyfile":
+            replaced.append(("/etc/ssl/adtally", str(self.folder)))
+        for old, new in replaced:
             assert text.count(old) >= 1, f"{name} does not say {old}"
             text = text.replace(old, new)
         return text
@@ -63,6 +76,12 @@ class Proxy:
             text = self.render("nginx.conf", backend, listen)
             path.write_text(NGINX_AROUND.format(dir=self.folder, text=text))
             return ["/usr/sbin/nginx", "-p", self.folder, "-e", "stderr", "-c", path]
+        if self.kind == "caddy":
+            files = f"{self.folder}/fullchain.pem {self.folder}/key.pem"
+            listen = ("\nads.example {", f"\n{NAME}:{self.port} {{\n\tbind 127.0.0.1\n\ttls {files}")
+            text = self.render("Caddyfile", backend, listen)
+            path.write_text(CADDY_AROUND.format(dir=self.folder, text=text))
+            return ["/usr/bin/caddy", "run", "--adapter", "caddyfile", "--config", path]
         listen = ("bind :443", f"bind 127.0.0.1:{self.port}")
         path.write_text(self.render("haproxy.cfg", backend, listen))
         return ["/usr/sbin/haproxy", "-db", "-f", path]
@@ -104,10 +123,10 @@ class Proxy:
 
 
 def binary(kind):
-    return pathlib.Path(f"/usr/sbin/{kind}")
+    return pathlib.Path(f"/usr/{'bin' if kind == 'caddy' else 'sbin'}/{kind}")
 
 
-@pytest.fixture(scope="module", params=["nginx", "haproxy"])
+@pytest.fixture(scope="module", params=["nginx", "haproxy", "caddy"])
 def front(request):
     if not binary(request.param).exists():
         pytest.skip(f"needs {request.param}")
@@ -159,6 +178,18 @@ def test_a_mint_of_many_ads_passes(front):
     clicked_url = json.loads(body)["ads"][0]["url"]
     assert clicked_url.startswith(f"https://{NAME}{REDIRECT}")
     assert proxy.curl(clicked_url)[0] == 302
+
+
+def test_the_largest_mint_passes_and_a_larger_one_is_refused(front):
+    world, proxy = front
+    body = dump({"ads": [world.ad()]})
+    path = proxy.folder / "large.json"
+    said = []
+    for size in (MINT_MAX, MINT_MAX + 1):
+        path.write_bytes(body + b" " * (size - len(body)))
+        said.append(proxy.curl("/v1/mint", "-H", f"Authorization: Bearer {world.adserver}", "-H",
+                               "Content-Type: application/json", "--data-binary", f"@{path}")[0])
+    assert said == [200, 413]
 
 
 def test_refusals_come_through_as_they_are(front):
