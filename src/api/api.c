@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/address.h"
 #include "api/request.h"
 #include "base/assert.h"
 #include "base/rng.h"
@@ -90,6 +91,13 @@ void api_settings_take(struct api_settings *out, struct api *api)
     pthread_mutex_lock(&api->mutex);
     copy_settings(out, &api->settings);
     pthread_mutex_unlock(&api->mutex);
+}
+
+bool api_is_https(struct api *api, const struct http_request *request)
+{
+    struct api_settings settings;
+    api_settings_take(&settings, api);
+    return address_is_https(request, &settings.options);
 }
 
 struct api *api_new(const struct api_options *options, struct ledger *ledger)

@@ -48,6 +48,10 @@ void api_free(struct api *api);
  * thread, one at a time. */
 enum err api_configure(struct api *api, const struct api_options *options);
 
+/* Whether the client spoke TLS: a trusted proxy says so in X-Forwarded-Proto, by the options as
+ * they are now. Any thread. */
+bool api_is_https(struct api *api, const struct http_request *request);
+
 struct api_loop; /* one loop's part: its ledger port, its parsing scratch */
 
 enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev);

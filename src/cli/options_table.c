@@ -37,7 +37,7 @@ const struct option options_table[OPTIONS_COUNT] = {
     {SPAN_INIT("trusted_proxies"), .type = OPTION_NETWORKS, AT(trusted_proxies),
      .wants = "at most 32 addresses or networks with commas between them, such as 10.0.0.0/8,::1",
      .preset_is = "none", .is_live = true,
-     .help = "proxies whose X-Forwarded-For names the client"},
+     .help = "proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"},
     {SPAN_INIT("client_address"), SPAN_INIT("masked"), .type = OPTION_CLIENT_ADDRESS,
      AT(client_address_full), .wants = "masked or full",
      .is_live = true, .help = "how clients' addresses are stored: masked to /24 and /48, or full"},

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from support import admin
 from support import server as program
 from support.held import held_world
 from support.world import REDIRECT, V1, conversion, dump, unique
@@ -51,8 +52,8 @@ def make_certificate(folder):
 class Proxy:
     """One of the samples, its addresses and paths replaced and nothing else."""
 
-    def __init__(self, kind, backend):
-        self.kind, self.port, self.folder = kind, program.free_port(), program.temp_dir()
+    def __init__(self, kind, backend, health="/health"):
+        self.health, self.kind, self.port, self.folder = health, kind, program.free_port(), program.temp_dir()
         make_certificate(self.folder)
         self.process = subprocess.Popen(self.command(backend), stdout=subprocess.DEVNULL,
                                         stderr=open(self.folder / "log", "wb"),
@@ -83,7 +84,7 @@ class Proxy:
             path.write_text(CADDY_AROUND.format(dir=self.folder, text=text))
             return ["/usr/bin/caddy", "run", "--adapter", "caddyfile", "--config", path]
         listen = ("bind :443", f"bind 127.0.0.1:{self.port}")
-        path.write_text(self.render("haproxy.cfg", backend, listen))
+        path.write_text(self.render("haproxy.cfg", backend, listen).replace("/health", self.health))
         return ["/usr/sbin/haproxy", "-db", "-f", path]
 
     def log(self):
@@ -130,7 +131,7 @@ def binary(kind):
 def front(request):
     if not binary(request.param).exists():
         pytest.skip(f"needs {request.param}")
-    world = held_world(["--trusted-proxies", "127.0.0.1", "--client-address", "full",
+    world = held_world([*admin.LISTEN, "--trusted-proxies", "127.0.0.1", "--client-address", "full",
                         "--public-url", f"https://{NAME}"])
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, world.data, ignore_errors=True)
@@ -211,3 +212,15 @@ def test_a_request_between_two_processes_waits_and_is_answered(front):
             world.server.start()
             answer = asked.result()
         assert answer[0] == 200 and json.loads(answer[2])["status"] == status
+
+
+def test_the_dashboards_cookie_never_leaves_without_tls(front):
+    """The same sample in front of the admin listener, which knows one page without a key."""
+    world, public = front
+    port = admin.port_of(world.server)
+    with contextlib.closing(Proxy(public.kind, f"127.0.0.1:{port}", health="/")) as proxy:
+        path = proxy.folder / "key.json"
+        path.write_bytes(dump({"key": program.key_create(world.data, "admin", "operator")}))
+        said = proxy.curl("/session", "-D", "-", "-H", "Content-Type: application/json",
+                          "--data-binary", f"@{path}")
+    assert said[0] == 204 and "; Secure" in said[2], said
