@@ -79,6 +79,7 @@ enum err api_configure(struct api *api, const struct api_options *options)
     take_url(&settings);
     settings.options.click_ttl_ms = api->settings.options.click_ttl_ms;
     settings.options.impression_ttl_ms = api->settings.options.impression_ttl_ms;
+    settings.traffic = api->settings.traffic;
     if (!set_limiters(api, &settings)) return ERR_NO_MEMORY;
     pthread_mutex_lock(&api->mutex);
     copy_settings(&api->settings, &settings);
@@ -128,10 +129,14 @@ void api_free(struct api *api)
     free(api);
 }
 
-void api_use_traffic(struct api *api, struct traffic *traffic)
+struct traffic *api_use_traffic(struct api *api, struct traffic *traffic)
 {
-    ASSERT(!api->traffic);
+    struct traffic *before = api->traffic;
     api->traffic = traffic;
+    pthread_mutex_lock(&api->mutex);
+    api->settings.traffic = traffic;
+    pthread_mutex_unlock(&api->mutex);
+    return before;
 }
 
 /* What an outcome makes of a request, unless it is refused for it. */

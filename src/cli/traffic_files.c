@@ -63,7 +63,7 @@ enum options_result traffic_files_load(struct traffic **out, const struct option
 {
     *out = traffic_new();
     if (!*out) {
-        say("cannot start: out of memory");
+        say("cannot read the lists of robots and data centres: out of memory");
         return OPTIONS_FAILED;
     }
     enum options_result result = load(*out, options);
