@@ -2,7 +2,8 @@
 #include "base/assert.h"
 #include "base/embedded.h"
 
-/* GET /openapi.json, /docs and its style sheet: what the build made of docs/openapi.json. */
+/* GET /openapi.json, /docs, the same of the admin listener and their style sheet: what the build
+ * made of docs/openapi*.json. */
 
 extern const struct embedded documents[];
 extern const size_t documents_count;
@@ -20,6 +21,16 @@ static void answer(struct web_request *request, struct span address)
 void openapi_handle(struct web_request *request)
 {
     answer(request, SPAN("/openapi.json"));
+}
+
+void openapi_admin_handle(struct web_request *request)
+{
+    answer(request, SPAN("/openapi-admin.json"));
+}
+
+void docs_admin_handle(struct web_request *request)
+{
+    answer(request, SPAN("/docs-admin.html"));
 }
 
 void docs_handle(struct web_request *request)
