@@ -228,7 +228,7 @@ static bool find_readable(char out[READABLE_MAX], struct span path)
     if (slash)
         slash[slash == out] = '\0';
     else
-        strcpy(out, ".");
+        snprintf(out, READABLE_MAX, ".");
     return true;
 }
 
