@@ -217,7 +217,7 @@ static void warn_unless_taken(enum err err, struct span what)
 }
 
 /* What a reload needs to read the file again: its directory, since an editor puts a new file in its
- * place; of a device (/dev/null) itself. False: no file, or one of the data directory. */
+ * place; of a device (/dev/null) itself. False: none is named. */
 static bool find_readable(char out[READABLE_MAX], struct span path)
 {
     struct stat status;
