@@ -1,12 +1,14 @@
-"""api_page.py OPENAPI.json OUT.html: the API description as one page that needs nothing else.
+"""api_page.py OPENAPI.json OUT.html ADDRESS OTHER=TEXT: an API description as one page that needs nothing else.
 
-Run by the build. It knows what docs/openapi.json uses of OpenAPI and JSON Schema, and stops at a
-reference that leads nowhere.
+ADDRESS is where the document is served, OTHER another page to name by TEXT. Run by the build. It knows what
+docs/openapi*.json use of OpenAPI and JSON Schema, and stops at a reference that leads nowhere.
 """
 
 import html
 import json
 import sys
+
+import openapi
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -18,7 +20,7 @@ PAGE = """<!DOCTYPE html>
 </head>
 <body>
 <header><h1>{title} {version}</h1>
-<p>{summary} <a href="/openapi.json">OpenAPI document</a></p></header>
+<p>{summary} <a href="{address}">OpenAPI document</a> <a href="{other}">{other_text}</a></p></header>
 <nav aria-label="Operations">{nav}</nav>
 <main>
 <section id="rules"><h2>What holds everywhere</h2><p>{description}</p></section>
@@ -56,25 +58,8 @@ def table(headings, rows):
     return tag("div", tag("table", tag("thead", head) + tag("tbody", body)), class_="wide")
 
 
-class Page:
+class Page(openapi.Document):
     """The renderer of one document."""
-
-    def __init__(self, document):
-        self.document = document
-
-    def at(self, node):
-        """The node itself, or what its $ref points to."""
-        while "$ref" in node:
-            target = self.document
-            for part in node["$ref"].removeprefix("#/").split("/"):
-                target = target[part]
-            node = target
-        return node
-
-    def operations(self):
-        for path, item in self.document["paths"].items():
-            for method, operation in item.items():
-                yield method.upper(), path, operation
 
     # -- schemas ----------------------------------------------------------------------------
 
@@ -117,20 +102,13 @@ class Page:
 
     # -- operations -------------------------------------------------------------------------
 
-    def examples(self, content):
-        """name -> value of one media type; an unnamed example is ""."""
-        if "example" in content:
-            return {"": content["example"]}
-        named = content.get("examples", {})
-        return {name: self.at(example)["value"] for name, example in named.items()}
-
     def contents(self, node):
         out = ""
         for kind, content in node.get("content", {}).items():
             schema = content.get("schema", {})
             link = ": " + self.kind(schema) if "$ref" in schema else ""
             out += tag("p", tag("code", text(kind)) + link)
-            for name, value in self.examples(content).items():
+            for name, value in self.examples_of(content).items():
                 out += (tag("p", text(name), class_="name") if name else "") + sample(value)
         return out
 
@@ -153,12 +131,15 @@ class Page:
         body = self.contents(response)
         return tag("details", tag("summary", line) + body) if body else tag("p", line)
 
+    def key(self, name):
+        scheme = self.document["components"]["securitySchemes"][name]
+        where = "Authorization: Bearer"
+        if scheme["type"] == "apiKey":
+            where = scheme["name"] if scheme["in"] == "header" else f"Cookie: {scheme['name']}"
+        return tag("code", text(where)) + " " + prose(scheme["description"])
+
     def keys(self, operation):
-        schemes = self.document["components"]["securitySchemes"]
-        names = [name for option in operation["security"] for name in option]
-        keys = [tag("code", "X-API-Key" if schemes[n]["type"] == "apiKey" else
-                    "Authorization: Bearer") + " " + prose(schemes[n]["description"])
-                for n in names]
+        keys = [self.key(name) for option in operation["security"] for name in option]
         return tag("p", "Key: " + (" or ".join(keys) if keys else "none"))
 
     def operation(self, method, path, operation):
@@ -181,19 +162,20 @@ class Page:
             links += tag("ul", "".join(tag("li", item) for item in items))
         return links
 
-    def render(self):
+    def render(self, address, other, other_text):
         info = self.document["info"]
         schemas = self.document["components"]["schemas"].items()
         return PAGE.format(
             title=text(info["title"]), version=text(info["version"]), summary=text(info["summary"]),
+            address=text(address), other=text(other), other_text=text(other_text),
             description=prose(info["description"]), nav=self.nav(),
             operations="\n".join(self.operation(*one) for one in self.operations()),
             schemas="\n".join(self.schema(*one) for one in schemas))
 
 
-def main(source, target):
+def main(source, target, address, other):
     with open(source, encoding="utf-8") as file:
-        page = Page(json.load(file)).render()
+        page = Page(json.load(file)).render(address, *other.split("=", 1))
     with open(target, "w", encoding="utf-8") as file:
         file.write(page)
 

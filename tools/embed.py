@@ -1,21 +1,54 @@
-"""embed.py NAME FILE: prints C source in which FILE is `const char NAME[]`, `const size_t NAME_len`."""
+"""embed.py OUT TABLE ADDRESS=FILE...: files as the C array `const struct embedded TABLE[]`, with TABLE_count.
 
+src/base/embedded.h says what a row has. ADDRESS=LICENSE+FILE puts the licence of somebody else's file
+before it, as a comment.
+"""
+
+import hashlib
 import pathlib
 import sys
 
-BYTES_PER_LINE = 16
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+BYTES_PER_LINE = 32
 
 
-def main():
-    name, content = sys.argv[1], pathlib.Path(sys.argv[2]).read_bytes()
-    print("#include <stddef.h>\n")
-    print(f"extern const char {name}[];\nextern const size_t {name}_len;")
-    print(f"const size_t {name}_len = {len(content)};\nconst char {name}[] = {{")
-    for start in range(0, len(content), BYTES_PER_LINE):
-        values = content[start : start + BYTES_PER_LINE]
-        print("    " + " ".join(f"'\\x{value:02x}'," for value in values))
-    print("    '\\0',\n};")
+def read(files):
+    *licences, file = files.split("+")
+    texts = [b"/*\n" + pathlib.Path(name).read_bytes().strip() + b"\n*/\n" for name in licences]
+    assert not any(b"*/" in text[2:-4] for text in texts), "this licence would end its comment"
+    return b"".join(texts) + pathlib.Path(file).read_bytes()
+
+
+def array(number, body):
+    lines = [",".join(map(str, body[i:i + BYTES_PER_LINE]))
+             for i in range(0, len(body), BYTES_PER_LINE)]
+    return f"static const unsigned char body_{number}[] = {{\n" + ",\n".join(lines) + "};\n"
+
+
+def row(number, address, body):
+    etag = hashlib.sha256(body).hexdigest()[:16]
+    kind = TYPES[pathlib.PurePath(address).suffix]
+    return (f'    {{SPAN_INIT("{address}"), SPAN_INIT("\\"{etag}\\""), "{kind}",\n'
+            f"     {{(const char *)body_{number}, sizeof body_{number}}}}},\n")
+
+
+def main(out, table, *pairs):
+    files = [(address, read(names)) for address, names in (pair.split("=", 1) for pair in pairs)]
+    arrays = "".join(array(number, body) for number, (_, body) in enumerate(files))
+    rows = "".join(row(number, address, body) for number, (address, body) in enumerate(files))
+    pathlib.Path(out).write_text(
+        f'#include "base/embedded.h"\n\n{arrays}\n'
+        f"extern const struct embedded {table}[];\nextern const size_t {table}_count;\n"
+        f"const struct embedded {table}[] = {{\n{rows}}};\n"
+        f"const size_t {table}_count = sizeof {table} / sizeof {table}[0];\n", encoding="ascii")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

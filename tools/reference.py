@@ -2,7 +2,7 @@
 
     docs/configuration.md   the table of options
     docs/metrics.md         the table of metrics
-    man/adtally.1           OPTIONS OF SERVE
+    man/adtally-serve.1     OPTIONS
     man/adtally.conf.5      OPTIONS
 
 With --check nothing is written: it names the documents that differ, and exits with 1.
@@ -99,8 +99,8 @@ def documents(program):
     made = {
         "docs/configuration.md": lambda text: replace_table(text, lines),
         "docs/metrics.md": lambda text: replace_table(text, metrics),
-        "man/adtally.1": lambda text: replace_list(
-            text, "OPTIONS OF SERVE", in_list(map(flag_item, options))),
+        "man/adtally-serve.1": lambda text: replace_list(
+            text, "OPTIONS", in_list(map(flag_item, options))),
         "man/adtally.conf.5": lambda text: replace_list(
             text, "OPTIONS",
             in_list(file_item(row) for row in options if row["option"].startswith("`"))),

@@ -1,21 +1,22 @@
-#include "admin/dashboard.h"
-
 #include "admin/command.h"
 #include "admin/web_pages.h"
 #include "base/clock.h"
+#include "base/embedded.h"
 #include "json/write.h"
 
-static const struct dashboard_asset *find_asset(struct span path)
+/* Of the build: /index.html, /signin.html and what is below /assets. */
+extern const struct embedded dashboard_assets[];
+extern const size_t dashboard_assets_count;
+
+static const struct embedded *find_asset(struct span path)
 {
-    for (size_t i = 0; i < dashboard_assets_count; i++)
-        if (span_eq(dashboard_assets[i].path, path)) return &dashboard_assets[i];
-    return NULL;
+    return embedded_find(dashboard_assets, dashboard_assets_count, path);
 }
 
 /* Which page it is depends on the cookie: nothing may keep it. */
 void dashboard_handle(struct web_request *request)
 {
-    const struct dashboard_asset *page =
+    const struct embedded *page =
         find_asset(request->key ? SPAN("/index.html") : SPAN("/signin.html"));
     web_answer(request, &(struct web_answer){.status = 200,
                                              .content_type = WEB_HTML,
@@ -41,7 +42,7 @@ void dashboard_asset_handle(struct web_request *request)
 {
     char memory[96];
     struct writer lines;
-    const struct dashboard_asset *asset = find_asset(request->http->path);
+    const struct embedded *asset = find_asset(request->http->path);
     if (!asset) {
         web_refuse(request, 404, "Not Found");
         return;

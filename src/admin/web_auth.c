@@ -195,6 +195,7 @@ static void answer_cookie(struct web_request *request, struct span token, int64_
     writer_put(&out, token);
     writer_lit(&out, "; HttpOnly; SameSite=Strict; Path=/; Max-Age=");
     writer_i64(&out, age_s);
+    if (api_is_https(request->admin->api, request->http)) writer_lit(&out, "; Secure");
     writer_lit(&out, "\r\nCache-Control: no-store\r\n");
     if (goes_on) writer_lit(&out, "Location: /\r\n");
     web_answer(request, &(struct web_answer){.status = goes_on ? 303 : 204,

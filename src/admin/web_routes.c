@@ -5,7 +5,9 @@
 /* clang-format off */
 const struct web_route web_routes[] = {
     {SPAN_INIT("/openapi.json"), HTTP_GET, WEB_KEY, openapi_handle},
+    {SPAN_INIT("/openapi-admin.json"), HTTP_GET, WEB_KEY, openapi_admin_handle},
     {SPAN_INIT("/docs"),        HTTP_GET,  WEB_KEY,  docs_handle},
+    {SPAN_INIT("/docs/admin"),  HTTP_GET,  WEB_KEY,  docs_admin_handle},
     {SPAN_INIT("/docs.css"),    HTTP_GET,  WEB_KEY,  docs_style_handle},
     {SPAN_INIT("/session"),     HTTP_POST, WEB_OPEN, session_handle},
     {SPAN_INIT("/session/end"), HTTP_POST, WEB_OPEN, session_end_handle},

@@ -112,6 +112,15 @@ bool address_of_client(struct in6_addr *out, const struct http_request *request,
     return true;
 }
 
+bool address_is_https(const struct http_request *request, const struct api_options *options)
+{
+    struct in6_addr peer;
+    struct span schemes = SPAN_NONE;
+    if (!peer_address(&peer, &request->peer) || !is_trusted(options, &peer)) return false;
+    if (http_request_header(request, SPAN("x-forwarded-proto"), &schemes) != 1) return false;
+    return span_eq_nocase(span_trim(span_split(&schemes, ',')), SPAN("https"));
+}
+
 size_t address_network_size(const struct in6_addr *address)
 {
     return IN6_IS_ADDR_V4MAPPED(address) ? sizeof address->s6_addr : IPV6_NETWORK_SIZE;

@@ -10,6 +10,10 @@
 bool address_of_client(struct in6_addr *out, const struct http_request *request,
                        const struct api_options *options);
 
+/* Whether a trusted proxy says, in its one X-Forwarded-Proto, that the client spoke TLS to it, or
+ * to the first of several ("https, http"). */
+bool address_is_https(const struct http_request *request, const struct api_options *options);
+
 /* How much of an address says whose it is: all of an IPv4 one, /64 of IPv6. Bytes. */
 size_t address_network_size(const struct in6_addr *address);
 

@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/address.h"
 #include "api/request.h"
 #include "base/assert.h"
 #include "base/rng.h"
@@ -78,6 +79,7 @@ enum err api_configure(struct api *api, const struct api_options *options)
     take_url(&settings);
     settings.options.click_ttl_ms = api->settings.options.click_ttl_ms;
     settings.options.impression_ttl_ms = api->settings.options.impression_ttl_ms;
+    settings.traffic = api->settings.traffic;
     if (!set_limiters(api, &settings)) return ERR_NO_MEMORY;
     pthread_mutex_lock(&api->mutex);
     copy_settings(&api->settings, &settings);
@@ -90,6 +92,13 @@ void api_settings_take(struct api_settings *out, struct api *api)
     pthread_mutex_lock(&api->mutex);
     copy_settings(out, &api->settings);
     pthread_mutex_unlock(&api->mutex);
+}
+
+bool api_is_https(struct api *api, const struct http_request *request)
+{
+    struct api_settings settings;
+    api_settings_take(&settings, api);
+    return address_is_https(request, &settings.options);
 }
 
 struct api *api_new(const struct api_options *options, struct ledger *ledger)
@@ -120,10 +129,14 @@ void api_free(struct api *api)
     free(api);
 }
 
-void api_use_traffic(struct api *api, struct traffic *traffic)
+struct traffic *api_use_traffic(struct api *api, struct traffic *traffic)
 {
-    ASSERT(!api->traffic);
+    struct traffic *before = api->traffic;
     api->traffic = traffic;
+    pthread_mutex_lock(&api->mutex);
+    api->settings.traffic = traffic;
+    pthread_mutex_unlock(&api->mutex);
+    return before;
 }
 
 /* What an outcome makes of a request, unless it is refused for it. */

@@ -48,14 +48,21 @@ void api_free(struct api *api);
  * thread, one at a time. */
 enum err api_configure(struct api *api, const struct api_options *options);
 
+/* Whether the client spoke TLS: a trusted proxy says so in X-Forwarded-Proto, by the options as
+ * they are now. Any thread. */
+bool api_is_https(struct api *api, const struct http_request *request);
+
 struct api_loop; /* one loop's part: its ledger port, its parsing scratch */
 
 enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev);
 void api_loop_free(struct api_loop *loop);
 
-/* How robots and data centres are told; the api frees it. Once, before the first loop; without it
- * there are none. */
-void api_use_traffic(struct api *api, struct traffic *traffic);
+/* How robots and data centres are told from here on; without it there are none. The api frees the
+ * last one. Returns the one before, or NULL, which is the caller's to free once each loop has been
+ * through api_loop_adopt: until then it may go by it. Any thread, one at a time, api_configure
+ * among them. */
+struct traffic *api_use_traffic(struct api *api, struct traffic *traffic);
+
 /* Takes over what api_configure was given. On the loop's thread, between its requests. */
 void api_loop_adopt(struct api_loop *loop);
 

@@ -23,6 +23,7 @@ struct api_settings {
     struct api_options options;
     struct limiter *key_limiter;    /* NULL: off */
     struct limiter *client_limiter; /* NULL: off */
+    const struct traffic *traffic;  /* NULL: none */
     char public_url[LIMIT_LANDING_URL];
 };
 
@@ -33,7 +34,7 @@ struct api {
     struct limiter *key_limiter, *client_limiter;
     struct api_metrics metrics;
     struct tail tail;
-    struct traffic *traffic; /* NULL: none */
+    struct traffic *traffic; /* that of `settings`, to be freed */
     uint64_t visitor_seed;   /* of visitors' keys, which leave this process nowhere */
 
     pthread_mutex_t mutex; /* of what follows */

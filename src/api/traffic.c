@@ -4,8 +4,10 @@
 #include "event/flags.h"
 #include "event/networks.h"
 #include "event/patterns.h"
+#include "token/hash.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 _Static_assert((int)TRAFFIC_BOTS_TEXT_MAX <= (int)PATTERNS_TEXT_MAX,
                "states are counted in 32 bits");
@@ -14,6 +16,7 @@ struct traffic {
     struct patterns bots;
     void *bots_memory;
     struct networks networks;
+    uint8_t bots_digest[HASH_SHA256_SIZE], networks_digest[HASH_SHA256_SIZE]; /* 0: no text */
 };
 
 struct traffic *traffic_new(void)
@@ -31,6 +34,7 @@ void traffic_free(struct traffic *traffic)
 
 bool traffic_read_bots(struct traffic *traffic, struct span text, uint32_t *line)
 {
+    hash_sha256(traffic->bots_digest, text);
     size_t size = patterns_measure(&traffic->bots, text, line);
     if (!size) return false;
     *line = 0;
@@ -65,6 +69,7 @@ bool traffic_read_networks(struct traffic *traffic, struct span text, uint32_t *
 {
     struct networks *networks = &traffic->networks;
     size_t lines = count_lines(text);
+    hash_sha256(traffic->networks_digest, text);
     *line = 0;
     networks->ranges = calloc(lines + 1, sizeof *networks->ranges);
     if (!networks->ranges) return false;
@@ -72,6 +77,16 @@ bool traffic_read_networks(struct traffic *traffic, struct span text, uint32_t *
         if (!read_network(networks, span_split(&text, '\n'))) return false;
     networks_sort(networks);
     return true;
+}
+
+bool traffic_same_bots(const struct traffic *one, const struct traffic *other)
+{
+    return memcmp(one->bots_digest, other->bots_digest, sizeof one->bots_digest) == 0;
+}
+
+bool traffic_same_networks(const struct traffic *one, const struct traffic *other)
+{
+    return memcmp(one->networks_digest, other->networks_digest, sizeof one->networks_digest) == 0;
 }
 
 uint32_t traffic_flags(const struct traffic *traffic, const struct in6_addr *address,

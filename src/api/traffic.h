@@ -22,6 +22,10 @@ void traffic_free(struct traffic *traffic);
 bool traffic_read_bots(struct traffic *traffic, struct span text, uint32_t *line);
 bool traffic_read_networks(struct traffic *traffic, struct span text, uint32_t *line);
 
+/* Whether both were made of the same text, or of none. */
+bool traffic_same_bots(const struct traffic *one, const struct traffic *other);
+bool traffic_same_networks(const struct traffic *one, const struct traffic *other);
+
 /* Bits of enum event_flag. NULL: the address is not known; traffic may be NULL as well. */
 uint32_t traffic_flags(const struct traffic *traffic, const struct in6_addr *address,
                        struct span user_agent);

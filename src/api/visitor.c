@@ -17,14 +17,14 @@ static struct span user_agent(const struct http_request *http)
 /* address: out; false when there is none. */
 static bool fill(struct visitor *out, struct api_request *request, struct in6_addr *address)
 {
-    const struct api *api = request->loop->api;
-    const struct api_options *options = &request->loop->settings.options;
+    const struct api_settings *settings = &request->loop->settings;
+    const struct api_options *options = &settings->options;
     bool is_known = address_of_client(address, request->http, options);
     *out = (struct visitor){.user_agent = user_agent(request->http)};
     if (is_known)
         out->address =
             address_write(request->client_address, address, options->client_address_full);
-    out->flags = traffic_flags(api->traffic, is_known ? address : NULL, out->user_agent);
+    out->flags = traffic_flags(settings->traffic, is_known ? address : NULL, out->user_agent);
     return is_known;
 }
 

@@ -22,14 +22,14 @@ enum arg_kind args_next(struct args *args, struct arg *arg)
     return ARG_FLAG;
 }
 
-bool args_value(struct args *args, struct arg *arg)
+bool args_value(struct args *args, struct arg *arg, const char *command)
 {
     if (arg->value.ptr) return true;
     if (args->at < args->count && strncmp(args->list[args->at], "--", 2) != 0) {
         arg->value = span_of(args->list[args->at++]);
         return true;
     }
-    say("%.*s needs a value", SPAN_FMT(arg->text));
+    say("%.*s needs a value; see adtally help %s", SPAN_FMT(arg->text), command);
     return false;
 }
 
@@ -49,15 +49,25 @@ struct span args_take_verb(struct args *args)
     return arg.text;
 }
 
-static bool take_flag(struct args *args, struct arg *arg, const struct flag *flag)
+void args_say_verbs(struct span verb, const char *command, const char *verbs)
+{
+    if (verb.ptr)
+        say("adtally %s has no \"%.*s\": it has %s; see adtally help %s", command, SPAN_FMT(verb),
+            verbs, command);
+    else
+        say("which one? adtally %s %s; see adtally help %s", command, verbs, command);
+}
+
+static bool take_flag(struct args *args, struct arg *arg, const struct flag *flag,
+                      const char *command)
 {
     if (flag->value) {
-        if (!args_value(args, arg)) return false;
+        if (!args_value(args, arg, command)) return false;
         *flag->value = arg->value;
         return true;
     }
     if (arg->value.ptr) {
-        say("%.*s takes no value", SPAN_FMT(arg->text));
+        say("%.*s takes no value; see adtally help %s", SPAN_FMT(arg->text), command);
         return false;
     }
     *flag->present = true;
@@ -82,7 +92,7 @@ bool args_read(struct args *args, const char *command, const struct flag *flags,
                 kind == ARG_FLAG ? "option" : "argument", SPAN_FMT(arg.text), command);
             return false;
         }
-        if (!take_flag(args, &arg, &flags[i])) return false;
+        if (!take_flag(args, &arg, &flags[i], command)) return false;
     }
     return true;
 }

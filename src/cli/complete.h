@@ -13,7 +13,7 @@ struct command {
     const char
         *usage; /* lines, each without "adtally "; one that begins with a space adds to all */
     const char *help;
-    const char *more; /* what a newcomer asks next; NULL: nothing */
+    const char *more; /* what a newcomer asks next, with an example */
 };
 
 struct commands {

@@ -10,10 +10,22 @@
 
 enum { PATH_SIZE = 4096 };
 
+void file_say_unreadable(struct span path, int code)
+{
+    say("cannot read %.*s: %s; %s", SPAN_FMT(path), strerror(code),
+        code == EACCES ? "run it as a user who may" : "see whether the path is right");
+}
+
+static int open_input(void)
+{
+    if (isatty(STDIN_FILENO)) say("reading what you type; Ctrl-D ends it, Ctrl-C gives up");
+    return STDIN_FILENO;
+}
+
 static int open_path(struct span path)
 {
     char text[PATH_SIZE];
-    if (span_eq(path, SPAN("-"))) return STDIN_FILENO;
+    if (span_eq(path, SPAN("-"))) return open_input();
     if ((size_t)snprintf(text, sizeof text, "%.*s", SPAN_FMT(path)) >= sizeof text) {
         errno = ENAMETOOLONG;
         return -1;
@@ -51,7 +63,7 @@ bool file_read(struct span path, char *memory, size_t size, struct span *text)
     if (fd >= 0 && code == EFBIG)
         say("%.*s is larger than %zu bytes", SPAN_FMT(path), size);
     else
-        say("cannot read %.*s: %s", SPAN_FMT(path), strerror(code));
+        file_say_unreadable(path, code);
     return false;
 }
 

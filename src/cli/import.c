@@ -1,6 +1,7 @@
 #include "admin/import.h"
 #include "base/writer.h"
 #include "cli/commands.h"
+#include "cli/file.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/reach.h"
@@ -48,7 +49,7 @@ static bool read_ask(struct importing *importing, struct args *args)
     flags[TARGET_FLAGS_COUNT] = (struct flag){SPAN("--json"), NULL, &importing->json};
     if (!args_read(args, "import", flags, TARGET_FLAGS_COUNT + 1, &operands)) return false;
     size_t size = sizeof importing->path;
-    if (operands.count == 1 &&
+    if (operands.count == 1 && !span_eq(importing->file, SPAN("-")) &&
         (size_t)snprintf(importing->path, size, "%.*s", SPAN_FMT(importing->file)) < size)
         return true;
     say("which file? adtally import FILE; it is read more than once, so it cannot be a pipe");
@@ -77,7 +78,7 @@ static bool start_over(struct importing *importing)
 static bool has_read_all(const struct importing *importing)
 {
     if (!ferror(importing->in)) return true;
-    say("cannot read %s: %s", importing->path, strerror(errno));
+    file_say_unreadable(importing->file, errno);
     return false;
 }
 
@@ -113,7 +114,7 @@ static bool check_file(struct importing *importing)
         }
         if (!note_table(importing, table)) return false;
     }
-    if (problems) say("nothing was imported");
+    if (problems) say("nothing was imported: correct these lines, then do it again");
     return problems == 0 && has_read_all(importing);
 }
 
@@ -276,7 +277,7 @@ static bool open_file(struct importing *importing)
 {
     importing->in = fopen(importing->path, "re");
     if (!importing->in) {
-        say("cannot read %s: %s", importing->path, strerror(errno));
+        file_say_unreadable(importing->file, errno);
         return false;
     }
     if (fseeko(importing->in, 0, SEEK_END) == 0) {

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-bool json_file_check(const char *what, struct span text)
+bool json_file_check(const char *command, struct span text)
 {
     struct json_doc doc;
     uint64_t seed;
@@ -15,6 +15,8 @@ bool json_file_check(const char *what, struct span text)
     rng_fill(&seed, sizeof seed);
     enum json_error error = tokens ? json_parse(&doc, text, tokens, cap, seed) : JSON_TOO_LARGE;
     free(tokens);
-    if (error) say("%s: no JSON: %s", what, json_error_text(error));
+    if (error)
+        say("what adtally %s was given is no JSON: %s; adtally help %s shows some", command,
+            json_error_text(error), command);
     return !error;
 }

@@ -208,6 +208,6 @@ int command_key(struct args *args)
     if (span_eq(verb, SPAN("create"))) return run_create(args);
     if (span_eq(verb, SPAN("list"))) return run_list(args);
     if (span_eq(verb, SPAN("revoke"))) return run_revoke(args);
-    say("which one? adtally key create, list or revoke; see adtally help key");
+    args_say_verbs(verb, "key", "create, list or revoke");
     return EXIT_USAGE;
 }

@@ -15,7 +15,10 @@
 static const struct command commands[] = {
     {"serve", command_serve,
      "serve --data DIR [--listen HOST:PORT] [--admin-listen HOST:PORT] [--OPTION VALUE]...\n",
-     "answer requests until SIGTERM"},
+     "answer requests until SIGTERM",
+     "DIR is made when it does not exist. One line says that it is ready, and where. SIGTERM answers\n"
+     "what was accepted and ends; SIGHUP is adtally reload.\n\n"
+     "  adtally serve --data data --listen 127.0.0.1:8080 --admin-listen 127.0.0.1:8081"},
     {"key", command_key,
      "key create --class partner --partner-id P --label L [--advertiser-id A] [--tag-id T]\n"
      "key create --class publisher --publisher-id P --label L\n"
@@ -35,7 +38,8 @@ static const struct command commands[] = {
      "token-key export KID|click-signing --data DIR\n",
      "the keys of the tokens in the URLs of ads",
      "The newest mints; the others are accepted until they are retired. When one leaked: rotate,\n"
-     "wait until the URLs of before have expired (7 days, or the longest ttl), then retire it."},
+     "wait until the URLs of before have expired (7 days, or the longest ttl), then retire it.\n\n"
+     "  adtally token-key list --data data"},
     {"poll", command_poll,
      "poll put FILE|- --data DIR\n"
      "poll list --data DIR\n"
@@ -57,13 +61,16 @@ static const struct command commands[] = {
      "  adtally tail --outcome key_invalid --data data"},
     {"reload", command_reload,
      "reload --data DIR\n",
-     "read the configuration file of a running server again",
-     NULL},
+     "read the configuration file and the lists of a running server again",
+     "What can change at once does, without a request being dropped; what cannot is named, and waits\n"
+     "for a restart. A file that is not good changes nothing. SIGHUP does the same.\n\n"
+     "  adtally reload --data data"},
     {"verify", command_verify,
      "verify [--json] --data DIR\n",
      "check a data directory, beside a running server too",
      "It reads all of it, and changes nothing. Exit status 1 means that it found something: each\n"
-     "line is a promise that does not hold. Keep the directory, and restore a backup."},
+     "line is a promise that does not hold. Keep the directory, and restore a backup.\n\n"
+     "  adtally verify --data data"},
     {"report", command_report,
      "report [traffic|money|reasons|comments|polls] [--by COLUMN,...] [--csv] [--json] --data DIR\n"
      "    [--campaign X] [--publisher X] [--product X] [--placement X] [--advertiser X]\n"
@@ -76,23 +83,38 @@ static const struct command commands[] = {
     {"export", command_export,
      "export --format ndjson|csv [--since RECEIPT] [--table T] --data DIR\n",
      "print what was recorded, as lines",
-     NULL},
+     "Every event once, in the order of recording, beside a running server too. --since goes on behind\n"
+     "the event of that receipt: that of the last line you have. --table prints one table, which CSV\n"
+     "needs: click, conversion, server_event, impression, feedback, ad_feedback, vote, poll or\n"
+     "poll_option.\n\n"
+     "  adtally export --format ndjson --data data > events.ndjson\n"
+     "  adtally export --format csv --table conversion --data data > conversions.csv"},
     {"import", command_import,
      "import FILE [--json] --data DIR\n",
      "take over clicks, impressions, conversions, polls and keys from elsewhere",
-     NULL},
+     "FILE has a JSON object a line, its \"table\" first of what it has to say (docs/import.md). Every\n"
+     "line is checked before the first is recorded. What is there already is a duplicate, so it can be\n"
+     "done again. It prints what became of the lines.\n\n"
+     "  adtally import events.ndjson --data data"},
     {"backup", command_backup,
      "backup FILE --data DIR\n",
      "copy a data directory into one file, beside a running server too",
-     NULL},
+     "All that was recorded up to one moment, and the keys: keep FILE as safe as DIR. A file that is\n"
+     "there is not replaced.\n\n"
+     "  adtally backup /backups/adtally-2026-11-21 --data data"},
     {"restore", command_restore,
      "restore FILE --data DIR\n",
      "make a data directory of a backup",
-     NULL},
+     "DIR must hold no database yet. The whole backup is checked first. What was recorded after it was\n"
+     "made is gone.\n\n"
+     "  adtally restore /backups/adtally-2026-11-21 --data new"},
     {"erase", command_erase,
      "erase --user-id U [--session-id S] [--json] --data DIR\n",
      "take a person out of everything that was recorded",
-     NULL},
+     "The rows stay, and with them every count and what is a duplicate; what tells of the person\n"
+     "becomes empty. --session-id takes the session's rows too. It prints from how many rows. Backups\n"
+     "and exports of before are not touched.\n\n"
+     "  adtally erase --user-id usr-17 --session-id ses-3 --data data"},
 };
 /* clang-format on */
 
@@ -112,7 +134,8 @@ static int help_all(void)
         printf("  %-10s %s\n", commands[i].name, commands[i].help);
     puts("  help       this text; help COMMAND tells more of one\n\n"
          "--version prints the version. Every command takes --data DIR, --store and --config,\n"
-         "before or after its operands. Exit status: 0 done, 1 failed, 2 wrong usage.");
+         "before or after its operands. Exit status: 0 done, 1 failed, 2 wrong usage.\n"
+         "man adtally-COMMAND has all of a command.");
     return EXIT_DONE;
 }
 
@@ -130,7 +153,7 @@ static int help_one(const struct command *command)
 {
     printf("adtally %s: %s\n\n", command->name, command->help);
     print_usage(command);
-    if (command->more) printf("\n%s\n", command->more);
+    printf("\n%s\n", command->more);
     if (command->run == command_serve) {
         puts("\nOptions. Each is also a line `name = value` of the configuration file, with\n"
              "underscores for dashes; a flag wins over the file.\n");

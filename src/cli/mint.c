@@ -20,7 +20,7 @@ static int mint(const struct target *target, struct span file, char *memory)
     writer_init(&request, memory, sizeof before + LIMIT_MINT_BODY + 1);
     writer_put(&request, span_of(before));
     if (!file_read(file, memory + request.len, LIMIT_MINT_BODY, &text) ||
-        !json_file_check("the ads", text))
+        !json_file_check("mint", text))
         return EXIT_FAILED;
     writer_claim(&request, text.len);
     writer_char(&request, '}');

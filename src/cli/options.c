@@ -184,7 +184,7 @@ static bool set_flag(struct options *options, struct args *args, struct arg *arg
         say("unknown option \"%.*s\"; see adtally help serve", SPAN_FMT(arg->text));
         return false;
     }
-    if (!args_value(args, arg)) return false;
+    if (!args_value(args, arg, "serve")) return false;
     options->given_by_flag |= UINT64_C(1) << (option - options_table);
     if (options_set_row(options, option, arg->value, problem)) return true;
     say("%.*s %s", SPAN_FMT(arg->text), problem);

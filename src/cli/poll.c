@@ -52,7 +52,7 @@ static int put(struct args *args)
     writer_init(&request, memory, sizeof memory);
     writer_lit(&request, "{\"command\":\"poll_put\",\"poll\":");
     if (!file_read(ask.operand, memory + request.len, POLL_FILE_MAX, &text) ||
-        !json_file_check("the poll", text))
+        !json_file_check("poll", text))
         return EXIT_FAILED;
     writer_claim(&request, text.len);
     writer_char(&request, '}');
@@ -97,6 +97,6 @@ int command_poll(struct args *args)
     if (span_eq(name, SPAN("put"))) return put(args);
     if (span_eq(name, SPAN("list"))) return list(args);
     if (span_eq(name, SPAN("withdraw"))) return withdraw(args);
-    say("which one? adtally poll put, list or withdraw; see adtally help poll");
+    args_say_verbs(name, "poll", "put, list or withdraw");
     return EXIT_USAGE;
 }

@@ -3,10 +3,12 @@
 #include "base/log.h"
 #include "cli/options_table.h"
 #include "cli/say.h"
+#include "cli/traffic_files.h"
 #include "cli/wiring.h"
 #include "json/write.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { PROBLEM_MAX = 512 };
 
@@ -61,6 +63,41 @@ static bool read_again(struct options *next, const struct reload *reload, struct
     return false;
 }
 
+static bool reads_other_paths(const struct reload *reload, const struct options *next)
+{
+    return !span_eq(reload->started->bot_patterns, next->bot_patterns) ||
+           !span_eq(reload->started->datacenter_ranges, next->datacenter_ranges);
+}
+
+static bool read_lists(struct traffic **out, const struct options *next,
+                       const struct reload *reload, struct result *result)
+{
+    say_into(result->problem, sizeof result->problem);
+    enum options_result read = traffic_files_load(out, next);
+    say_into(NULL, 0);
+    if (read == OPTIONS_OK) return true;
+    if (read == OPTIONS_FAILED && next->sandbox && reads_other_paths(reload, next)) {
+        size_t len = strlen(result->problem);
+        snprintf(result->problem + len, sizeof result->problem - len,
+                 "; with the sandbox on, a file in another directory than at the start needs a "
+                 "restart");
+    }
+    return false;
+}
+
+static void set_changed(struct result *result, struct span name)
+{
+    result->changed |= UINT64_C(1) << (options_find(name) - options_table);
+}
+
+/* The same path, another file. */
+static void compare_lists(struct result *result, const struct traffic *now,
+                          const struct traffic *before)
+{
+    if (!traffic_same_bots(now, before)) set_changed(result, SPAN("bot_patterns"));
+    if (!traffic_same_networks(now, before)) set_changed(result, SPAN("datacenter_ranges"));
+}
+
 static void compare(struct result *result, const struct reload *reload, const struct options *next)
 {
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
@@ -71,7 +108,9 @@ static void compare(struct result *result, const struct reload *reload, const st
     }
 }
 
-static bool apply(struct reload *reload, const struct options *next, struct result *result)
+/* Takes `lists` over; false: it is still the caller's. */
+static bool apply(struct reload *reload, const struct options *next, struct traffic *lists,
+                  struct result *result)
 {
     struct api_options api_options = wiring_api_options(next);
     struct http_options http;
@@ -80,22 +119,27 @@ static bool apply(struct reload *reload, const struct options *next, struct resu
         set_problem(result, "there is not enough memory for the new options");
         return false;
     }
+    struct traffic *before = api_use_traffic(reload->api, lists);
     http_options_init(&http);
     wiring_live_http(&http, next);
-    loops_configure(reload->loops, &http);
+    loops_configure(reload->loops, &http); /* waits: from here on no loop goes by `before` */
+    compare_lists(result, lists, before);
+    traffic_free(before);
     return true;
 }
 
 static void run(struct reload *reload, struct result *result)
 {
     struct options next;
+    struct traffic *lists = NULL;
     if (reload->is_over) {
         set_problem(result, "the server is starting or stopping");
         return;
     }
     if (!read_again(&next, reload, result)) return;
     compare(result, reload, &next);
-    if (!apply(reload, &next, result)) {
+    if (!read_lists(&lists, &next, reload, result) || !apply(reload, &next, lists, result)) {
+        traffic_free(lists);
         options_free(&next);
         return;
     }

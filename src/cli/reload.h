@@ -7,10 +7,11 @@
 
 #include <pthread.h>
 
-/* SIGHUP and `adtally reload`: the command line and the configuration file are read once more, and
- * what can change while serving (rows of the options' table that are live) does. A file that is not
- * good changes nothing. Each option that differs is a line of the log, and says when it waits for a
- * restart. Keys and polls need no reload: commands change them in the running server. */
+/* SIGHUP and `adtally reload`: the command line, the configuration file and the lists of robots and
+ * data centres are read once more, and what can change while serving (rows of the options' table
+ * that are live) does. A file that is not good changes nothing. Each option that differs is a line
+ * of the log, and says when it waits for a restart. Keys and polls need no reload: commands change
+ * them in the running server. */
 
 struct reload {
     struct args args;              /* of serve, to be read again */

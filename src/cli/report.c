@@ -95,10 +95,21 @@ static bool take_flag(struct args *args, struct report_ask *ask, struct target *
         return false;
     }
     problem[0] = 0; /* a missing value is said where it is missed */
-    if (!args_value(args, arg)) return false;
+    if (!args_value(args, arg, "report")) return false;
     if (take_target(target, arg->text, arg->value)) return true;
     struct span name = {arg->text.ptr + 2, arg->text.len - 2};
     return report_ask_set(ask, name, arg->value, problem);
+}
+
+/* What is wrong with a parameter begins with its name, which is a flag here. */
+static void say_problem(const char *problem)
+{
+    static const char *const names[] = {"by ",     "from ",           "to ", "tz ", "limit ",
+                                        "format ", "exclude-flagged "};
+    bool is_flag = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        is_flag = is_flag || strncmp(problem, names[i], strlen(names[i])) == 0;
+    say("%s%s", is_flag ? "--" : "", problem);
 }
 
 static bool read_args(struct args *args, struct report_ask *ask, struct target *target,
@@ -114,7 +125,9 @@ static bool read_args(struct args *args, struct report_ask *ask, struct target *
             continue;
         }
         if (has_kind || !report_ask_kind(ask, arg.text, problem)) {
-            if (has_kind) snprintf(problem, REPORT_PROBLEM_MAX, "one report at a time");
+            if (has_kind)
+                snprintf(problem, REPORT_PROBLEM_MAX,
+                         "one report at a time: traffic, money, reasons, comments or polls");
             return false;
         }
         has_kind = true;
@@ -147,7 +160,7 @@ int command_report(struct args *args)
     if (read_args(args, ask, &target, problem))
         status = load_and_run(ask, &target);
     else if (problem[0])
-        say("%s", problem);
+        say_problem(problem);
     free(ask);
     return status;
 }

@@ -1,5 +1,6 @@
 #include "cli/routes_print.h"
 
+#include "admin/web.h"
 #include "api/problems.h"
 #include "api/route.h"
 
@@ -47,6 +48,12 @@ static void print_refusal(FILE *out, const struct reject_row *row)
     fputs("}}", out);
 }
 
+static void print_admin_route(FILE *out, const struct web_route *route)
+{
+    fprintf(out, "{\"path\":\"%.*s\",\"method\":\"%s\",\"auth\":\"%s\"}", SPAN_FMT(route->path),
+            route->method == HTTP_GET ? "GET" : "POST", route->auth == WEB_KEY ? "admin" : "open");
+}
+
 void routes_print_json(FILE *out)
 {
     const struct route *route;
@@ -54,6 +61,11 @@ void routes_print_json(FILE *out)
     for (size_t i = 0; (route = route_at(i)); i++) {
         if (i > 0) fputs(",\n", out);
         print_route(out, route);
+    }
+    fputs("],\n\"admin_routes\":[", out);
+    for (size_t i = 0; i < web_routes_count; i++) {
+        if (i > 0) fputs(",\n", out);
+        print_admin_route(out, &web_routes[i]);
     }
     fputs("],\n\"refusals\":[", out);
     for (enum reject i = 0; i < REJECT_COUNT; i++) {

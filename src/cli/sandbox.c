@@ -40,9 +40,9 @@ static uint64_t known_rights(void)
     return rights;
 }
 
-static enum err allow_below(int ruleset_fd, const char *dir, uint64_t rights)
+static enum err allow_below(int ruleset_fd, const char *path, uint64_t rights)
 {
-    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(path, O_PATH | O_CLOEXEC);
     if (fd < 0) return ERR_IO;
     const struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = fd};
     long failed = syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
@@ -56,8 +56,8 @@ static enum err restrict_self(int ruleset_fd)
     return syscall(SYS_landlock_restrict_self, ruleset_fd, 0) ? ERR_IO : ERR_OK;
 }
 
-/* `dir` NULL: nothing is allowed; `config_dir` NULL: there is none. */
-static enum err restrict_files(const char *dir, const char *config_dir)
+/* `dir` NULL: nothing is allowed. */
+static enum err restrict_files(const char *dir, const char *const *readable, size_t count)
 {
     struct landlock_ruleset_attr attr = {.handled_access_fs = known_rights()};
     if (!attr.handled_access_fs) return ERR_NOT_FOUND;
@@ -65,7 +65,8 @@ static enum err restrict_files(const char *dir, const char *config_dir)
     if (fd < 0) return ERR_IO;
     enum err err = dir ? allow_below(fd, dir, DATA_RIGHTS & attr.handled_access_fs) : ERR_OK;
     if (dir) allow_below(fd, zones_dir, LANDLOCK_ACCESS_FS_READ_FILE);
-    if (!err && config_dir) err = allow_below(fd, config_dir, LANDLOCK_ACCESS_FS_READ_FILE);
+    for (size_t i = 0; !err && i < count; i++)
+        err = allow_below(fd, readable[i], LANDLOCK_ACCESS_FS_READ_FILE);
     if (!err) err = restrict_self(fd);
     close(fd);
     return err;
@@ -73,7 +74,7 @@ static enum err restrict_files(const char *dir, const char *config_dir)
 
 #else
 
-static enum err restrict_files(const char *dir, const char *config_dir)
+static enum err restrict_files(const char *dir, const char *const *readable, size_t count)
 {
     return ERR_NOT_FOUND;
 }
@@ -82,10 +83,10 @@ static enum err restrict_files(const char *dir, const char *config_dir)
 
 enum err sandbox_no_files(void)
 {
-    return restrict_files(NULL, NULL);
+    return restrict_files(NULL, NULL, 0);
 }
 
-enum err sandbox_only_files_in(const char *dir, const char *config_dir)
+enum err sandbox_only_files_in(const char *dir, const char *const *readable, size_t count)
 {
-    return restrict_files(dir, config_dir);
+    return restrict_files(dir, readable, count);
 }

@@ -18,13 +18,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 /* The one place that wires the modules of a server. */
 
 enum { DESCRIPTORS_PER_LOOP = 8, DESCRIPTORS_BESIDE = 64, LOOPS_DEFAULT_MAX = 64 };
-enum { PATIENCE_MS = 5000, RETRY_MS = 50, CONFIG_DIR_MAX = 1024 };
+enum { PATIENCE_MS = 5000, RETRY_MS = 50, READABLE_MAX = 1024 };
 
 struct server {
     struct options options;
@@ -215,27 +216,37 @@ static void warn_unless_taken(enum err err, struct span what)
                                                "unless a container withholds it")));
 }
 
-/* Where a reload finds the file again, also when an editor put a new one in its place. False: it is
- * in the data directory. */
-static bool find_config_dir(char dir[CONFIG_DIR_MAX], const struct options *options)
+/* What a reload needs to read the file again: its directory, since an editor puts a new file in its
+ * place; of a device (/dev/null) itself. False: none is named. */
+static bool find_readable(char out[READABLE_MAX], struct span path)
 {
-    struct span path = options->config;
-    const char *slash = path.ptr ? memrchr(path.ptr, '/', path.len) : NULL;
-    struct span found = !slash              ? SPAN(".")
-                        : slash == path.ptr ? SPAN("/")
-                                            : (struct span){path.ptr, (size_t)(slash - path.ptr)};
-    return path.ptr && snprintf(dir, CONFIG_DIR_MAX, "%.*s", SPAN_FMT(found)) < CONFIG_DIR_MAX;
+    struct stat status;
+    if (!path.ptr || snprintf(out, READABLE_MAX, "%.*s", SPAN_FMT(path)) >= READABLE_MAX)
+        return false;
+    if (stat(out, &status) == 0 && !S_ISREG(status.st_mode)) return true;
+    char *slash = strrchr(out, '/');
+    if (slash)
+        slash[slash == out] = '\0';
+    else
+        snprintf(out, READABLE_MAX, ".");
+    return true;
 }
 
 /* Between the two halves of opening: the store has its files, and no thread runs yet that would
  * keep the right to others. */
 static void leave_other_files(const struct server *server)
 {
-    char dir[CONFIG_DIR_MAX];
     const struct options *options = &server->options;
-    const char *config_dir = find_config_dir(dir, options) ? dir : NULL;
+    const struct span files[] = {options->config, options->bot_patterns,
+                                 options->datacenter_ranges};
+    char texts[sizeof files / sizeof files[0]][READABLE_MAX];
+    const char *readable[sizeof files / sizeof files[0]];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (find_readable(texts[i], files[i])) readable[count++] = texts[i];
     if (options->sandbox)
-        warn_unless_taken(sandbox_only_files_in(options->data_path, config_dir), SPAN("Landlock"));
+        warn_unless_taken(sandbox_only_files_in(options->data_path, readable, count),
+                          SPAN("Landlock"));
 }
 
 /* Before the first request that the api looks at. */
@@ -259,8 +270,7 @@ static bool open_store(struct server *server)
 
 static bool tell_traffic(struct server *server)
 {
-    api_use_traffic(server->api, server->traffic);
-    server->traffic = NULL;
+    server->traffic = api_use_traffic(server->api, server->traffic);
     return true;
 }
 

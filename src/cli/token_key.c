@@ -106,6 +106,6 @@ int command_token_key(struct args *args)
     struct span name = args_take_verb(args);
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         if (span_eq(name, verbs[i].name)) return run_verb(&verbs[i], args);
-    say("which one? adtally token-key list, rotate, retire or export; see adtally help token-key");
+    args_say_verbs(name, "token-key", "list, rotate, retire or export");
     return EXIT_USAGE;
 }

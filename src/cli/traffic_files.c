@@ -1,13 +1,13 @@
 #include "cli/traffic_files.h"
 
+#include "base/embedded.h"
 #include "cli/file.h"
 #include "cli/say.h"
 
 #include <stdlib.h>
 
-/* etc/bots.txt, as the build made it (tools/embed.py). */
-extern const char bots_text[];
-extern const size_t bots_text_len;
+/* Of the build: etc/bots.txt alone. */
+extern const struct embedded bots_files[];
 
 /* One of the two files. */
 struct source {
@@ -54,7 +54,7 @@ static enum options_result load(struct traffic *traffic, const struct options *o
     enum options_result result =
         options->bot_patterns.ptr
             ? read_path(traffic, &bots, options->bot_patterns)
-            : parse(traffic, &bots, (struct span){bots_text, bots_text_len}, SPAN("bots.txt"));
+            : parse(traffic, &bots, bots_files[0].body, bots_files[0].address);
     if (result != OPTIONS_OK || !options->datacenter_ranges.ptr) return result;
     return read_path(traffic, &networks, options->datacenter_ranges);
 }
@@ -63,7 +63,7 @@ enum options_result traffic_files_load(struct traffic **out, const struct option
 {
     *out = traffic_new();
     if (!*out) {
-        say("cannot start: out of memory");
+        say("cannot read the lists of robots and data centres: out of memory");
         return OPTIONS_FAILED;
     }
     enum options_result result = load(*out, options);

@@ -114,6 +114,23 @@ def test_a_cookie_is_not_for_scripts_and_not_for_other_sites(listener):
                         r"Max-Age=43200", answer.header("set-cookie"))
 
 
+@table("peers,scheme,secure", {
+    "TLS to a trusted proxy": ("127.0.0.1", "https", True),
+    "no TLS to a trusted proxy": ("127.0.0.1", "http", False),
+    "a trusted proxy that does not say": ("127.0.0.1", None, False),
+    "anybody's word for it": ("192.0.2.1", "https", False),
+})
+def test_a_cookie_of_a_client_with_tls_never_leaves_without(world_with, peers, scheme, secure):
+    world = world_with(*admin.LISTEN, "--trusted-proxies", peers)
+    port, key = admin.port_of(world.server), program.key_create(world.data, "admin", "operator")
+    said = [("X-Forwarded-Proto", scheme)] if scheme else []
+    begun = admin.ask(port, "POST", "/session", ("Content-Type", "application/json"), *said,
+                      body=json.dumps({"key": key}).encode())
+    ended = admin.ask(port, "POST", "/session/end", *said)
+    for answer in (begun, ended):
+        assert ("Secure" in answer.header("set-cookie").split("; ")) == secure, answer
+
+
 def test_a_form_signs_in_and_goes_on_to_the_dashboard(listener):
     answer = listener.ask("POST", "/session",
                           ("Content-Type", "application/x-www-form-urlencoded"),

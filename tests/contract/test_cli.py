@@ -64,6 +64,46 @@ def test_wrong_usage_is_exit_2_and_changes_nothing(data_dir, args):
     assert not (data_dir / "adtally.db").exists()
 
 
+@table("args, next_step", {
+    "a flag without its value": (["verify", "--data"], "adtally help verify"),
+    "a value too many": (["verify", "--json=1", "--data", "DIR"], "adtally help verify"),
+    "an unknown verb": (["key", "frob", "--data", "DIR"], 'no "frob": it has create, list or revoke'),
+    "no verb": (["token-key", "--data", "DIR"], "list, rotate, retire or export"),
+    "a report too many": (["report", "money", "polls", "--data", "DIR"],
+                          "traffic, money, reasons, comments or polls"),
+    "a column that is none": (["report", "--by", "x", "--data", "DIR"], "--by takes campaign,"),
+    "a day that is none": (["report", "--from", "x", "--data", "DIR"], "--from is a day like"),
+    "no format": (["export", "--data", "DIR"], "--format is ndjson or csv"),
+    "CSV of everything": (["export", "--format", "csv", "--data", "DIR"], "--table"),
+    "an import of standard input": (["import", "-", "--data", "DIR"], "cannot be a pipe"),
+    "a backup of nothing": (["backup", "DIR/x", "--data", "/nowhere"], "whether the path is right"),
+    "a backup to nowhere": (["backup", "/nowhere/x", "--data", "DIR"], "whether the path is right"),
+    "no backup": (["restore", "/nowhere", "--data", "DIR/new"], "whether the path is right"),
+    "what is no backup": (["restore", "/etc/passwd", "--data", "DIR/new"], "name another"),
+    "an export of nothing": (["export", "--format", "ndjson", "--data", "/nowhere"],
+                             "whether the path is right"),
+    "a report of nothing": (["report", "--data", "/nowhere"], "no adtally data directory"),
+    "no file": (["mint", "/nowhere", "--data", "DIR"], "whether the path is right"),
+    "no import": (["import", "/nowhere", "--data", "DIR"], "whether the path is right"),
+    "no JSON": (["poll", "put", "/dev/null", "--data", "DIR"], "adtally help poll"),
+    "nobody": (["erase", "--data", "DIR"], "adtally erase --user-id U"),
+})
+def test_a_complaint_says_what_to_do(data_dir, args, next_step):
+    program.partner_key(data_dir)
+    done = program.run(*[a.replace("DIR", str(data_dir)) for a in args])
+    complains(done, FAILED, USAGE, about=[next_step])
+
+
+@pytest.mark.parametrize("command", re.findall(r"^  ([a-z-]+) ", program.cli("help"), re.M)[:-1])
+def test_the_help_of_a_command_has_its_usage_and_an_example(command):
+    text = program.cli(command, "--help")
+    first, usage, *rest = text.split("\n\n")
+    assert first.startswith(f"adtally {command}: ") and usage.startswith(f"  adtally {command}")
+    assert any(re.search(rf"^  .*adtally {command} .*data$|^  .*adtally {command} .*data ", part,
+                         re.M) for part in rest), text
+    assert all(len(line) <= 110 for part in (first, usage, rest[0]) for line in part.splitlines())
+
+
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_a_question_is_no_error(flag):
     done = program.run(flag)

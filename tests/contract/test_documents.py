@@ -49,7 +49,7 @@ def test_what_differs_from_the_options_is_named_and_mended(tmp_path):
     for folder in ("docs", "man", "tools"):
         shutil.copytree(REPO / folder, tmp_path / folder)
     changed = {"docs/configuration.md": ("`90d`", "`91d`"),
-               "docs/metrics.md": ("`adtally_healthy`", "`adtally_ill`"), "man/adtally.1": ("Default: 90d.", ""),
+               "docs/metrics.md": ("`adtally_healthy`", "`adtally_ill`"), "man/adtally-serve.1": ("Default: 90d.", ""),
                "man/adtally.conf.5": ("It Ic click_ttl", "It Ic clik_ttl")}
     for name, (old, new) in changed.items():
         text = (tmp_path / name).read_text()
@@ -80,14 +80,72 @@ def test_the_sample_is_accepted_as_it_stands_and_with_every_line(data_dir, own_s
         server.stop()
 
 
-def test_the_manual_page_names_every_option_and_command():
-    text = (REPO / "man" / "adtally.1").read_text()
-    text = text.replace("\\-", "-")
-    options = text.split(".Sh OPTIONS OF SERVE", 1)[1].split(".Sh ", 1)[0]
-    flags = ["-" + flag for flag in re.findall(r"^\.It Fl (-[a-z-]+) ", options, re.M)]
-    assert flags == [flag for flag, _ in rows().values()]
-    named = set(re.findall(r"^\.It Cm ([a-z-]+)$", text, re.M))
-    assert named == commands()
+def manual(name):
+    """A page as text, with plain hyphens."""
+    return (REPO / "man" / name).read_text().replace("\\-", "-")
+
+
+def flags_in(page):
+    """What the section OPTIONS lists."""
+    section = page.split(".Sh OPTIONS", 1)[1].split(".Sh ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith((".It Fl", ".Fl"))]
+    return ["-" + flag for line in lines for flag in re.findall(r"(?<= )(-[a-z][a-z-]+)", line)]
+
+
+def flags_of_usage(command):
+    usage = program.cli("help", command).split("\n\n")[1]
+    return set(re.findall(r"--[a-z][a-z-]+", usage))
+
+
+def page_differences(command, page):
+    """What a manual page and the help of its command say differently of flags and verbs."""
+    usage = program.cli("help", command).split("\n\n")[1]
+    synopsis = page.split(".Sh SYNOPSIS", 1)[1].split(".Sh ", 1)[0]
+    verbs = set(re.findall(rf"^  adtally {command} ([a-z]+)", usage, re.M))
+    out = [f"{flag} is not listed" for flag in flags_of_usage(command) - set(flags_in(page))]
+    out += [f"{flag} is not in the synopsis" for flag in flags_of_usage(command)
+            if f"-{flag.lstrip('-')}" not in synopsis]
+    out += [f"{flag} is no flag" for flag in set(flags_in(page)) - flags_of_usage(command)
+            - {"--store", "--config", "--format"}]
+    return out + [f"{verb} is missing" for verb in verbs if not re.search(rf"\b{verb}\b", synopsis)]
+
+
+def test_the_manual_page_of_serve_names_every_option():
+    assert flags_in(manual("adtally-serve.1")) == [flag for flag, _ in rows().values()]
+
+
+def test_the_manual_page_names_every_command():
+    text = manual("adtally.1")
+    assert set(re.findall(r"^\.It Cm ([a-z-]+)$", text, re.M)) == commands()
+    assert set(re.findall(r"^\.Xr adtally-([a-z-]+) 1 \.$", text, re.M)) == commands()
+
+
+@pytest.mark.parametrize("command", sorted(commands() - {"serve"}))
+def test_the_manual_page_of_a_command_says_what_its_help_says(command):
+    assert page_differences(command, manual(f"adtally-{command}.1")) == []
+
+
+def test_a_manual_page_that_says_something_else_is_seen():
+    page = manual("adtally-export.1")
+    assert page_differences("export", page.replace("-since", "-until"))
+    assert page_differences("key", manual("adtally-key.1").replace(".Cm revoke\n", "", 1))
+
+
+PARTS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"]
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (REPO / "man").glob("*.1")))
+def test_a_manual_page_has_its_parts_and_is_installed(name):
+    found = re.findall(r"^\.Sh (.+)$", manual(name), re.M)
+    assert [part for part in found if part in PARTS] == PARTS
+    assert set(found) <= {*PARTS, "FILES"}
+    assert f"'man/{name}'" in (REPO / "meson.build").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (REPO / "man").iterdir()))
+def test_a_manual_page_refers_to_pages_that_exist(name):
+    for other, section in re.findall(r"^\.Xr (adtally[a-z.-]*) (\d)", manual(name), re.M):
+        assert (REPO / "man" / f"{other}.{section}").exists(), other
 
 
 def mandoc(page):

@@ -11,7 +11,7 @@ import pytest
 from support import description as described
 from support import publisher, tokens
 from support import server as program
-from support.description import Description
+from support.description import Description, shape
 from support.http import Conn, build
 from support.world import ABSENT, World, unique
 
@@ -202,15 +202,6 @@ def is_as_described(answer, response):
         assert value, f"no {name}: {answer!r}"
         schema = DESCRIPTION.at(header)["schema"]
         DESCRIPTION.check(schema, int(value) if schema.get("type") == "integer" else value)
-
-
-def shape(value):
-    """The names and types within a JSON value; of a list, those of its first member."""
-    if isinstance(value, dict):
-        return {name: shape(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    return "number" if type(value) in (int, float) else type(value)
 
 
 def successes():

@@ -1,4 +1,4 @@
-"""/openapi.json and /docs on the admin listener: a page that needs nothing else."""
+"""/openapi.json and /docs on the admin listener, of both listeners: pages that need nothing else."""
 
 import html.parser
 import json
@@ -9,9 +9,10 @@ import pytest
 
 from support import admin
 from support import server as program
-from support.description import PATH, Description
+from support.description import ADMIN_PATH, PATH, Description, load
 
-OPERATIONS = Description().operations()
+# page -> what it is made of
+PAGES = {"/docs": ("/openapi.json", PATH), "/docs/admin": ("/openapi-admin.json", ADMIN_PATH)}
 
 
 class Reader(html.parser.HTMLParser):
@@ -49,31 +50,38 @@ def listener(make_world):
     return admin.port_of(world.server), key
 
 
+@pytest.fixture(scope="module", params=PAGES)
+def address(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def page(listener):
+def page(listener, address):
     port, key = listener
-    return admin.ask(port, "GET", "/docs", key=key)
+    return admin.ask(port, "GET", address, key=key)
 
 
-def test_the_description_is_served_as_it_is(listener):
+def test_the_description_is_served_as_it_is(listener, address):
     port, key = listener
-    answer = admin.ask(port, "GET", "/openapi.json", key=key)
+    document, path = PAGES[address]
+    answer = admin.ask(port, "GET", document, key=key)
     assert answer.status == 200 and answer.header("content-type") == "application/json"
-    assert answer.body == PATH.read_bytes() and json.loads(answer.body)
+    assert answer.body == path.read_bytes() and json.loads(answer.body)
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs.css"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/openapi-admin.json", "/docs", "/docs/admin",
+                                  "/docs.css"])
 def test_it_is_for_who_has_a_key(listener, path):
     port, _ = listener
     assert admin.ask(port, "GET", path).status == 401
     assert admin.ask(port, "GET", path, key="wrong").status == 401
 
 
-def test_the_page_holds_every_operation(page):
+def test_the_page_holds_every_operation(page, address):
     assert page.status == 200 and page.header("content-type").startswith("text/html")
     reader = Reader(page.body.decode())
     assert not reader.open
-    for method, path, operation in OPERATIONS:
+    for method, path, operation in Description(load(PAGES[address][1])).operations():
         assert operation["operationId"] in reader.ids
         assert f"{method} {path}" in reader.words and operation["summary"] in reader.words
     assert len(reader.ids) == len(set(reader.ids))
@@ -90,17 +98,19 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing(listener, page):
     assert "'self'" in page.header("content-security-policy")
 
 
-def test_its_links_lead_somewhere(page):
+def test_its_links_lead_somewhere(page, address):
     reader = Reader(page.body.decode())
     for link in reader.links:
-        assert link == "/openapi.json" or link.removeprefix("#") in reader.ids, link
+        assert link in {PAGES[address][0], *PAGES} or link.removeprefix("#") in reader.ids, link
+    assert {PAGES[address][0], *PAGES} - {address} <= set(reader.links)
 
 
 def render(document, tmp_path):
     """The renderer's exit status and page for another document."""
     source, target = tmp_path / "in.json", tmp_path / "out.html"
     source.write_text(json.dumps(document))
-    done = subprocess.run([sys.executable, program.REPO / "tools" / "api_page.py", source, target],
+    done = subprocess.run([sys.executable, program.REPO / "tools" / "api_page.py", source, target,
+                           "/openapi.json", "/docs/admin=Another"],
                           capture_output=True, check=False)
     return done.returncode, target.read_text() if target.exists() else ""
 

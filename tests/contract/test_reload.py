@@ -191,6 +191,98 @@ def test_the_file_of_the_data_directory_is_read_too():
     world.close()
 
 
+ROBOT = "Mozilla/5.0 (compatible; TestRobot/1.0)"
+
+
+def flags(world, agent="a person's browser", address="198.51.100.7"):
+    """Of a view."""
+    world.follow(world.mint()["view_url"], [("User-Agent", agent), ("X-Forwarded-For", address)])
+    return world.last("impression")["flags"]
+
+
+@pytest.fixture
+def with_lists():
+    """A server with a list of robots and one of data centres, both still without a line."""
+    made = Configured()
+    made.world.close()
+    made.bots, made.networks = made.dir / "bots.txt", made.dir / "networks.txt"
+    for path in (made.bots, made.networks):
+        path.write_text("")
+    made.text = (f"bot_patterns = {made.bots}\ndatacenter_ranges = {made.networks}\n"
+                 "trusted_proxies = 127.0.0.1\n")
+    made.write(made.text)
+    made.world = World(["--config", made.file, "--threads", "2"])
+    yield made
+    made.close()
+
+
+def test_the_lists_of_robots_and_data_centres_are_read_again(with_lists):
+    world = with_lists.world
+    assert (flags(world, ROBOT), flags(world)) == (0, 0)
+    with_lists.bots.write_text("testrobot\n")
+    assert with_lists.reload() == "changed bot_patterns\n"
+    assert (flags(world, ROBOT), flags(world)) == (1, 0)
+    with_lists.networks.write_text("198.51.100.0/24\n")
+    with_lists.bots.write_text("")
+    assert with_lists.reload() == "changed bot_patterns\nchanged datacenter_ranges\n"
+    assert (flags(world, ROBOT), flags(world, address="203.0.113.1")) == (2, 0)
+    assert with_lists.reload() == "nothing has changed\n"
+
+
+def test_a_list_can_be_another_file_or_none(with_lists):
+    (with_lists.dir / "other.txt").write_text("testrobot\n")
+    text = with_lists.text.replace("bots.txt", "other.txt")
+    assert with_lists.reload(text) == "changed bot_patterns\n"
+    assert flags(with_lists.world, ROBOT) == 1
+    assert with_lists.reload("trusted_proxies = 127.0.0.1\n") == \
+        "changed bot_patterns\nchanged datacenter_ranges\n"
+    assert flags(with_lists.world, "Googlebot/2.1") == 1, "the list that is built in"
+
+
+@table("spoil,said", {
+    "a bad pattern": (lambda made: made.bots.write_text("testrobot\nx\n"),
+                      "bots.txt:2: a line is a pattern of 2 to 128 characters"),
+    "a bad network": (lambda made: made.networks.write_text("10.0.0.0/33\n"),
+                      "networks.txt:1: a line is an address or a network"),
+    "a file that is gone": (lambda made: made.bots.unlink(), "cannot read"),
+    "one that is too large": (lambda made: made.bots.write_text("#" * 70000), "is larger than"),
+})
+def test_a_bad_list_leaves_every_list_and_option_as_it_was(with_lists, spoil, said):
+    world = with_lists.world
+    with_lists.bots.write_text("testrobot\n")
+    with_lists.reload()
+    spoil(with_lists)
+    answer = with_lists.reload(with_lists.text + "rate_limit = 2\n", expect=1)
+    assert said in answer and "nothing has changed" in answer
+    assert said in with_lists.events("reload_failed")[0]["problem"]
+    assert flags(world, ROBOT) == 1 and set(statuses(world)) == {204}
+
+
+def test_a_list_in_another_directory_waits_for_a_restart_and_says_so(with_lists):
+    """Out of the sandbox's reach, where there is one."""
+    elsewhere = program.temp_dir()
+    (elsewhere / "bots.txt").write_text("testrobot\n")
+    text = with_lists.text.replace(str(with_lists.bots), str(elsewhere / "bots.txt"))
+    if "asan" not in program.BINARY and "tsan" not in program.BINARY:
+        assert "needs a restart" in with_lists.reload(text, expect=1)
+    with_lists.write("sandbox = off\n" + with_lists.text)
+    with_lists.world.server.stop()
+    with_lists.world.server.start()
+    assert with_lists.reload("sandbox = off\n" + text) == "changed bot_patterns\n"
+    shutil.rmtree(elsewhere)
+
+
+def test_lists_that_change_under_load_drop_nothing(with_lists):
+    with Load(with_lists.world) as load:
+        for number in range(10):
+            with_lists.bots.write_text(f"robot-{number}\n" * 100)
+            with_lists.networks.write_text(f"10.{number}.0.0/16\n" * 1000)
+            with_lists.reload()
+            assert flags(with_lists.world, f"robot-{number}/1.0") == 1
+    assert load.failed == [] and load.stored() == set(load.acked)
+    assert len(load.acked) > 20
+
+
 def test_nothing_else_can_be_read_by_then(configured):
     """The directory of the file is all that the sandbox opened for it."""
     linked = pathlib.Path("/etc/passwd")

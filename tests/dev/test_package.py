@@ -19,7 +19,8 @@ from support.world import World
 PROXIES = ("Caddyfile", "haproxy.cfg", "nginx.conf")
 DOC, CONF, DATA = "usr/share/doc/adtally", "etc/adtally/adtally.conf", "var/lib/adtally"
 FILES = ("usr/bin/adtally", CONF, "lib/systemd/system/adtally.service",
-         "lib/systemd/system/adtally.socket", "usr/share/man/man1/adtally.1.gz",
+         "lib/systemd/system/adtally.socket", *(f"usr/share/man/man{page.name[-1]}/{page.name}.gz"
+           for page in (program.REPO / "man").iterdir()),
          "usr/share/bash-completion/completions/adtally",
          "usr/share/zsh/vendor-completions/_adtally",
          "usr/share/fish/vendor_completions.d/adtally.fish",

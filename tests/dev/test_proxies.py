@@ -1,8 +1,9 @@
-"""etc/proxy: TLS and HTTP/2 from curl to nginx and HAProxy, plain HTTP from there to the server."""
+"""etc/proxy: TLS and HTTP/2 from curl to nginx, HAProxy and Caddy, plain HTTP from there to the server."""
 
 import concurrent.futures
 import contextlib
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -13,12 +14,14 @@ import time
 
 import pytest
 
+from support import admin
 from support import server as program
 from support.held import held_world
 from support.world import REDIRECT, V1, conversion, dump, unique
 
 PROXIES = program.REPO / "etc" / "proxy"
 NAME = "ads.example"
+MINT_MAX = 1024 * 1024
 NGINX_AROUND = """daemon off; master_process off; pid {dir}/nginx.pid; error_log stderr;
 events {{ worker_connections 256; }}
 http {{
@@ -26,6 +29,14 @@ http {{
     fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
 {text}
 }}
+"""
+# Its own certificate, which a name that nobody owns cannot get, and no port but one.
+CADDY_AROUND = """{{
+    admin off
+    auto_https disable_redirects
+    storage file_system {dir}
+}}
+{text}
 """
 
 
@@ -41,17 +52,20 @@ def make_certificate(folder):
 class Proxy:
     """One of the samples, its addresses and paths replaced and nothing else."""
 
-    def __init__(self, kind, backend):
-        self.kind, self.port, self.folder = kind, program.free_port(), program.temp_dir()
+    def __init__(self, kind, backend, health="/health"):
+        self.health, self.kind, self.port, self.folder = health, kind, program.free_port(), program.temp_dir()
         make_certificate(self.folder)
         self.process = subprocess.Popen(self.command(backend), stdout=subprocess.DEVNULL,
-                                        stderr=open(self.folder / "log", "wb"))
+                                        stderr=open(self.folder / "log", "wb"),
+                                        env={**os.environ, "HOME": str(self.folder)})
         self.await_listening()
 
     def render(self, name, backend, listen):
         text = (PROXIES / name).read_text()
-        for old, new in (("127.0.0.1:8080", backend), listen,
-                         ("/etc/ssl/adtally", str(self.folder))):
+        replaced = [("127.0.0.1:8080", backend), listen]
+        if name != "Caddyfile":
+            replaced.append(("/etc/ssl/adtally", str(self.folder)))
+        for old, new in replaced:
             assert text.count(old) >= 1, f"{name} does not say {old}"
             text = text.replace(old, new)
         return text
@@ -63,8 +77,14 @@ class Proxy:
             text = self.render("nginx.conf", backend, listen)
             path.write_text(NGINX_AROUND.format(dir=self.folder, text=text))
             return ["/usr/sbin/nginx", "-p", self.folder, "-e", "stderr", "-c", path]
+        if self.kind == "caddy":
+            files = f"{self.folder}/fullchain.pem {self.folder}/key.pem"
+            listen = ("\nads.example {", f"\n{NAME}:{self.port} {{\n\tbind 127.0.0.1\n\ttls {files}")
+            text = self.render("Caddyfile", backend, listen)
+            path.write_text(CADDY_AROUND.format(dir=self.folder, text=text))
+            return ["/usr/bin/caddy", "run", "--adapter", "caddyfile", "--config", path]
         listen = ("bind :443", f"bind 127.0.0.1:{self.port}")
-        path.write_text(self.render("haproxy.cfg", backend, listen))
+        path.write_text(self.render("haproxy.cfg", backend, listen).replace("/health", self.health))
         return ["/usr/sbin/haproxy", "-db", "-f", path]
 
     def log(self):
@@ -104,14 +124,14 @@ class Proxy:
 
 
 def binary(kind):
-    return pathlib.Path(f"/usr/sbin/{kind}")
+    return pathlib.Path(f"/usr/{'bin' if kind == 'caddy' else 'sbin'}/{kind}")
 
 
-@pytest.fixture(scope="module", params=["nginx", "haproxy"])
+@pytest.fixture(scope="module", params=["nginx", "haproxy", "caddy"])
 def front(request):
     if not binary(request.param).exists():
         pytest.skip(f"needs {request.param}")
-    world = held_world(["--trusted-proxies", "127.0.0.1", "--client-address", "full",
+    world = held_world([*admin.LISTEN, "--trusted-proxies", "127.0.0.1", "--client-address", "full",
                         "--public-url", f"https://{NAME}"])
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, world.data, ignore_errors=True)
@@ -161,6 +181,18 @@ def test_a_mint_of_many_ads_passes(front):
     assert proxy.curl(clicked_url)[0] == 302
 
 
+def test_the_largest_mint_passes_and_a_larger_one_is_refused(front):
+    world, proxy = front
+    body = dump({"ads": [world.ad()]})
+    path = proxy.folder / "large.json"
+    said = []
+    for size in (MINT_MAX, MINT_MAX + 1):
+        path.write_bytes(body + b" " * (size - len(body)))
+        said.append(proxy.curl("/v1/mint", "-H", f"Authorization: Bearer {world.adserver}", "-H",
+                               "Content-Type: application/json", "--data-binary", f"@{path}")[0])
+    assert said == [200, 413]
+
+
 def test_refusals_come_through_as_they_are(front):
     world, proxy = front
     status, _, body, _ = proxy.post(V1, "nobody", {})
@@ -180,3 +212,15 @@ def test_a_request_between_two_processes_waits_and_is_answered(front):
             world.server.start()
             answer = asked.result()
         assert answer[0] == 200 and json.loads(answer[2])["status"] == status
+
+
+def test_the_dashboards_cookie_never_leaves_without_tls(front):
+    """The same sample in front of the admin listener, which knows one page without a key."""
+    world, public = front
+    port = admin.port_of(world.server)
+    with contextlib.closing(Proxy(public.kind, f"127.0.0.1:{port}", health="/")) as proxy:
+        path = proxy.folder / "key.json"
+        path.write_bytes(dump({"key": program.key_create(world.data, "admin", "operator")}))
+        said = proxy.curl("/session", "-D", "-", "-H", "Content-Type: application/json",
+                          "--data-binary", f"@{path}")
+    assert said[0] == 204 and "; Secure" in said[2], said

@@ -1,13 +1,18 @@
-"""docs/openapi.json as tests use it: what it describes, and how far the program's tables differ."""
+"""docs/openapi*.json as tests use them: what they describe, and how far the program's tables differ."""
 
 import json
 import re
+import sys
 
 import jsonschema
 
 from support.server import REPO
 
+sys.path.insert(0, str(REPO / "tools"))
+import openapi  # noqa: E402: what makes the pages reads the documents as the tests do
+
 PATH = REPO / "docs" / "openapi.json"
+ADMIN_PATH = REPO / "docs" / "openapi-admin.json"
 SCHEMES = {"partner": "partnerKey", "adserver": "adserverKey", "publisher": "publisherKey"}
 LIMITED = {"client", "partner", "publisher"}
 SCHEMA_OF = {"Detail": "detail", "AdFeedbackError": "ad_feedback", "PollError": "poll"}
@@ -16,30 +21,15 @@ PAGES = {"conversion.c": ("Conversion", "ConversionApi"), "collect.c": ("Event",
          "mint.c": ("AdToMint", "MintRequest")}
 
 
-def load():
-    return json.loads(PATH.read_text())
+def load(path=PATH):
+    return json.loads(path.read_text())
 
 
-class Description:
-    """One OpenAPI document."""
+class Description(openapi.Document):
+    """One of them, the public listener's unless told."""
 
     def __init__(self, document=None):
-        self.document = document or load()
-
-    def at(self, node):
-        """The node itself, or what its $ref points to."""
-        while "$ref" in node:
-            target = self.document
-            for part in node["$ref"].removeprefix("#/").split("/"):
-                target = target[part]
-            node = target
-        return node
-
-    def operations(self):
-        """(method, path, operation), in the document's order."""
-        return [(method.upper(), path, operation)
-                for path, item in self.document["paths"].items()
-                for method, operation in item.items()]
+        super().__init__(document or load())
 
     def responses(self):
         """(method, path, operation, status, response) of every operation."""
@@ -52,11 +42,8 @@ class Description:
         return self.at(node).get("content", {}).get("application/json", {})
 
     def examples(self, node):
-        """name -> value; an unnamed example is called ""."""
-        content = self.json_of(node)
-        if "example" in content:
-            return {"": content["example"]}
-        return {n: self.at(e)["value"] for n, e in content.get("examples", {}).items()}
+        """name -> value of the JSON examples of a request or a response."""
+        return self.examples_of(self.json_of(node))
 
     def schema(self, name):
         return self.document["components"]["schemas"][name]
@@ -79,6 +66,15 @@ class Description:
 
         walk(self.document)
         return found
+
+
+def shape(value):
+    """The names and types within a JSON value; of a list, those of its first member."""
+    if isinstance(value, dict):
+        return {name: shape(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return "number" if type(value) in (int, float) else type(value)
 
 
 # -- what differs: lists of sentences, empty when nothing does -------------------------------

@@ -117,6 +117,40 @@ static void client_is_found(void **state)
     assert_string_equal(text, row->masked);
 }
 
+struct scheme_row {
+    const char *name;
+    const char *peer;
+    const char *schemes[2]; /* one header each */
+    bool is_https;
+};
+
+static const struct scheme_row schemes[] = {
+    {"a trusted proxy with TLS in front", "10.1.1.1", {"https"}, true},
+    {"in other letters", "10.1.1.1", {" HTTPS "}, true},
+    {"TLS to the first of two", "10.1.1.1", {"https, http"}, true},
+    {"none to the first of two", "10.1.1.1", {"http, https"}, false},
+    {"plain", "10.1.1.1", {"http"}, false},
+    {"nothing said", "10.1.1.1", {NULL}, false},
+    {"said twice", "10.1.1.1", {"https", "https"}, false},
+    {"an empty one", "10.1.1.1", {""}, false},
+    {"another word", "10.1.1.1", {"httpsx"}, false},
+    {"an untrusted peer's word", "203.0.113.77", {"https"}, false},
+};
+
+static void scheme_is_found(void **state)
+{
+    const struct scheme_row *row = *state;
+    struct http_header headers[2];
+    struct http_request request = {.headers = headers};
+    for (int i = 0; i < 2 && row->schemes[i]; i++)
+        headers[request.headers_count++] =
+            (struct http_header){SPAN("x-FORWARDED-proto"), span_of(row->schemes[i])};
+    set_peer(&request, row->peer);
+    struct api_options options = {.trusted_proxies_count = 1};
+    assert_true(api_network_parse(&options.trusted_proxies[0], SPAN("10.0.0.0/8")));
+    assert_int_equal(address_is_https(&request, &options), row->is_https);
+}
+
 static void unix_peer_has_no_address(void **state)
 {
     (void)state;
@@ -124,12 +158,14 @@ static void unix_peer_has_no_address(void **state)
     struct api_options options = {0};
     struct in6_addr address;
     assert_false(address_of_client(&address, &request, &options));
+    assert_false(address_is_https(&request, &options));
 }
 
 int main(void)
 {
     UNIT_ADD_ROWS(networks, network_is_read);
     UNIT_ADD_ROWS(clients, client_is_found);
+    UNIT_ADD_ROWS(schemes, scheme_is_found);
     UNIT_ADD(unix_peer_has_no_address);
     return UNIT_RUN_ADDED("api_address");
 }

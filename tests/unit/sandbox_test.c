@@ -212,7 +212,7 @@ static int outcome_of(int (*attempt)(void), bool is_sandboxed)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        if (is_sandboxed && (sandbox_only_files_in(dir, NULL) || sandbox_calls())) _exit(255);
+        if (is_sandboxed && (sandbox_only_files_in(dir, NULL, 0) || sandbox_calls())) _exit(255);
         _exit(attempt());
     }
     int status;
@@ -281,25 +281,38 @@ static void a_loop_has_no_files_at_all(void **state)
     assert_int_equal(outcome_of(without_files, false), EACCES);
 }
 
+static enum err only_reading_dir(void)
+{
+    const char *const readable[] = {dir, "/dev/null"};
+    return sandbox_only_files_in("/proc/self", readable, 2);
+}
+
 /* Where the configuration is: a file is read, and nothing more. */
 static int with_config_dir(void)
 {
-    if (sandbox_only_files_in("/proc/self", dir)) return 255;
+    if (only_reading_dir()) return 255;
     if (try_open(in_dir("old"), O_RDONLY)) return 254;
     return try_open("/etc/passwd", O_RDONLY);
 }
 
 static int write_config(void)
 {
-    if (sandbox_only_files_in("/proc/self", dir)) return 255;
+    if (only_reading_dir()) return 255;
     if (try_open(in_dir("old"), O_RDONLY)) return 254;
     return try_open(in_dir("old"), O_WRONLY);
 }
 
 static int list_config_dir(void)
 {
-    if (sandbox_only_files_in("/proc/self", dir)) return 255;
+    if (only_reading_dir()) return 255;
     return try_open(dir, O_RDONLY | O_DIRECTORY);
+}
+
+static int read_one_device(void)
+{
+    if (only_reading_dir()) return 255;
+    if (try_open("/dev/null", O_RDONLY)) return 254;
+    return try_open("/dev/zero", O_RDONLY);
 }
 
 static void the_configuration_can_be_read(void **state)
@@ -308,6 +321,7 @@ static void the_configuration_can_be_read(void **state)
     close(open(in_dir("old"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     assert_int_equal(outcome_of(with_config_dir, false), EACCES);
     assert_int_equal(outcome_of(write_config, false), EACCES);
+    assert_int_equal(outcome_of(read_one_device, false), EACCES);
     assert_int_equal(outcome_of(list_config_dir, false), EACCES);
 }
 
@@ -334,7 +348,7 @@ static bool has_both(void)
 {
     pid_t pid = fork();
     int status;
-    if (pid == 0) _exit(sandbox_only_files_in("/tmp", NULL) || sandbox_calls());
+    if (pid == 0) _exit(sandbox_only_files_in("/tmp", NULL, 0) || sandbox_calls());
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

@@ -29,7 +29,8 @@ static enum err refuse(char *problem, enum err err, const char *path, const char
 static enum err say(char *problem, enum err err, const char *what, const char *path)
 {
     if (err && !problem[0])
-        snprintf(problem, STORE_PROBLEM_MAX, "cannot %s %.400s: %s", what, path, err_text(err));
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot %s %.400s: %s: %s", what, path, err_text(err),
+                 err_advice(err));
     return err;
 }
 
@@ -50,12 +51,22 @@ static enum err copy_pages(sqlite3 *to, sqlite3 *from, const struct store_progre
     return db_err(code == SQLITE_DONE ? end_code : code);
 }
 
+static void write_parent(char out[PATH_SIZE], const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    int len = !slash ? 1 : slash == path ? 1 : (int)(slash - path);
+    snprintf(out, PATH_SIZE, "%.*s", len, slash ? path : ".");
+}
+
 /* A new database at `path` that nobody else knows yet; a part of one that is left there goes. */
 static enum err open_new(sqlite3 **out, const char *path)
 {
-    char journal[PATH_SIZE + 16];
+    char journal[PATH_SIZE + 16], parent[PATH_SIZE];
     snprintf(journal, sizeof journal, "%s-journal", path);
     unlink(journal);
+    write_parent(parent, path);
+    enum err err = db_check_access(parent, W_OK | X_OK);
+    if (err) return err;
     if (unlink(path) != 0 && errno != ENOENT) return ERR_DENIED;
     return db_open(out, path, true);
 }
@@ -72,12 +83,7 @@ static enum err sync_path(const char *path, int flags)
 static enum err sync_parent(const char *path)
 {
     char parent[PATH_SIZE];
-    const char *slash = strrchr(path, '/');
-    size_t len = slash ? (size_t)(slash - path) : 0;
-    if (!slash) return sync_path(".", O_RDONLY | O_DIRECTORY);
-    if (len == 0) return sync_path("/", O_RDONLY | O_DIRECTORY);
-    memcpy(parent, path, len);
-    parent[len] = '\0';
+    write_parent(parent, path);
     return sync_path(parent, O_RDONLY | O_DIRECTORY);
 }
 

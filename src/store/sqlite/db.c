@@ -4,9 +4,11 @@
 #include "base/writer.h"
 #include "store/sqlite/page_sums.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { URI_MAX = 2048 };
 
@@ -123,13 +125,22 @@ static bool is_empty(const char *path)
     return stat(path, &file) == 0 && file.st_size <= 1;
 }
 
+enum err db_check_access(const char *path, int mode)
+{
+    if (access(path, mode) == 0) return ERR_OK;
+    return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND
+           : errno == EACCES || errno == EROFS ? ERR_DENIED
+                                               : ERR_IO;
+}
+
 /* SQLite deletes the WAL of an empty database, also for who only reads: it may be all that is left.
  */
 enum err db_open_readonly(sqlite3 **out, const char *path)
 {
     *out = NULL;
     if (is_empty(path)) return ERR_FOREIGN;
-    enum err err = open_with(out, path, SQLITE_OPEN_READONLY, NULL);
+    enum err err = db_check_access(path, R_OK);
+    if (!err) err = open_with(out, path, SQLITE_OPEN_READONLY, NULL);
     if (err) return err;
     sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return db_exec(*out, "PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;"

@@ -24,6 +24,10 @@ void db_start(void);
 enum err db_open(sqlite3 **out, const char *path, bool create);
 enum err db_open_readonly(sqlite3 **out, const char *path);
 
+/* access(2): SQLite tells a file that is not there, or not ours to read, from no other failure to
+ * open it. ERR_NOT_FOUND, ERR_DENIED, else ERR_IO. */
+enum err db_check_access(const char *path, int mode);
+
 /* A file of its own that is made of others, which it reads as attached databases: read-only, and as
  * little checkpointed as by db_open_readonly. Its pages have checksums (page_sums.h): damage is
  * ERR_CORRUPT, but for who says that it may be read. */

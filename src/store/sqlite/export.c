@@ -236,8 +236,8 @@ enum err sqlite_store_export(const struct store_export *export, char problem[STO
     problem[0] = '\0';
     enum err err = run(&exporting);
     if (err && !problem[0])
-        snprintf(problem, STORE_PROBLEM_MAX, "cannot export %.400s: %s", export->dir,
-                 err_text(err));
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot export %.400s: %s: %s", export->dir,
+                 err_text(err), err_advice(err));
     for (size_t i = 0; i < exporting.tables_count; i++)
         sqlite3_finalize(exporting.tables[i].rows);
     sqlite3_close(exporting.db);

@@ -280,7 +280,7 @@ static enum err check_log(struct report_db *db, const char *dir)
     if (len >= sizeof db->log_path) return ERR_IO;
     enum err err = db_open_readonly(&log, db->log_path);
     sqlite3_close(log);
-    return err == ERR_IO ? ERR_NOT_FOUND : err;
+    return err;
 }
 
 static enum err open_file(struct report_db *db, const char *dir)

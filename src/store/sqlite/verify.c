@@ -282,15 +282,6 @@ enum err verify_database(sqlite3 *db, struct writer *report, uint64_t *findings,
     return err;
 }
 
-/* SQLite tells a file that is not there, or not ours to read, from no other failure to open it. */
-static enum err check_readable(const char *path)
-{
-    if (access(path, R_OK) == 0) return ERR_OK;
-    return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND
-           : errno == EACCES                   ? ERR_DENIED
-                                               : ERR_IO;
-}
-
 enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings,
                              const struct store_progress *progress)
 {
@@ -299,7 +290,7 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
     sqlite3 *db = NULL;
     *findings = 0;
     if ((size_t)snprintf(path, sizeof path, "%s/adtally.db", dir) >= sizeof path) return ERR_IO;
-    enum err err = check_readable(path);
+    enum err err = db_check_access(path, R_OK);
     if (!err) err = check_wal(path, report, findings);
     if (!err) err = db_open_readonly(&db, path);
     if (!err) err = db_exec(db, "BEGIN"); /* one snapshot for all checks */
