@@ -5,6 +5,10 @@
  *     Idempotency-Key  fill-<n, 12 digits>
  *     order_id         order-<n, 12 digits>
  *
+ * fill DIR EPOCH_MS EVENTS DAYS: records so many events, as reports see them: from EPOCH_MS on over
+ * so many days, of 200 campaigns, 20 publishers and 3 placements; of ten, seven are impressions,
+ * two clicks and one a conversion. The n-th click has the n-th click's id here, too.
+ *
  * fill EPOCH_MS CLICKS: prints the click ids, a line each, for the stores of others. */
 
 #include "base/clock.h"
@@ -18,13 +22,18 @@
 
 enum { TEXT_MAX = 64 };
 
-static const int64_t CLICK_TTL_MS = 90LL * 24 * 60 * 60 * 1000;
+static const int64_t DAY_MS = 24LL * 60 * 60 * 1000, CLICK_TTL_MS = 90 * DAY_MS;
+
+/* Of ten events one after the other, which are what; and what they are of. */
+enum { IN_TEN_IMPRESSIONS = 7, IN_TEN_CLICKS = 2 };
+enum { CAMPAIGNS = 200, ADVERTISERS = 40, PRODUCTS_EACH = 2, PUBLISHERS = 20, PLACEMENTS = 3 };
 
 /* A place of the batch: an op and the texts that it borrows. */
 struct place {
     struct op op;
     char click_id[UUID_TEXT_LEN], bid_id[UUID_TEXT_LEN];
     char key[TEXT_MAX], order[TEXT_MAX];
+    char names[5][TEXT_MAX];
 };
 
 struct fill {
@@ -118,17 +127,54 @@ static void apply(struct fill *fill, size_t count)
     }
 }
 
-static void record(struct fill *fill, make_op *make, uint64_t total)
+/* Over `duration_ms`; 0: as the names have it. */
+static void record(struct fill *fill, make_op *make, uint64_t total, int64_t duration_ms)
 {
     size_t count = 0;
     for (uint64_t n = 0; n < total; n++) {
         struct place *place = &fill->places[count];
         make(place, n, fill->epoch_ms);
-        place->op.received_at_ms = names_ms(n, fill->epoch_ms);
+        place->op.received_at_ms =
+            duration_ms
+                ? fill->epoch_ms + (int64_t)((double)n / (double)total * (double)duration_ms)
+                : names_ms(n, fill->epoch_ms);
         fill->batch[count++] = &place->op;
         if (count < STORE_BATCH_MAX && n + 1 < total) continue;
         apply(fill, count);
         count = 0;
+    }
+}
+
+static struct span write_name(char out[TEXT_MAX], const char *what, uint64_t n)
+{
+    int len = snprintf(out, TEXT_MAX, "%s-%lu", what, n);
+    return (struct span){out, (size_t)len};
+}
+
+/* Any ad, the same one for the same number; the first campaigns have more than the last. */
+static void name_ad(struct place *place, struct ad_facts *ad, uint64_t number)
+{
+    uint64_t state = number, one = names_random(&state) % CAMPAIGNS;
+    uint64_t other = names_random(&state) % CAMPAIGNS, campaign = one < other ? one : other;
+    uint64_t product = campaign * PRODUCTS_EACH + names_random(&state) % PRODUCTS_EACH;
+    ad->campaign_id = write_name(place->names[0], "campaign", campaign);
+    ad->advertiser_id = write_name(place->names[1], "advertiser", campaign % ADVERTISERS);
+    ad->product_id = write_name(place->names[2], "product", product);
+    ad->publisher_id = write_name(place->names[3], "publisher", names_random(&state) % PUBLISHERS);
+    ad->placement = write_name(place->names[4], "placement", names_random(&state) % PLACEMENTS);
+}
+
+static void make_traffic(struct place *place, uint64_t n, int64_t epoch_ms)
+{
+    uint64_t ten = n / 10, one = n % 10;
+    if (one < IN_TEN_IMPRESSIONS) {
+        make_impression(place, ten * IN_TEN_IMPRESSIONS + one, epoch_ms);
+        name_ad(place, &place->op.impression.ad, n);
+    } else if (one < IN_TEN_IMPRESSIONS + IN_TEN_CLICKS) {
+        make_click(place, ten * IN_TEN_CLICKS + one - IN_TEN_IMPRESSIONS, epoch_ms);
+        name_ad(place, &place->op.click.ad, n);
+    } else {
+        make_conversion(place, ten * IN_TEN_CLICKS, epoch_ms);
     }
 }
 
@@ -146,7 +192,7 @@ static uint64_t number(const char *text)
     return strtoull(text, NULL, 10);
 }
 
-static void fill_directory(char **arguments)
+static void fill_directory(int count, char **arguments)
 {
     static struct fill fill;
     struct store_options options;
@@ -157,20 +203,26 @@ static void fill_directory(char **arguments)
     if (store_open(&fill.store, &options, problem) != ERR_OK) fail(problem);
     fill.epoch_ms = (int64_t)number(arguments[2]);
     int64_t started_ms = clock_mono_ms();
-    record(&fill, make_click, number(arguments[3]));
-    record(&fill, make_conversion, number(arguments[4]));
-    record(&fill, make_impression, number(arguments[5]));
+    if (count == 5) {
+        record(&fill, make_traffic, number(arguments[3]), (int64_t)number(arguments[4]) * DAY_MS);
+    } else {
+        record(&fill, make_click, number(arguments[3]), 0);
+        record(&fill, make_conversion, number(arguments[4]), 0);
+        record(&fill, make_impression, number(arguments[5]), 0);
+    }
     store_close(fill.store);
     printf("{\"ms\":%ld}\n", clock_mono_ms() - started_ms);
 }
 
 int main(int count, char **arguments)
 {
-    if (count == 6)
-        fill_directory(arguments);
+    if (count == 5 || count == 6)
+        fill_directory(count, arguments);
     else if (count == 3)
         print_clicks((int64_t)number(arguments[1]), number(arguments[2]));
     else
-        fail("usage: fill DIR EPOCH_MS CLICKS CONVERSIONS IMPRESSIONS | fill EPOCH_MS CLICKS");
+        fail("usage: fill DIR EPOCH_MS CLICKS CONVERSIONS IMPRESSIONS | fill DIR EPOCH_MS EVENTS "
+             "DAYS"
+             " | fill EPOCH_MS CLICKS");
     return 0;
 }

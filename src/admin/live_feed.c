@@ -10,6 +10,7 @@
 /* A tick sends a stream no more than fits what may wait for it (http_stream_send). */
 enum { PERIOD_MS = 1000, LINES_PER_TICK = 8 };
 
+_Static_assert(WEB_EVENT_MAX - LIVE_LINE_MAX >= 0, "each line is an event");
 _Static_assert(LINES_PER_TICK *(LIVE_LINE_MAX + 16) < HTTP_COPIED_BODY_MAX,
                "what is remembered does not cut off who comes");
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 enum { PENDING_MAX = 64 * 1024, DROPPED_LINE_MAX = 64 };
+_Static_assert(TAIL_LINE_MAX <= PENDING_MAX - DROPPED_LINE_MAX, "a line is sent whole");
 
 struct socket_tail {
     int fd;

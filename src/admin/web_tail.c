@@ -7,6 +7,8 @@
  * lost. */
 
 enum { TAKEN_MAX = 48 * 1024 }; /* a tick's */
+_Static_assert(TAKEN_MAX - TAIL_LINE_MAX >= 0 && WEB_EVENT_MAX - TAKEN_MAX >= 0,
+               "each line is an event");
 
 struct watch {
     struct api *api;

@@ -19,7 +19,10 @@
  * A watcher that does not take its lines in time loses the newest: they are counted. While nobody
  * watches, a request costs one look at a counter. */
 
-enum { TAIL_WATCHERS_MAX = 32, TAIL_KEPT_MAX = 256 * 1024, TAIL_LINE_MAX = 4096 };
+enum { TAIL_WATCHERS_MAX = 32, TAIL_KEPT_MAX = 256 * 1024, TAIL_LINE_MAX = 8 * 1024 };
+_Static_assert(
+    TAIL_LINE_MAX >= 4 * 6 * LIMIT_ID + 1024,
+    "partner, publisher, campaign and advertiser, each byte escaped as six, and the rest");
 
 /* Absent texts match everything. `outcome` may be the reason of a refusal. */
 enum tail_field { TAIL_ROUTE, TAIL_OUTCOME, TAIL_PARTNER, TAIL_CAMPAIGN, TAIL_FIELDS_COUNT };

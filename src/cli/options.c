@@ -109,6 +109,8 @@ void options_init(struct options *options)
 {
     char problem[OPTIONS_PROBLEM_MAX];
     *options = (struct options){0};
+    for (int kind = 0; kind < EVENT_TABLES; kind++)
+        options->retention_of_ms[kind] = -1;
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
         const struct option *option = &options_table[i];
         bool ok = !option->preset.ptr || options_set_row(options, option, option->preset, problem);
@@ -157,6 +159,18 @@ bool options_same(const struct options *one, const struct options *other,
     }
     ASSERT(false);
     return false;
+}
+
+bool options_retention(const struct options *options, int64_t keep_ms[EVENT_TABLES])
+{
+    bool is_some_removed = false;
+    for (int kind = 0; kind < EVENT_TABLES; kind++) {
+        int64_t ms = options->retention_of_ms[kind];
+        if (ms < 0) ms = options->retention_ms;
+        keep_ms[kind] = ms ? ms : RETAIN_FOR_EVER;
+        is_some_removed |= ms && kind != OP_VOTE;
+    }
+    return is_some_removed;
 }
 
 void options_free(struct options *options)

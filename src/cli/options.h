@@ -21,7 +21,8 @@ struct options {
     int64_t threads;                   /* 0: one per core */
     int64_t rate_limit, client_rate_limit;
     int64_t impression_ttl_ms, click_ttl_ms, collect_dedup_window_ms;
-    int64_t retention_ms; /* 0: for ever */
+    int64_t retention_ms;                  /* 0: for ever */
+    int64_t retention_of_ms[EVENT_TABLES]; /* of a kind; -1: as long as retention_ms says */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
     int64_t head_limit, target_limit, body_limit, mint_body_limit, headers_limit;
     int64_t max_connections, queue_limit;
@@ -47,6 +48,9 @@ enum options_result options_load_for(struct options *options, struct span data, 
                                      struct span config);
 
 void options_free(struct options *options);
+
+/* How long each kind of event is kept at least. False: everything for ever. */
+bool options_retention(const struct options *options, int64_t keep_ms[EVENT_TABLES]);
 
 /* The table as lines of help, or as rows of Markdown for docs/configuration.md. */
 void options_print_help(FILE *out);

@@ -8,6 +8,9 @@
 #define RANGE(from, to) .min = (from), .max = (to)
 #define TTL                                                                                        \
     .type = OPTION_DURATION, RANGE(1000, 3650 * DAY_MS), .wants = "a duration of 1s to 3650d"
+#define RETENTION                                                                                  \
+    .type = OPTION_DURATION, RANGE(0, 3650 * DAY_MS), .wants = "a duration of up to 3650d, or 0"
+#define RETENTION_OF RETENTION, .preset_is = "that of retention"
 #define TIMEOUT                                                                                    \
     .type = OPTION_DURATION, RANGE(100, 60 * 60 * 1000), .wants = "a duration of 100ms to 1h",     \
     .is_live = true
@@ -60,9 +63,20 @@ const struct option options_table[OPTIONS_COUNT] = {
      .help = "how long a click takes conversions, and their keys are remembered"},
     {SPAN_INIT("collect_dedup_window"), SPAN_INIT("7d"), AT(collect_dedup_window_ms), TTL,
      .help = "how long the event_id of a collected event is remembered"},
-    {SPAN_INIT("retention"), SPAN_INIT("0"), .type = OPTION_DURATION, AT(retention_ms),
-     RANGE(0, 3650 * DAY_MS), .wants = "a duration of up to 3650d, or 0",
+    {SPAN_INIT("retention"), SPAN_INIT("0"), AT(retention_ms), RETENTION,
      .help = "how long events are kept, if nothing needs them longer; 0 is for ever"},
+    {SPAN_INIT("retention_click"), AT(retention_of_ms[OP_CLICK]), RETENTION_OF,
+     .help = "how long clicks are kept, if nothing needs them longer; 0 is for ever"},
+    {SPAN_INIT("retention_conversion"), AT(retention_of_ms[OP_CONVERSION]), RETENTION_OF,
+     .help = "how long conversions are kept, if nothing needs them longer; 0 is for ever"},
+    {SPAN_INIT("retention_server_event"), AT(retention_of_ms[OP_SERVER_EVENT]), RETENTION_OF,
+     .help = "how long collected events are kept, if nothing needs them longer; 0 is for ever"},
+    {SPAN_INIT("retention_impression"), AT(retention_of_ms[OP_IMPRESSION]), RETENTION_OF,
+     .help = "how long impressions are kept, if nothing needs them longer; 0 is for ever"},
+    {SPAN_INIT("retention_feedback"), AT(retention_of_ms[OP_FEEDBACK]), RETENTION_OF,
+     .help = "how long feedbacks are kept, if nothing needs them longer; 0 is for ever"},
+    {SPAN_INIT("retention_ad_feedback"), AT(retention_of_ms[OP_AD_FEEDBACK]), RETENTION_OF,
+     .help = "how long ad-feedbacks are kept, if nothing needs them longer; 0 is for ever"},
     {SPAN_INIT("head_timeout"), SPAN_INIT("10s"), AT(head_timeout_ms), TIMEOUT,
      .help = "how long the head of a request may take"},
     {SPAN_INIT("body_timeout"), SPAN_INIT("10s"), AT(body_timeout_ms), TIMEOUT,

@@ -4,6 +4,7 @@
 #include "base/worker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A step is a millisecond or two of the ledger's thread; the pause behind it is at least
  * STEP_SHARE times as long as it took, waiting included, so events go first. */
@@ -12,7 +13,7 @@ enum { ROWS_PER_STEP = 256, STEP_SHARE = 4, PAUSE_MS_MIN = 5, IDLE_MS = 60 * 100
 struct retention {
     struct worker worker;
     struct ledger *ledger;
-    int64_t keep_ms;
+    int64_t keep_ms[EVENT_TABLES];
 };
 
 /* How long to wait for the next step. */
@@ -20,7 +21,8 @@ static int64_t take_step(struct retention *retention)
 {
     int64_t begun_ms = clock_mono_ms();
     struct op op = {.kind = OP_RETAIN, .received_at_ms = clock_wall_ms()};
-    op.retain = (struct retain){.keep_ms = retention->keep_ms, .rows_max = ROWS_PER_STEP};
+    op.retain.rows_max = ROWS_PER_STEP;
+    memcpy(op.retain.keep_ms, retention->keep_ms, sizeof retention->keep_ms);
     ledger_call(retention->ledger, &op);
     bool is_more = op.outcome == OUTCOME_RECORDED && op.retain.removed_count == ROWS_PER_STEP;
     int64_t pause_ms = (clock_mono_ms() - begun_ms) * STEP_SHARE;
@@ -36,12 +38,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-enum err retention_start(struct retention **out, struct ledger *ledger, int64_t keep_ms)
+enum err retention_start(struct retention **out, struct ledger *ledger,
+                         const int64_t keep_ms[EVENT_TABLES])
 {
     struct retention *retention = calloc(1, sizeof *retention);
     if (!retention) return ERR_NO_MEMORY;
     retention->ledger = ledger;
-    retention->keep_ms = keep_ms;
+    memcpy(retention->keep_ms, keep_ms, sizeof retention->keep_ms);
     if (!worker_start(&retention->worker, run, retention)) {
         free(retention);
         return ERR_NO_MEMORY;

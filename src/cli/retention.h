@@ -10,5 +10,7 @@
 
 struct retention;
 
-enum err retention_start(struct retention **out, struct ledger *ledger, int64_t keep_ms);
+/* How long is kept of each kind; RETAIN_FOR_EVER is one of them. */
+enum err retention_start(struct retention **out, struct ledger *ledger,
+                         const int64_t keep_ms[EVENT_TABLES]);
 void retention_stop(struct retention *retention); /* before the ledger's */

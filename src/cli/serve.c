@@ -143,8 +143,8 @@ static bool start_admin(struct server *server)
 
 static bool start_retention(struct server *server)
 {
-    int64_t keep_ms = server->options.retention_ms;
-    if (keep_ms == 0) return true;
+    int64_t keep_ms[EVENT_TABLES];
+    if (!options_retention(&server->options, keep_ms)) return true;
     enum err err = retention_start(&server->retention, server->ledger, keep_ms);
     if (err) say("cannot start a thread for retention: %s", err_text(err));
     return !err;

@@ -11,7 +11,9 @@
 
 /* adtally tail: what the requests to a running server became, as they come. */
 
-enum { REQUEST_MAX = 4096, TOKENS_MAX = 64, TIME_START = 11, TIME_LEN = 12 };
+enum { REQUEST_MAX = 8 * 1024, TOKENS_MAX = 64, TIME_START = 11, TIME_LEN = 12 };
+
+_Static_assert(REQUEST_MAX >= TAIL_FIELDS_COUNT * 6 * LIMIT_ID + 256, "every filter fits");
 
 struct follow {
     struct target target;

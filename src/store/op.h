@@ -40,16 +40,18 @@ struct erase {
     uint32_t erased_count; /* out */
 };
 
-/* Removes some of the rows that are older than `keep_ms` and needed by nothing. */
-struct retain {
-    int64_t keep_ms;
-    uint32_t rows_max;
-    uint32_t removed_count; /* out; rows_max: there may be more */
-};
-
 /* The kinds up to OP_VOTE record an event each, in a table of its own. */
 enum { EVENT_TABLES = OP_VOTE + 1 };
 struct span event_table_name(enum op_kind kind);
+
+/* Removes some of the rows that are older than what is kept of their kind and needed by nothing.
+ * Votes are needed for ever. */
+#define RETAIN_FOR_EVER INT64_MAX
+struct retain {
+    int64_t keep_ms[EVENT_TABLES]; /* by kind */
+    uint32_t rows_max;
+    uint32_t removed_count; /* out; rows_max: there may be more */
+};
 
 enum outcome {
     OUTCOME_PENDING,

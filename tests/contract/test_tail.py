@@ -11,6 +11,7 @@ import pytest
 
 from support import admin
 from support import server as program
+from support import tokens
 from support.http import Conn
 from support.world import REDIRECT, V1, World, conversion, table
 
@@ -199,6 +200,36 @@ def test_the_end_of_the_server_ends_it(own_server, data_dir):
         assert process.wait(10) == 0
 
 
+LONGEST = "\x01" * 256  # each byte of it is six in JSON
+
+
+def follow_longest(world):
+    """A click of an ad whose names are as long as names get; mint makes no URL as long as this."""
+    token = tokens.forge(world.data, bid="b", pub=LONGEST, cam=LONGEST, adv=LONGEST)
+    assert world.get(f"/track/click?p={token}").status == 302
+
+
+def is_longest(line):
+    line = json.loads(line)
+    assert [line[name] for name in ("publisher", "campaign", "advertiser")] == [LONGEST] * 3
+    assert line["outcome"] == "recorded"
+
+
+def test_the_longest_names_are_shown_whole(tailed):
+    with tail(tailed.data) as (_, lines):
+        watched(tailed, lines)
+        follow_longest(tailed)
+        is_longest(lines.next())
+
+
+def test_it_filters_by_the_longest_names(tailed):
+    with tail(tailed.data) as (_, everything), \
+            tail(tailed.data, *("--campaign", LONGEST), *("--route", "/track/click")) as (_, lines):
+        watched(tailed, everything)
+        follow_longest(tailed)
+        is_longest(lines.next())
+
+
 class Events:
     """GET /v1/tail as a browser's EventSource reads it."""
 
@@ -253,6 +284,17 @@ def test_events_are_the_same_lines(tailed, key):
             if line:
                 break
         assert json.loads(line)["reason"] == "click_not_found"
+
+
+def test_the_longest_event_is_the_longest_line(tailed, key):
+    events = Events(admin.port_of(tailed.server), key, "?route=/track/click")
+    with contextlib.closing(events):
+        for _ in range(50):
+            follow_longest(tailed)
+            line = events.next(0.3)
+            if line:
+                break
+        is_longest(line)
 
 
 def test_a_filter_that_there_is_not_is_422(tailed, key):

@@ -80,6 +80,32 @@ def test_what_is_old_is_removed_and_votes_stay(era):
     assert not world.server.stderr.count("rows_missing")
 
 
+def test_each_kind_has_its_own_age(era):
+    """A flag wins over the general one; what another kind still points at stays with it."""
+    world = era.world
+    people(world, 3)
+    era.mark(1)
+    era.at(200, "--retention", "30d", "--retention-feedback", "0", "--retention-conversion", "400d")
+    era.settle(["server_event", "ad_feedback"])
+    before = world.counts()
+    assert all(before[t] == 3 for t in ("feedback", "impression", "conversion", "click"))
+    is_verified(world.data)
+    era.at(1000, "--retention-click", "1d", "--retention-conversion", "30d")
+    era.settle(["conversion", "click"])
+    assert world.counts()["feedback"] == world.counts()["impression"] == 3
+    is_verified(world.data)
+
+
+@pytest.mark.parametrize("line", ["retention_click = soon", "retention_feedback = 3651d",
+                                  "retention_impression = 30", "retention_vote = 30d"])
+def test_an_age_that_is_none_is_one_sentence(scratch, line):
+    (scratch / "adtally.conf").write_text(line + "\n")
+    done = program.run("serve", "--data", scratch)
+    said = done.stderr.decode().strip()
+    assert done.returncode == 2 and "\n" not in said and "adtally.conf:1" in said
+    assert line.split()[0] in said
+
+
 def test_a_lifetime_that_grows_brings_nothing_back(era):
     world = era.world
     somebody, _ = people(world, 2)

@@ -259,7 +259,8 @@ static void fill_command(struct slot *slot, const char *kid)
         op->poll = new_poll(slot);
         break;
     case ASK_RETAIN:
-        op->retain.keep_ms = slot->ask.keep_ms;
+        for (int i = 0; i < EVENT_TABLES; i++)
+            op->retain.keep_ms[i] = slot->ask.keep_ms;
         op->retain.rows_max = (uint32_t)slot->ask.rows_max;
         break;
     case ASK_ERASE:

@@ -34,6 +34,9 @@ enum report_metric {
     METRIC_VOTE,        /* label: poll, space, option */
 };
 
+/* In a column of agg_ad: of all its names. No name can be this, since none has a NUL in it. */
+#define REPORT_ALL "char(0)"
+
 /* report_amount.c: exact sums. Amounts in SQL are billionths: an INTEGER, or, past its range, a
  * BLOB of 16 bytes. */
 __extension__ typedef __int128 report_amount;

@@ -11,7 +11,7 @@
 
 enum {
     REPORTS_APPLICATION_ID = 0x41445452,
-    REPORTS_VERSION = 3,
+    REPORTS_VERSION = 4,
     TABLES_COUNT = 4,
     PATH_MAX_LEN = 512
 };
@@ -35,9 +35,12 @@ static const char *const make_tables =
     "CREATE TABLE agg_state (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL,"
     " row INTEGER NOT NULL, has_flags INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT;";
 
+#define PART_COLUMNS                                                                               \
+    "quarter INTEGER, " AD_TEXTS                                                                   \
+    ", flagged INTEGER, metric INTEGER, label TEXT, count INTEGER, amount"
+
 static const char *const make_temporary =
-    "CREATE TABLE temp.part (quarter INTEGER, " AD_TEXTS ", flagged INTEGER, metric INTEGER,"
-    " label TEXT, count INTEGER, amount);"
+    "CREATE TABLE temp.part (" PART_COLUMNS "); CREATE TABLE temp.rolled (" PART_COLUMNS ");"
     "CREATE TABLE temp.latest (seq INTEGER PRIMARY KEY, bid INTEGER);"
     "CREATE TABLE temp.signed (seq INTEGER PRIMARY KEY, sign INTEGER, bid INTEGER)";
 

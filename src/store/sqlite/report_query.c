@@ -136,6 +136,55 @@ static void put_names(struct writer *sql, const struct report_query *query)
     }
 }
 
+enum { MANY_NAMES = -2, NO_NAME = -1 };
+
+/* The one dimension that groups and filters name, if it is no more than one. */
+static int only_name(const struct report_query *query)
+{
+    int only = NO_NAME;
+    for (size_t i = 0; i < query->by_count + query->filters_count; i++) {
+        int name = (int)(i < query->by_count ? query->by[i]
+                                             : query->filters[i - query->by_count].dimension);
+        if (name >= REPORT_IDS || name == only) continue;
+        if (only != NO_NAME) return MANY_NAMES;
+        only = name;
+    }
+    return only;
+}
+
+/* " AND ad IN (...)": the sums by that name alone, or of all. */
+static void put_rolled(struct writer *sql, const struct report_query *query, int only)
+{
+    writer_lit(sql, " AND ad IN (SELECT ad FROM main.agg_ad AS d WHERE true");
+    for (int i = 0; i < REPORT_IDS; i++) {
+        writer_lit(sql, " AND d.");
+        writer_put(sql, report_dimension_names[i]);
+        writer_put(sql, i == only ? SPAN(" <> " REPORT_ALL) : SPAN(" = " REPORT_ALL));
+    }
+    put_filters(sql, query, "d", false);
+    writer_char(sql, ')');
+}
+
+/* " AND ad IN (...)": of the ads themselves, where they are filtered. */
+static void put_ads(struct writer *sql, const struct report_query *query)
+{
+    if (!query->filters_count) return;
+    writer_lit(sql, " AND ad IN (SELECT ad FROM main.agg_ad AS d WHERE true");
+    put_filters(sql, query, "d", false);
+    writer_char(sql, ')');
+}
+
+/* A sum by one name has no other: an ad has each, be it empty. */
+static void put_only_ads(struct writer *sql)
+{
+    writer_lit(sql, " WHERE true");
+    for (int i = 0; i < 2; i++) {
+        writer_lit(sql, " AND d.");
+        writer_put(sql, report_dimension_names[i]);
+        writer_lit(sql, " <> " REPORT_ALL);
+    }
+}
+
 /* Kept sums: over the ads first, in the order of their key. */
 static void put_kept(struct writer *sql, const struct report_query *query, const char *metrics)
 {
@@ -152,14 +201,15 @@ static void put_kept(struct writer *sql, const struct report_query *query, const
     writer_i64(sql, unit_of(query));
     writer_lit(sql, " AND");
     put_range(sql, query, metrics);
-    if (query->filters_count) {
-        writer_lit(sql, " AND ad IN (SELECT ad FROM main.agg_ad AS d WHERE true");
-        put_filters(sql, query, "d", false);
-        writer_char(sql, ')');
-    }
+    int only = only_name(query);
+    if (only == MANY_NAMES)
+        put_ads(sql, query);
+    else
+        put_rolled(sql, query, only);
     writer_put(sql, has_period(query) ? SPAN(" GROUP BY ad, metric, label, period")
                                       : SPAN(" GROUP BY ad, metric, flagged, label"));
     writer_lit(sql, ") CROSS JOIN main.agg_ad AS d USING (ad)");
+    if (only == MANY_NAMES) put_only_ads(sql);
 }
 
 /* What was recorded since. */

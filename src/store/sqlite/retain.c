@@ -43,33 +43,43 @@ static enum err longest_ms(struct sqlite_store *store, const char *name, int64_t
     return db_query_i64(store->db, sql, ms);
 }
 
-/* A conversion may be younger than its click by as much as clicks ever lived, and is reported by
- * it; the same for feedback and its impression. */
-enum { HOUR_MS = 60 * 60 * 1000 };
+/* Longer than the window of ad-feedbacks. */
+enum { KEEP_MS_MIN = 60 * 60 * 1000 };
 struct ages_kept {
-    int64_t kept_ms[TOTAL_EVENTS_COUNT]; /* -1: for ever */
+    int64_t kept_ms[TOTAL_EVENTS_COUNT]; /* RETAIN_FOR_EVER: never removed */
     int64_t click_ttl_ms, impression_ttl_ms;
 };
 
-static enum err find_ages(struct sqlite_store *store, int64_t keep_ms, struct ages_kept *ages)
+_Static_assert((int)TOTAL_VOTE == OP_VOTE && TOTAL_CLICK + OP_CLICK == 0, "kinds by their tables");
+
+static int64_t more_ms(int64_t kept_ms, int64_t by_ms)
+{
+    return kept_ms == RETAIN_FOR_EVER ? RETAIN_FOR_EVER : kept_ms + by_ms;
+}
+
+/* A conversion may be younger than its click by as much as clicks ever lived, and is reported by
+ * it; the same for feedback and its impression. */
+static enum err find_ages(struct sqlite_store *store, const int64_t keep_ms[],
+                          struct ages_kept *ages)
 {
     const struct store_options *options = &store->options;
-    int64_t click_ttl_ms, impression_ttl_ms;
+    int64_t click_ttl_ms, impression_ttl_ms, *kept_ms = ages->kept_ms;
     enum err err = longest_ms(store, "click_ttl_ms_max", &click_ttl_ms);
     if (!err) err = longest_ms(store, "impression_ttl_ms_max", &impression_ttl_ms);
     if (err) return err;
-    keep_ms = max_ms(keep_ms, HOUR_MS); /* longer than the window of ad-feedbacks */
-    int64_t impressions_ms = max_ms(keep_ms, options->impression_ttl_ms);
-    int64_t clicks_ms = max_ms(keep_ms, options->click_ttl_ms);
-    *ages = (struct ages_kept){{
-        [TOTAL_CLICK] = max_ms(clicks_ms, impressions_ms) + click_ttl_ms,
-        [TOTAL_CONVERSION] = clicks_ms,
-        [TOTAL_SERVER_EVENT] = max_ms(keep_ms, options->collect_dedup_window_ms),
-        [TOTAL_IMPRESSION] = impressions_ms + impression_ttl_ms,
-        [TOTAL_FEEDBACK] = impressions_ms,
-        [TOTAL_AD_FEEDBACK] = impressions_ms,
-        [TOTAL_VOTE] = -1, /* a bid votes once in its life, and polls count what is there */
-    }};
+    const int64_t needed_ms[TOTAL_EVENTS_COUNT] = {
+        [TOTAL_CONVERSION] = options->click_ttl_ms,
+        [TOTAL_SERVER_EVENT] = options->collect_dedup_window_ms,
+        [TOTAL_FEEDBACK] = options->impression_ttl_ms,
+        [TOTAL_AD_FEEDBACK] = options->impression_ttl_ms,
+        [TOTAL_VOTE] = RETAIN_FOR_EVER, /* a bid votes once in its life, and polls count rows */
+    };
+    for (int i = 0; i < TOTAL_EVENTS_COUNT; i++)
+        kept_ms[i] = max_ms(max_ms(keep_ms[i], KEEP_MS_MIN), needed_ms[i]);
+    int64_t click_needed_ms = max_ms(kept_ms[TOTAL_CONVERSION], options->impression_ttl_ms);
+    kept_ms[TOTAL_CLICK] = max_ms(kept_ms[TOTAL_CLICK], more_ms(click_needed_ms, click_ttl_ms));
+    kept_ms[TOTAL_IMPRESSION] =
+        max_ms(kept_ms[TOTAL_IMPRESSION], more_ms(kept_ms[TOTAL_FEEDBACK], impression_ttl_ms));
     ages->click_ttl_ms = click_ttl_ms;
     ages->impression_ttl_ms = impression_ttl_ms;
     return ERR_OK;
@@ -221,7 +231,7 @@ static enum err remove_some(struct sqlite_store *store, enum total which,
     uint64_t floor;
     int64_t last, time_ms;
     uint32_t room = retain->rows_max - retain->removed_count;
-    if (ages->kept_ms[which] < 0 || room == 0) return ERR_OK;
+    if (ages->kept_ms[which] == RETAIN_FOR_EVER || room == 0) return ERR_OK;
     enum err err = find_time(store, which, ages, &time_ms);
     if (!err) err = find_floor(store, time_ms, &floor);
     if (err) return err;
