@@ -3,7 +3,7 @@
 #include "base/arena.h"
 #include "base/rng.h"
 #include "base/secret.h"
-#include "store/sqlite/checksum.h"
+#include "store/checksum.h"
 #include "token/base64url.h"
 #include "json/json.h"
 #include "json/write.h"

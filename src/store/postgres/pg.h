@@ -1,0 +1,83 @@
+#pragma once
+
+#include "store/engine.h"
+#include "store/keys.h"
+#include "store/postgres/connection.h"
+#include "store/postgres/params.h"
+
+/* The engine over PostgreSQL and what speaks its protocol (docs/decisions/0013-postgres.md). One
+ * store is one lane of one node: a connection, a lease of sequences, batches one after the other. */
+
+/* Numbers that only this lane gives away, and what a lost answer of a COMMIT is found out by. */
+struct pg_lane {
+    int64_t id;
+    int64_t batch;     /* of the last transaction that stands */
+    uint64_t next_seq; /* the lease: below lease_end */
+    uint64_t lease_end;
+};
+
+/* Copies of what other nodes may change: as of `change`. */
+struct pg_polls;
+
+struct pg_store {
+    struct store store;
+    struct store_options options;
+    struct pg_connection connection;
+    struct pg_lane lane;
+    int64_t change;      /* number of the last change that was loaded */
+    bool is_stale;       /* a newer one was seen */
+    int64_t database_ms; /* the database's clock, as of the last read */
+    struct secrets *secrets;
+    struct pg_polls *polls;
+    struct pg_params params;
+    struct pg_batch *batch; /* memory of the batch under way (batch.h) */
+    int64_t commit_us;
+    uint64_t recorded; /* events, since the start */
+};
+
+static inline struct pg_store *pg_of(struct store *store)
+{
+    return (struct pg_store *)(void *)store;
+}
+
+/* lane.c. All within the pipelines of others where that saves a round trip. */
+
+/* A row of its own for this store. */
+enum pg_failure pg_lane_open(struct pg_store *store);
+void pg_lane_close(struct pg_store *store); /* gives back what is left of the lease */
+
+/* So many numbers at least; more are leased when they are not there. A statement of its own. */
+enum pg_failure pg_lane_reserve(struct pg_store *store, uint32_t count);
+
+/* Sends what makes the transaction under way this lane's next batch, `used` numbers further on: it
+ * fails with PG_AGAIN when the lane was fenced or its lease was closed. */
+void pg_lane_send_advance(struct pg_store *store, uint32_t used);
+void pg_lane_advanced(struct pg_store *store, uint32_t used); /* it stands */
+
+/* After a COMMIT without an answer, over a new connection. *stands: it does. */
+enum pg_failure pg_lane_resolve(struct pg_store *store, bool *stands);
+
+/* Everything below is final: rows with smaller sequences will not come any more. Closes leases that
+ * nobody used for a second. */
+enum pg_failure pg_watermark(struct pg_connection *connection, uint64_t *below);
+
+/* migrate.c: the schema as this version wants it, made or brought forward under a lock. On failure
+ * `problem` says what to do. */
+enum err pg_migrate(struct pg_connection *connection, char problem[STORE_PROBLEM_MAX]);
+
+/* secrets.c, keys.c, polls.c: each its own transaction, which counts the change up. */
+enum pg_failure pg_secrets_load(struct pg_store *store);
+enum pg_failure pg_keys_apply(struct pg_store *store, struct op *op);
+enum pg_failure pg_token_keys_apply(struct pg_store *store, struct op *op);
+enum pg_failure pg_polls_load(struct pg_store *store);
+enum pg_failure pg_polls_apply(struct pg_store *store, struct op *op); /* put, withdraw */
+enum err pg_each_key(struct store *store, store_on_key *on_key, void *arg);
+enum err pg_each_poll(struct store *store, store_on_poll *on_poll, void *arg);
+const struct poll *pg_find_poll(const struct pg_store *store, int64_t id); /* NULL: none */
+
+/* partitions.c: those of the next days; what is too old goes. */
+enum pg_failure pg_partitions_ahead(struct pg_store *store);
+int64_t pg_partition_time(int64_t recorded_at_ms, int64_t database_ms); /* clamped into one */
+
+/* apply.c: a batch of ops, of events and of what is configured. */
+enum err pg_apply(struct store *store, struct op *const ops[], size_t count);
