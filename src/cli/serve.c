@@ -31,7 +31,7 @@ struct server {
     struct traffic *traffic; /* until the api has it */
     struct listeners listeners, admin_listeners;
     struct loops *loops;
-    struct store *store; /* until the ledger has it */
+    struct wiring_stores stores; /* until the ledger has them */
     struct ledger *ledger;
     struct api *api;
     struct admin admin;
@@ -199,7 +199,9 @@ static enum err open_when_free(struct server *server, char problem[STORE_PROBLEM
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
     int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
     for (;;) {
-        enum err err = wiring_open(&server->options, true, &server->store, problem);
+        enum err err =
+            wiring_open(&server->options, true, (uint32_t)server->options.store_connections,
+                        &server->stores, problem);
         if (err != ERR_BUSY || clock_mono_ms() >= deadline_ms ||
             admin_socket_is_served(server->options.data_path))
             return err;
@@ -251,7 +253,8 @@ static bool open_store(struct server *server)
     enum err err = open_when_free(server, problem);
     if (!err) {
         leave_other_files(server);
-        err = wiring_start(&server->options, server->store, &server->ledger, &server->api, problem);
+        err =
+            wiring_start(&server->options, &server->stores, &server->ledger, &server->api, problem);
     }
     if (err) say("%s", problem);
     return !err;

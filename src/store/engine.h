@@ -15,6 +15,8 @@ struct store_engine {
     enum err (*each_poll)(struct store *store, store_on_poll *on_poll, void *arg);
     const struct secrets *(*secrets)(const struct store *store);
     void (*stats)(const struct store *store, struct store_stats *out);
+    /* Engines that others write to at the same time; NULL: nobody does. */
+    bool (*has_changed)(struct store *store);
 };
 
 struct store {

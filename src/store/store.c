@@ -62,6 +62,16 @@ const struct secrets *store_secrets(const struct store *store)
     return store->engine->secrets(store);
 }
 
+bool store_is_shared(const struct store *store)
+{
+    return store->engine->has_changed != NULL;
+}
+
+bool store_has_changed(struct store *store)
+{
+    return store_is_shared(store) && store->engine->has_changed(store);
+}
+
 void store_stats(const struct store *store, struct store_stats *out)
 {
     store->engine->stats(store, out);

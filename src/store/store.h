@@ -20,6 +20,8 @@ struct store_progress {
 
 struct store_options {
     const char *dir; /* data directory */
+    const char *url; /* postgresql://...; NULL: SQLite, in the data directory */
+    uint32_t lane;   /* of this process: the first one, 0, brings the schema up to date */
     bool create;     /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
     int64_t click_ttl_ms, impression_ttl_ms, collect_dedup_window_ms;
     int checkpoint_pages;        /* store_maintain works once so many wait for it */
@@ -60,6 +62,13 @@ typedef void store_on_poll(const struct poll *poll, void *arg);
  */
 enum err store_each_poll(struct store *store, store_on_poll *on_poll, void *arg);
 const struct secrets *store_secrets(const struct store *store);
+
+/* Whether other processes may write to what is stored, and so change keys and polls. */
+bool store_is_shared(const struct store *store);
+
+/* Whether another one changed keys, polls or token keys since the last call: they are to be read
+ * again. Seen by store_apply and store_maintain, which look twice a second. */
+bool store_has_changed(struct store *store);
 
 struct store_stats {
     uint64_t sequence_next;
