@@ -151,14 +151,20 @@ static bool start_retention(struct server *server)
 
 static bool start_reporter(struct server *server)
 {
+    if (connects(server)) return true; /* which has what reports are made of */
     enum err err = reporter_start(&server->reporter, server->options.data_path, server->ledger);
     if (err) say("cannot start the thread that counts for reports: %s", err_text(err));
     return !err;
 }
 
+static bool connects(const struct server *server)
+{
+    return server->options.store_url[0] != '\0';
+}
+
 static bool activate(struct server *server)
 {
-    enum err err = loops_activate(server->loops, server->api);
+    enum err err = loops_activate(server->loops, server->api, connects(server));
     if (err)
         say("cannot serve: %s: %s", err_text(err), err_advice(err));
     else
@@ -229,21 +235,31 @@ static bool find_config_dir(char dir[CONFIG_DIR_MAX], const struct options *opti
     return path.ptr && snprintf(dir, CONFIG_DIR_MAX, "%.*s", SPAN_FMT(found)) < CONFIG_DIR_MAX;
 }
 
+static void let_read(const char *path, void *arg)
+{
+    sandbox_let_read(arg, path);
+}
+
 /* Between the two halves of opening: the store has its files, and no thread runs yet that would
  * keep the right to others. */
 static void leave_other_files(const struct server *server)
 {
-    char dir[CONFIG_DIR_MAX];
-    const struct options *options = &server->options;
-    const char *config_dir = find_config_dir(dir, options) ? dir : NULL;
-    if (options->sandbox)
-        warn_unless_taken(sandbox_only_files_in(options->data_path, config_dir), SPAN("Landlock"));
+    struct sandbox_files files = {.dir = server->options.data_path};
+    char config_dir[CONFIG_DIR_MAX];
+    if (!server->options.sandbox) return;
+    if (find_config_dir(config_dir, &server->options)) sandbox_let_read(&files, config_dir);
+    if (connects(server)) {
+        sandbox_let_resolve(&files);
+        store_each_file(server->options.store_url, let_read, &files);
+    }
+    warn_unless_taken(sandbox_only_files_in(&files), SPAN("Landlock"));
 }
 
 /* Before the first request that the api looks at. */
 static bool leave_other_calls(const struct server *server)
 {
-    if (server->options.sandbox) warn_unless_taken(sandbox_calls(), SPAN("seccomp"));
+    enum sandbox_network network = connects(server) ? SANDBOX_CONNECTS : SANDBOX_SERVES;
+    if (server->options.sandbox) warn_unless_taken(sandbox_calls(network), SPAN("seccomp"));
     return true;
 }
 

@@ -36,3 +36,6 @@ enum err sqlite_store_backup(const char *dir, const char *file,
 enum err sqlite_store_restore(const char *file, const char *path,
                               const struct store_progress *progress,
                               char problem[STORE_PROBLEM_MAX]);
+
+/* store/postgres */
+void pg_store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg);

@@ -26,6 +26,11 @@ enum err store_open(struct store **out, const struct store_options *options,
     return sqlite_store_open(out, options, problem);
 }
 
+void store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg)
+{
+    pg_store_each_file(url, on_file, arg);
+}
+
 void store_close(struct store *store)
 {
     store->engine->close(store);

@@ -39,6 +39,10 @@ enum err store_open(struct store **out, const struct store_options *options,
                     char problem[STORE_PROBLEM_MAX]);
 void store_close(struct store *store);
 
+/* What connections to `url` are made with besides: files of passwords and certificates, or the
+ * directories that they are in. */
+void store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg);
+
 /* Decides every op of a batch in order and makes all of it durable at once.
  *   ERR_OK           every op has its outcome, what was recorded is on stable storage
  *   ERR_SYNC_FAILED  nothing may be trusted any more: end the process, acknowledge nothing
