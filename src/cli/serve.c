@@ -43,6 +43,11 @@ struct server {
     struct reload reload;
 };
 
+static bool connects(const struct server *server)
+{
+    return server->options.store_url[0] != '\0';
+}
+
 static size_t loops_count(const struct options *options)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -155,11 +160,6 @@ static bool start_reporter(struct server *server)
     enum err err = reporter_start(&server->reporter, server->options.data_path, server->ledger);
     if (err) say("cannot start the thread that counts for reports: %s", err_text(err));
     return !err;
-}
-
-static bool connects(const struct server *server)
-{
-    return server->options.store_url[0] != '\0';
 }
 
 static bool activate(struct server *server)

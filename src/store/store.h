@@ -20,8 +20,8 @@ struct store_progress {
 
 struct store_options {
     const char *dir; /* data directory */
-    const char *url; /* postgresql://...; NULL: SQLite, in the data directory */
-    uint32_t lane;   /* of this process: the first one, 0, brings the schema up to date */
+    const char *url; /* of a PostgreSQL database that holds the store; NULL: `dir` does */
+    uint32_t lane;   /* of this process over one: the first, 0, brings the schema up to date */
     bool create;     /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
     int64_t click_ttl_ms, impression_ttl_ms, collect_dedup_window_ms;
     int checkpoint_pages;        /* store_maintain works once so many wait for it */
