@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ledger/ledger.h"
+#include "ledger/use_share.h"
 #include "token/hash.h"
 
 /* The ledger's own. A lane is a queue, the thread that empties it and the store that it writes to.
@@ -29,8 +30,10 @@ struct ledger {
     struct queue_room room;       /* of several lanes together */
     pthread_mutex_t answer_mutex; /* of what ports say of a batch, when there are several lanes */
     uint8_t hash_key[HASH_FINGERPRINT_KEY_SIZE];
-    pthread_mutex_t mutex; /* of what follows */
-    uint32_t unhealthy;    /* lanes */
+    struct use_share *use_share; /* the first lane's; NULL: the store is nobody else's */
+    pthread_mutex_t mutex;       /* of what follows */
+    struct limiter *limiter;     /* whose uses are shared; NULL: none */
+    uint32_t unhealthy;          /* lanes */
     struct ledger_stats stats;
     uint32_t lanes_count;
     struct lane lanes[];

@@ -140,6 +140,16 @@ static void observe_batch(struct lane *lane, size_t count, int64_t batch_us)
     metrics_observe(&metrics->commit_us, commit_us, METRICS_TIME_SHIFT);
 }
 
+static void share_uses(struct lane *lane)
+{
+    struct ledger *ledger = lane->ledger;
+    pthread_mutex_lock(&ledger->mutex);
+    struct limiter *limiter = ledger->limiter;
+    pthread_mutex_unlock(&ledger->mutex);
+    if (limiter)
+        use_share_turn(ledger->use_share, limiter, ledger->keyring, lane->store, clock_mono_us());
+}
+
 /* What is done when no answer waits for it. Keys and polls that others changed are the first lane's
  * to load, as its own changes are. */
 static enum err keep_up(struct lane *lane)
@@ -148,6 +158,7 @@ static enum err keep_up(struct lane *lane)
     enum err err = store_maintain(lane->store);
     if (!lane_is_first(lane) || err == ERR_SYNC_FAILED) return err;
     if (store_has_changed(lane->store)) update_copies(ledger);
+    if (ledger->use_share) share_uses(lane);
     return err;
 }
 
@@ -263,6 +274,7 @@ void ledger_close(struct ledger *ledger)
         store_close(ledger->lanes[i].store);
         queue_fini(&ledger->lanes[i].submitted);
     }
+    use_share_free(ledger->use_share);
     pollbook_free(ledger->pollbook);
     keyring_free(ledger->keyring);
     pthread_mutex_destroy(&ledger->answer_mutex);
@@ -285,7 +297,10 @@ static enum err open_all(struct ledger **out, struct store *const stores[], uint
     open_lanes(ledger, stores, options->queue_cap);
     ledger->keyring = keyring_new();
     ledger->pollbook = pollbook_new();
-    enum err err = ledger->keyring && ledger->pollbook ? load_copies(ledger) : ERR_NO_MEMORY;
+    if (store_shares_uses(stores[0])) ledger->use_share = use_share_new();
+    bool has_all =
+        ledger->keyring && ledger->pollbook && (ledger->use_share || !store_shares_uses(stores[0]));
+    enum err err = has_all ? load_copies(ledger) : ERR_NO_MEMORY;
     if (err)
         ledger_close(ledger);
     else
@@ -327,6 +342,16 @@ void ledger_stop(struct ledger *ledger)
 {
     stop_lanes(ledger, ledger->lanes_count);
     ledger_close(ledger);
+}
+
+bool ledger_share_uses(struct ledger *ledger, struct limiter *limiter)
+{
+    if (!ledger->use_share) return true;
+    if (!limiter_count_uses(limiter)) return false;
+    pthread_mutex_lock(&ledger->mutex);
+    ledger->limiter = limiter;
+    pthread_mutex_unlock(&ledger->mutex);
+    return true;
 }
 
 struct keyring *ledger_keyring(struct ledger *ledger)

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/metrics.h"
 #include "ledger/keyring.h"
+#include "ledger/limiter.h"
 #include "ledger/pollbook.h"
 #include "ledger/queue.h"
 #include "store/store.h"
@@ -59,6 +60,10 @@ enum err ledger_open(struct ledger **out, struct store *store,
                      const struct ledger_options *options);
 enum err ledger_turn(struct ledger *ledger);
 void ledger_close(struct ledger *ledger);
+
+/* The limiter of partner keys, whose rates other nodes over the same store keep too: it lives until
+ * ledger_stop returned. Before its first request. False: no memory. */
+bool ledger_share_uses(struct ledger *ledger, struct limiter *limiter);
 
 struct keyring *ledger_keyring(struct ledger *ledger);
 struct pollbook *ledger_pollbook(struct ledger *ledger);

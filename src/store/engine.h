@@ -17,6 +17,7 @@ struct store_engine {
     void (*stats)(const struct store *store, struct store_stats *out);
     /* Engines that others write to at the same time; NULL: nobody does. */
     bool (*has_changed)(struct store *store);
+    enum err (*share_uses)(struct store *store, struct store_use uses[], size_t count);
 };
 
 struct store {

@@ -77,6 +77,17 @@ bool store_has_changed(struct store *store)
     return store_is_shared(store) && store->engine->has_changed(store);
 }
 
+bool store_shares_uses(const struct store *store)
+{
+    return store->engine->share_uses != NULL;
+}
+
+enum err store_share_uses(struct store *store, struct store_use uses[], size_t count)
+{
+    ASSERT(count > 0 && count <= STORE_USES_MAX);
+    return store->engine->share_uses(store, uses, count);
+}
+
 void store_stats(const struct store *store, struct store_stats *out)
 {
     store->engine->stats(store, out);

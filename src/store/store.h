@@ -74,6 +74,18 @@ bool store_is_shared(const struct store *store);
  * again. Seen by store_apply and store_maintain, which look twice a second. */
 bool store_has_changed(struct store *store);
 
+/* For a rate that several processes keep together: adds what was let through here of each key since
+ * the last call, and tells what all others let through of it, ever since. Only of a store that
+ * store_shares_uses. */
+struct store_use {
+    struct span key_id;
+    uint64_t used;
+    uint64_t others; /* out */
+};
+enum { STORE_USES_MAX = 1024 };
+bool store_shares_uses(const struct store *store);
+enum err store_share_uses(struct store *store, struct store_use uses[], size_t count);
+
 struct store_stats {
     uint64_t sequence_next;
     uint64_t clicks_indexed, keys_indexed;
