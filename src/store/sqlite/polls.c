@@ -29,13 +29,6 @@ static struct live_poll *find_poll(const struct sqlite_store *store, int64_t id)
     return at;
 }
 
-static int find_option(const struct poll *poll, struct span id)
-{
-    for (uint32_t i = 0; i < poll->options_count; i++)
-        if (span_eq(poll->options[i].id, id)) return (int)i;
-    return -1;
-}
-
 struct index_key polls_option_key(int64_t poll_id, struct span option_id)
 {
     uint64_t checksum = checksum_add_i64(checksum_start(SPAN("poll_option")), poll_id);
@@ -78,7 +71,7 @@ static void carry(uint64_t to[POLL_OPTIONS_MAX], const struct poll *poll,
 {
     uint64_t carried[POLL_OPTIONS_MAX] = {0};
     for (uint32_t i = 0; i < old->options_count; i++) {
-        int at = find_option(poll, old->options[i].id);
+        int at = poll_find_option(poll, old->options[i].id);
         if (at >= 0) carried[at] = from[i];
     }
     memcpy(to, carried, sizeof carried);
@@ -108,7 +101,7 @@ static bool would_lose_votes(const struct live_poll *live, const struct poll *po
     const struct poll *old = &live->snapshot->poll;
     for (uint32_t i = 0; i < old->options_count; i++)
         if ((live->votes[i] || (old->counts[i] && !poll->counts)) &&
-            find_option(poll, old->options[i].id) < 0)
+            poll_find_option(poll, old->options[i].id) < 0)
             return true;
     return false;
 }
@@ -235,7 +228,7 @@ static enum err record_vote(struct sqlite_store *store, struct op *op, const str
                             struct live_poll *live)
 {
     uint64_t holder;
-    int option = find_option(&live->snapshot->poll, op->vote.option_id);
+    int option = poll_find_option(&live->snapshot->poll, op->vote.option_id);
     op->outcome = OUTCOME_BAD_OPTION;
     if (option < 0) return ERR_OK;
     enum err err = dedup_find_by_bid(store, &store->votes, SQL_VOTE_BID, &keys->bid,
@@ -271,7 +264,7 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
     sqlite3_bind_int64(row, 1, poll->id);
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        bool is_shown_twice = find_option(poll, db_column_text(row, 0)) >= 0;
+        bool is_shown_twice = poll_find_option(poll, db_column_text(row, 0)) >= 0;
         if (!db_is_whole(row, 2, SPAN("poll_option")) || is_shown_twice ||
             poll->options_count == POLL_OPTIONS_MAX)
             err = report_corrupt_row(SPAN("poll_option"), poll->id);
@@ -295,7 +288,7 @@ static enum err read_counts(struct sqlite_store *store, const struct poll *poll,
     sqlite3_bind_int64(row, 1, poll->id);
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        int option = find_option(poll, db_column_text(row, 0));
+        int option = poll_find_option(poll, db_column_text(row, 0));
         if (!db_is_whole(row, 2, SPAN("poll_count")))
             err = report_corrupt_row(SPAN("poll_count"), poll->id);
         else if (option >= 0)
@@ -353,7 +346,7 @@ enum err polls_load(struct sqlite_store *store)
 static uint64_t *votes_of(const struct sqlite_store *store, int64_t poll_id, struct span option_id)
 {
     struct live_poll *live = find_poll(store, poll_id);
-    int option = live ? find_option(&live->snapshot->poll, option_id) : -1;
+    int option = live ? poll_find_option(&live->snapshot->poll, option_id) : -1;
     return option >= 0 ? &live->votes[option] : NULL;
 }
 
