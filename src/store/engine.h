@@ -34,3 +34,7 @@ enum err sqlite_store_backup(const char *dir, const char *file,
 enum err sqlite_store_restore(const char *file, const char *path,
                               const struct store_progress *progress,
                               char problem[STORE_PROBLEM_MAX]);
+
+/* store/postgres: `options->url` is a URL of libpq. */
+enum err pg_store_open(struct store **out, const struct store_options *options,
+                       char problem[STORE_PROBLEM_MAX]);

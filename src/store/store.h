@@ -20,6 +20,7 @@ struct store_progress {
 
 struct store_options {
     const char *dir; /* data directory */
+    const char *url; /* of a PostgreSQL database that holds the store; NULL: `dir` does */
     bool create;     /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
     int64_t click_ttl_ms, impression_ttl_ms, collect_dedup_window_ms;
     int checkpoint_pages;        /* store_maintain works once so many wait for it */

@@ -6,7 +6,8 @@
 #include "store/postgres/params.h"
 
 /* The engine over PostgreSQL and what speaks its protocol (docs/decisions/0013-postgres.md). One
- * store is one lane of one node: a connection, a lease of sequences, batches one after the other. */
+ * store is one lane of one node: a connection, a lease of sequences, batches one after the other.
+ */
 
 /* Numbers that only this lane gives away, and what a lost answer of a COMMIT is found out by. */
 struct pg_lane {
@@ -14,6 +15,8 @@ struct pg_lane {
     int64_t batch;     /* of the last transaction that stands */
     uint64_t next_seq; /* the lease: below lease_end */
     uint64_t lease_end;
+    uint64_t generation; /* of the connection that this is known from */
+    bool is_unsure;      /* an advance was sent and did not stand: the row is read again */
 };
 
 /* Copies of what other nodes may change: as of `change`. */
@@ -46,15 +49,18 @@ static inline struct pg_store *pg_of(struct store *store)
 enum pg_failure pg_lane_open(struct pg_store *store);
 void pg_lane_close(struct pg_store *store); /* gives back what is left of the lease */
 
-/* So many numbers at least; more are leased when they are not there. A statement of its own. */
+/* So many numbers at least, from lane.next_seq on; more are leased when they are not there. Called
+ * before every attempt of a batch: after one that failed it finds out what is left. */
 enum pg_failure pg_lane_reserve(struct pg_store *store, uint32_t count);
 
 /* Sends what makes the transaction under way this lane's next batch, `used` numbers further on: it
- * fails with PG_AGAIN when the lane was fenced or its lease was closed. */
+ * fails with PG_AGAIN when the lane was fenced or its lease was closed. The first of its
+ * transaction, so that whoever asks what became of it waits. One answer to take. */
 void pg_lane_send_advance(struct pg_store *store, uint32_t used);
 void pg_lane_advanced(struct pg_store *store, uint32_t used); /* it stands */
 
-/* After a COMMIT without an answer, over a new connection. *stands: it does. */
+/* After a COMMIT without an answer, over a new connection. *stands: it does, and pg_lane_advanced
+ * need not be called; if not, it never will. PG_REFUSED: it cannot be known any more. */
 enum pg_failure pg_lane_resolve(struct pg_store *store, bool *stands);
 
 /* Everything below is final: rows with smaller sequences will not come any more. Closes leases that
