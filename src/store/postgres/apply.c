@@ -123,7 +123,8 @@ static enum pg_failure try_events(struct pg_store *store, struct op *const ops[]
 
 static bool is_worth_another(enum pg_failure failure, int attempt)
 {
-    if (failure == PG_UNREACHABLE) return attempt == 0; /* it may have gone while nothing was sent */
+    if (failure == PG_UNREACHABLE)
+        return attempt == 0; /* it may have gone while nothing was sent */
     return failure == PG_TAKEN || failure == PG_AGAIN;
 }
 

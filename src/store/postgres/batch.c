@@ -110,8 +110,7 @@ static void name_click(struct pg_batch *batch, struct batch_op *op)
 {
     const struct click *click = &op->op->click;
     uuid_write(op->click_id, &click->id);
-    op->click =
-        name_key(batch, KEY_CLICK, 0, PARTS({op->click_id, sizeof op->click_id}));
+    op->click = name_key(batch, KEY_CLICK, 0, PARTS({op->click_id, sizeof op->click_id}));
     if (op->op->happened_at_ms) want(batch, op->click);
     if (!click->ad.bid_id.ptr) return;
     op->bid = want_bid(batch, click->ad.bid_id, OP_CLICK);
@@ -136,9 +135,9 @@ static void name_server_event(struct pg_batch *batch, struct batch_op *op)
 {
     const struct server_event *event = &op->op->server_event;
     if (event->event_id.ptr)
-        op->event = want(batch, name_key(batch, KEY_EVENT, 0,
-                                         PARTS(event->tag_id, event->sender.partner_id,
-                                               event->event_id)));
+        op->event =
+            want(batch, name_key(batch, KEY_EVENT, 0,
+                                 PARTS(event->tag_id, event->sender.partner_id, event->event_id)));
 }
 
 /* 128 bits under the pepper, which all nodes share and nobody else knows. */
@@ -166,8 +165,8 @@ void batch_rater(const struct pg_store *store, struct span publisher, struct spa
 static void name_ad_feedback(struct pg_store *store, struct batch_op *op)
 {
     const struct ad_feedback *feedback = &op->op->ad_feedback;
-    const struct span says[] = {feedback->sentiment,      feedback->reasons,
-                                feedback->comment,        feedback->sent_placement,
+    const struct span says[] = {feedback->sentiment,         feedback->reasons,
+                                feedback->comment,           feedback->sent_placement,
                                 feedback->sent_placement_id, feedback->sent_user_id};
     struct span bid_id = feedback->ad.bid_id;
     batch_rater(store, feedback->ad.publisher_id, feedback->sent_session_id, op->rater);

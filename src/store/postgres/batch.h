@@ -50,7 +50,7 @@ struct batch_key {
             int64_t slot;      /* the highest; slots begin with 1 */
             int64_t times_ms[WINDOW_EVENTS_MAX];
         } session;
-        struct { /* KEY_POLL */
+        struct {                     /* KEY_POLL */
             const struct poll *poll; /* NULL: none lives */
             uint64_t votes[POLL_OPTIONS_MAX];
             uint64_t added[POLL_OPTIONS_MAX]; /* by the batch */
@@ -69,12 +69,12 @@ struct batch_op {
     int64_t time_ms; /* when it was received, by the database's clock */
     struct batch_key *click, *bid, *impression, *layers[DEDUP_LAYERS], *event, *session, *poll,
         *rating;
-    uint64_t link;                  /* of its row */
-    char click_id[UUID_TEXT_LEN];   /* of a click */
-    char rater[KEY_DIGEST_LEN];     /* of an ad-feedback: publisher and session */
-    char digest[KEY_DIGEST_LEN];    /* what it says */
-    uint32_t own_flags;             /* of a click and */
-    struct uuid own_id;             /* of an ad-feedback, as they came */
+    uint64_t link;                /* of its row */
+    char click_id[UUID_TEXT_LEN]; /* of a click */
+    char rater[KEY_DIGEST_LEN];   /* of an ad-feedback: publisher and session */
+    char digest[KEY_DIGEST_LEN];  /* what it says */
+    uint32_t own_flags;           /* of a click and */
+    struct uuid own_id;           /* of an ad-feedback, as they came */
 };
 
 /* A row to be written into a table of keys. */

@@ -131,7 +131,8 @@ static void take_session(struct batch_key *key, const PGresult *result, int row)
 
 static void take_votes(struct batch_key *key, const PGresult *result, int row)
 {
-    int option = key->poll.poll ? poll_find_option(key->poll.poll, pg_get_text(result, row, 1)) : -1;
+    int option =
+        key->poll.poll ? poll_find_option(key->poll.poll, pg_get_text(result, row, 1)) : -1;
     if (option >= 0) key->poll.votes[option] += (uint64_t)pg_get_i64(result, row, 2);
 }
 

@@ -307,8 +307,7 @@ static void send_events(struct pg_store *store, enum op_kind kind)
     pg_params_reset(&store->params, 0);
     for (size_t i = 0; i < batch->recorded_count; i++)
         if (batch->recorded[i]->op->kind == kind) add_event_row(store, batch->recorded[i]);
-    if (store->params.count)
-        pg_send(&store->connection, insert_of(batch, kind), &store->params);
+    if (store->params.count) pg_send(&store->connection, insert_of(batch, kind), &store->params);
 }
 
 /* -- the transaction ----------------------------------------------------------------------- */
