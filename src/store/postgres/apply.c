@@ -15,6 +15,7 @@ enum {
     PAUSE_MS_MAX = 64,         /* between two of them */
     RESOLVE_MS_MAX = 5 * 1000, /* until it is known whether a COMMIT stands */
     RESOLVE_PAUSE_MS = 50,
+    RESOLVE_ATTEMPTS_MAX = RESOLVE_MS_MAX / RESOLVE_PAUSE_MS,
 };
 
 static void rest(int64_t ms)
@@ -53,39 +54,24 @@ static void log_failure(struct pg_store *store, size_t count)
 
 /* -- what a lost answer left open ---------------------------------------------------------- */
 
-/* Over a connection that works: whether the transaction stands whose answer was lost. */
+/* Whether the transaction stands whose answer was lost; not asked for ever. What is not known then
+ * never changes any more: before its next batch the lane makes sure of that (pg_lane_reserve). */
 static enum pg_failure resolve(struct pg_store *store, bool *stands)
 {
-    struct pg_batch *batch = store->batch;
-    enum pg_failure failure = pg_connect(&store->connection);
-    if (!failure) failure = pg_lane_resolve(store, stands);
-    if (!failure) batch->is_unresolved = false;
-    return failure;
-}
-
-/* After the answer was lost; not for ever. */
-static enum pg_failure resolve_in_time(struct pg_store *store, bool *stands)
-{
-    int64_t deadline_us = clock_mono_us() + RESOLVE_MS_MAX * 1000;
-    store->batch->is_unresolved = true;
-    for (;;) {
-        enum pg_failure failure = resolve(store, stands);
-        if (!failure || clock_mono_us() >= deadline_us) return failure;
-        rest(RESOLVE_PAUSE_MS);
+    int64_t deadline_us = clock_mono_us() + RESOLVE_MS_MAX * 1000, lane_id = store->lane.id;
+    for (int attempt = 0; attempt < RESOLVE_ATTEMPTS_MAX; attempt++) {
+        if (attempt) rest(RESOLVE_PAUSE_MS);
+        enum pg_failure failure = pg_connect(&store->connection);
+        if (!failure) failure = pg_lane_resolve(store, stands);
+        if (!failure) return PG_FINE;
+        if (store->lane.id != lane_id || clock_mono_us() >= deadline_us) break;
     }
-}
-
-/* The database may have gone and come back since the last batch: one attempt more. */
-static enum pg_failure make_ready(struct pg_store *store)
-{
-    bool stands;
-    if (store->batch->is_unresolved) return resolve(store, &stands);
-    return pg_connect(&store->connection);
+    return PG_UNREACHABLE;
 }
 
 /* -- events -------------------------------------------------------------------------------- */
 
-static enum pg_failure write_decided(struct pg_store *store)
+static enum pg_failure write_decided(struct pg_store *store, bool *is_unknown)
 {
     uint32_t used = (uint32_t)store->batch->recorded_count;
     bool stands = true;
@@ -94,7 +80,8 @@ static enum pg_failure write_decided(struct pg_store *store)
     enum pg_failure failure = batch_write(store);
     store->commit_us = clock_mono_us() - began_us;
     if (failure == PG_UNREACHABLE) {
-        failure = resolve_in_time(store, &stands);
+        failure = resolve(store, &stands);
+        *is_unknown = failure != PG_FINE;
         if (!failure && !stands) failure = PG_AGAIN;
     } else if (!failure) {
         pg_lane_advanced(store, used);
@@ -103,16 +90,17 @@ static enum pg_failure write_decided(struct pg_store *store)
     return failure;
 }
 
-static enum pg_failure try_events(struct pg_store *store, struct op *const ops[], size_t count)
+static enum pg_failure try_events(struct pg_store *store, struct op *const ops[], size_t count,
+                                  bool *is_unknown)
 {
-    enum pg_failure failure = make_ready(store);
+    enum pg_failure failure = pg_connect(&store->connection);
     if (!failure) failure = pg_lane_reserve(store, (uint32_t)count);
     if (failure) return failure;
     batch_begin(store, ops, count);
     failure = batch_read(store);
     if (!failure) {
         batch_decide(store);
-        failure = write_decided(store);
+        failure = write_decided(store, is_unknown);
     }
     if (failure)
         batch_take_back(store->batch);
@@ -121,21 +109,23 @@ static enum pg_failure try_events(struct pg_store *store, struct op *const ops[]
     return failure;
 }
 
+/* The database may have gone and come back since the last batch: that is tried once more. */
 static bool is_worth_another(enum pg_failure failure, int attempt)
 {
-    if (failure == PG_UNREACHABLE)
-        return attempt == 0; /* it may have gone while nothing was sent */
+    if (failure == PG_UNREACHABLE) return attempt == 0;
     return failure == PG_TAKEN || failure == PG_AGAIN;
 }
 
 static enum pg_failure do_events(struct pg_store *store, struct op *const ops[], size_t count)
 {
-    for (int attempt = 0;; attempt++) {
-        enum pg_failure failure = try_events(store, ops, count);
-        bool is_last = attempt + 1 == ATTEMPTS_MAX || store->batch->is_unresolved;
-        if (!failure || is_last || !is_worth_another(failure, attempt)) return failure;
+    enum pg_failure failure = PG_AGAIN;
+    bool is_unknown = false; /* then it must not be done again: it may stand */
+    for (int attempt = 0; attempt < ATTEMPTS_MAX && failure; attempt++) {
+        failure = try_events(store, ops, count, &is_unknown);
+        if (is_unknown || !is_worth_another(failure, attempt)) break;
         if (failure != PG_UNREACHABLE) rest_at_random(attempt);
     }
+    return failure;
 }
 
 /* Classes of errors that are about values: they pass when the values do. */
@@ -181,7 +171,7 @@ static enum pg_failure apply_events(struct pg_store *store, struct op *const ops
 
 static enum pg_failure do_one(struct pg_store *store, struct op *op)
 {
-    enum pg_failure failure = make_ready(store);
+    enum pg_failure failure = pg_connect(&store->connection);
     if (failure) return failure;
     switch (op->kind) {
     case OP_POLL_PUT:

@@ -19,6 +19,7 @@ struct pg_batch *pg_batch_new(void)
         free(batch);
         return NULL;
     }
+    batch->polls_change = -1;
     rng_fill(batch->hash_key, sizeof batch->hash_key);
     return batch;
 }

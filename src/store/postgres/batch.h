@@ -92,6 +92,7 @@ enum {
     BATCH_BUCKETS = 4096,
     BATCH_RESULTS_MAX = 8,
     INSERT_SQL_MAX = 768,
+    ERASE_SQL_MAX = 512,
 };
 
 struct pg_batch {
@@ -99,6 +100,7 @@ struct pg_batch {
     struct window *recent_clicks; /* of this lane: a visitor's before is seen where it went there */
     int64_t clicks_now_ms;
     uint64_t clicks_mark;
+    int64_t polls_change; /* the change that polls were loaded after; -1: none yet */
 
     struct batch_op ops[STORE_BATCH_MAX];
     size_t count;
@@ -114,11 +116,8 @@ struct pg_batch {
     PGresult *results[BATCH_RESULTS_MAX]; /* what spans of keys point into */
     int results_count;
 
-    /* A COMMIT whose answer was lost and that could not be asked for yet. */
-    bool is_unresolved;
-    uint32_t unresolved_count;
-
-    char insert_sql[EVENT_TABLES][INSERT_SQL_MAX];
+    char insert_sql[EVENT_TABLES][INSERT_SQL_MAX]; /* made when they are first needed */
+    char erase_sql[EVENT_TABLES][ERASE_SQL_MAX];
 };
 
 struct pg_batch *pg_batch_new(void);

@@ -212,9 +212,12 @@ static PGresult *keep_result(struct pg_store *store)
 /* Polls that changed are loaded before votes are decided. */
 static enum pg_failure take_change(struct pg_store *store, int64_t change)
 {
-    if (change == store->change) return PG_FINE;
-    store->is_stale = true;
-    return store->batch->wanted[KEY_POLL] ? pg_polls_load(store) : PG_FINE;
+    struct pg_batch *batch = store->batch;
+    if (change != store->change) store->is_stale = true;
+    if (!batch->wanted[KEY_POLL] || change == batch->polls_change) return PG_FINE;
+    enum pg_failure failure = pg_polls_load(store);
+    if (!failure) batch->polls_change = change;
+    return failure;
 }
 
 enum pg_failure batch_read(struct pg_store *store)

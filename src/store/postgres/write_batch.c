@@ -208,7 +208,7 @@ static void send_deleted_sessions(struct pg_store *store, const struct key_row *
 static void send_polls_held(struct pg_store *store)
 {
     pg_params_reset(&store->params, 1);
-    pg_set_i64(&store->params, 0, store->change);
+    pg_set_i64(&store->params, 0, store->batch->polls_change);
     pg_send(&store->connection, hold_polls_sql, &store->params);
 }
 
