@@ -137,13 +137,32 @@ static bool is_about_values(const struct pg_connection *connection)
     return false;
 }
 
-static void log_refused(struct pg_store *store, const struct op *op)
+static void log_refused(const struct op *op, struct span detail, struct span sqlstate)
 {
-    const struct pg_connection *connection = &store->connection;
     struct span table = op->kind <= OP_VOTE ? event_table_name(op->kind) : SPAN("poll");
     log_event_bounded(LOG_ERROR, "event_refused_by_database", LOG_TEXT("table", table),
-                      LOG_TEXT("detail", span_of(connection->message)),
-                      LOG_TEXT("sqlstate", span_of(connection->sqlstate)));
+                      LOG_TEXT("detail", detail), LOG_TEXT("sqlstate", sqlstate));
+}
+
+static void refuse_zero_byte(struct op *op)
+{
+    refuse(&op, 1);
+    log_refused(op, SPAN("a text has a byte of value 0"), SPAN("22021"));
+}
+
+/* PostgreSQL keeps no text that has a byte of value 0. Anybody may send one: it must not cost more
+ * than to say so. */
+static bool has_zero_byte(const struct op *op)
+{
+    struct event_row row;
+    if (op->kind > OP_VOTE) return false;
+    event_row_fill(&row, op, 0);
+    for (int i = 0; i < row.count; i++) {
+        const struct row_cell *cell = &row.cells[i];
+        if (cell->is_text && cell->text.len && memchr(cell->text.ptr, 0, cell->text.len))
+            return true;
+    }
+    return false;
 }
 
 /* One op that cannot be stored takes no other with it: halves are done by themselves. The failure
@@ -159,12 +178,26 @@ static enum pg_failure apply_events(struct pg_store *store, struct op *const ops
         return failure;
     }
     if (count == 1) {
-        log_refused(store, ops[0]);
+        log_refused(ops[0], span_of(store->connection.message),
+                    span_of(store->connection.sqlstate));
         return PG_FINE;
     }
     enum pg_failure first = apply_events(store, ops, count / 2);
     enum pg_failure second = apply_events(store, ops + count / 2, count - count / 2);
     return first ? second : PG_FINE;
+}
+
+static enum pg_failure apply_storable(struct pg_store *store, struct op *const ops[], size_t count)
+{
+    struct op *storable[STORE_BATCH_MAX];
+    size_t storable_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (has_zero_byte(ops[i]))
+            refuse_zero_byte(ops[i]);
+        else
+            storable[storable_count++] = ops[i];
+    }
+    return storable_count ? apply_events(store, storable, storable_count) : PG_FINE;
 }
 
 /* -- the rest ------------------------------------------------------------------------------ */
@@ -227,7 +260,7 @@ enum err pg_apply(struct store *base, struct op *const ops[], size_t count)
     bool is_any_done = false;
     for (size_t first = 0, length; first < count; first += length) {
         length = run_length(ops + first, count - first);
-        enum pg_failure failure = is_event(ops[first]) ? apply_events(store, ops + first, length)
+        enum pg_failure failure = is_event(ops[first]) ? apply_storable(store, ops + first, length)
                                                        : apply_one(store, ops[first]);
         if (failure)
             failed = failure;
