@@ -16,10 +16,3 @@ struct span event_table_name(enum op_kind kind)
     ASSERT(kind <= OP_VOTE);
     return names[kind];
 }
-
-int poll_find_option(const struct poll *poll, struct span id)
-{
-    for (uint32_t i = 0; i < poll->options_count; i++)
-        if (span_eq(poll->options[i].id, id)) return (int)i;
-    return -1;
-}

@@ -88,6 +88,3 @@ struct op {
         struct retain retain;
     };
 };
-
-/* The place of an option in its poll, -1: it has none of that id. */
-int poll_find_option(const struct poll *poll, struct span id);

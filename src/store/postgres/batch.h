@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "store/dedup.h"
 #include "store/event_row.h"
+#include "store/poll_copy.h"
 #include "store/postgres/pg.h"
 #include "store/sqlite/window.h"
 

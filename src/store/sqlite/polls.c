@@ -1,24 +1,17 @@
 #include "base/arena.h"
 #include "base/assert.h"
+#include "store/poll_copy.h"
 #include "store/sqlite/sqlite.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Polls and their votes. A poll's texts are one snapshot that never changes: a put makes a new one,
- * and the old stays until the store is closed, since answers on their way still point at it. */
+/* Polls and their votes. */
 
 struct live_poll {
     struct live_poll *next;
-    struct poll_snapshot *snapshot;
+    struct poll_copy *snapshot;
     uint64_t votes[POLL_OPTIONS_MAX];
-};
-
-struct poll_snapshot {
-    struct poll_snapshot *older; /* all that were ever made, newest first */
-    struct poll poll;
-    uint64_t counts[POLL_OPTIONS_MAX]; /* what poll.counts points at */
-    char text[];
 };
 
 static struct live_poll *find_poll(const struct sqlite_store *store, int64_t id)
@@ -36,35 +29,6 @@ struct index_key polls_option_key(int64_t poll_id, struct span option_id)
         {checksum_add(checksum, CHECKSUM_TEXT, option_id.ptr, option_id.len)}};
 }
 
-static struct span keep(char **at, struct span text)
-{
-    if (!text.ptr) return SPAN_NONE;
-    struct span kept = {*at, text.len};
-    memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return kept;
-}
-
-static struct poll_snapshot *new_snapshot(struct sqlite_store *store, const struct poll *poll)
-{
-    size_t size = poll->question.len + poll->cta_url.len;
-    for (uint32_t i = 0; i < poll->options_count; i++)
-        size += poll->options[i].id.len + poll->options[i].text.len;
-    struct poll_snapshot *snapshot = malloc(sizeof *snapshot + size);
-    if (!snapshot) return NULL;
-    char *at = snapshot->text;
-    *snapshot = (struct poll_snapshot){.older = store->poll_snapshots, .poll = *poll};
-    snapshot->poll.question = keep(&at, poll->question);
-    snapshot->poll.cta_url = keep(&at, poll->cta_url);
-    for (uint32_t i = 0; i < poll->options_count; i++)
-        snapshot->poll.options[i] =
-            (struct poll_option){keep(&at, poll->options[i].id), keep(&at, poll->options[i].text)};
-    if (poll->counts) memcpy(snapshot->counts, poll->counts, sizeof snapshot->counts);
-    snapshot->poll.counts = snapshot->counts;
-    store->poll_snapshots = snapshot;
-    return snapshot;
-}
-
 /* Numbers of the options that both have, in the new one's order. */
 static void carry(uint64_t to[POLL_OPTIONS_MAX], const struct poll *poll,
                   const uint64_t from[POLL_OPTIONS_MAX], const struct poll *old)
@@ -79,9 +43,10 @@ static void carry(uint64_t to[POLL_OPTIONS_MAX], const struct poll *poll,
 
 static enum err show(struct sqlite_store *store, const struct poll *poll)
 {
-    struct poll_snapshot *snapshot = new_snapshot(store, poll);
+    struct poll_copy *snapshot = poll_copy_new(poll, store->poll_snapshots);
     struct live_poll *live = find_poll(store, poll->id);
     if (!snapshot) return ERR_NO_MEMORY;
+    store->poll_snapshots = snapshot;
     if (live) {
         const struct poll *old = &live->snapshot->poll;
         carry(live->votes, &snapshot->poll, live->votes, old);
@@ -431,8 +396,5 @@ enum err sqlite_each_poll(struct store *base, store_on_poll *on_poll, void *arg)
 void polls_free(struct sqlite_store *store)
 {
     forget_polls(store);
-    for (struct poll_snapshot *at = store->poll_snapshots, *older; at; at = older) {
-        older = at->older;
-        free(at);
-    }
+    poll_copy_free_all(store->poll_snapshots);
 }

@@ -183,7 +183,7 @@ struct sqlite_store {
     struct window *recent_clicks;
     int64_t clicks_now_ms; /* its clock */
     struct live_poll *polls;
-    struct poll_snapshot *poll_snapshots;
+    struct poll_copy *poll_snapshots;
     bool polls_changed; /* the batch changed texts: a failure has to read them again */
     struct ages ages;
     struct totals totals;
