@@ -156,8 +156,9 @@ static enum err keep_up(struct lane *lane)
 {
     struct ledger *ledger = lane->ledger;
     enum err err = store_maintain(lane->store);
+    bool has_changed = err != ERR_SYNC_FAILED && store_has_changed(lane->store);
     if (!lane_is_first(lane) || err == ERR_SYNC_FAILED) return err;
-    if (store_has_changed(lane->store)) update_copies(ledger);
+    if (has_changed) update_copies(ledger);
     if (ledger->use_share) share_uses(lane);
     return err;
 }

@@ -60,6 +60,7 @@ void pg_tell_trouble(struct pg_connection *connection)
 {
     bool is_same =
         connection->is_trouble_told && strcmp(connection->told_sqlstate, connection->sqlstate) == 0;
+    if (connection->is_quiet) return;
     if (connection->failure != PG_UNREACHABLE && connection->failure != PG_REFUSED) return;
     if (is_same && clock_mono_ms() - connection->told_at_ms < TOLD_AGAIN_AFTER_MS) return;
     memcpy(connection->told_sqlstate, connection->sqlstate, sizeof connection->told_sqlstate);

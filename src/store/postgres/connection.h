@@ -34,6 +34,7 @@ struct pg_connection {
     enum pg_failure failure;         /* the first of the pipeline under way, or of the last one */
     char sqlstate[6];
     char message[PG_MESSAGE_MAX]; /* the server's, one line, without secrets */
+    bool is_quiet;                /* trouble is told by who called, not by the log */
     bool is_trouble_told;         /* logged; not yet that it is over */
     char told_sqlstate[6];
     int64_t told_at_ms;

@@ -162,7 +162,7 @@ void pg_send_text(struct pg_connection *connection, const char *sql)
 void pg_flush(struct pg_connection *connection)
 {
     begin(connection);
-    if (!is_usable(connection) || connection->is_synced) return;
+    if (!connection->conn || connection->is_synced) return;
     if (!PQpipelineSync(connection->conn)) {
         lose_with_reason(connection);
         return;
