@@ -23,7 +23,8 @@ void store_options_init(struct store_options *options)
 enum err store_open(struct store **out, const struct store_options *options,
                     char problem[STORE_PROBLEM_MAX])
 {
-    return sqlite_store_open(out, options, problem);
+    return options->url ? pg_store_open(out, options, problem)
+                        : sqlite_store_open(out, options, problem);
 }
 
 void store_close(struct store *store)
