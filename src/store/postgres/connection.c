@@ -90,6 +90,7 @@ void pg_disconnect(struct pg_connection *connection)
 {
     PQfinish(connection->conn);
     connection->conn = NULL;
+    if (connection->is_pipeline) pg_note_failure(connection, PG_UNREACHABLE, NULL, "disconnected");
     connection->statements_count = 0;
     connection->waiting_count = connection->waiting_at = 0;
     connection->is_synced = false;
