@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 BUILD = pathlib.Path(os.environ.get("ADTALLY_BUILD", "build"))
-PROGRAMS = ("core", "lanes")
+PROGRAMS = ("config", "core", "lanes")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

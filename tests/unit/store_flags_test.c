@@ -103,9 +103,9 @@ static void click_of_a_failed_batch_makes_none_double(void **state)
     struct bench *bench = *state;
     see(bench, SPAN("a"));
     struct op failing = click_op(SPAN("a"), 1, now_ms);
-    limit_file_size(0);
+    refuse_writes(bench, 0);
     assert_int_equal(apply_one(bench, &failing), OUTCOME_UNAVAILABLE);
-    limit_file_size(RLIM_INFINITY);
+    allow_writes(bench);
     assert_int_equal(flags_of(bench, SPAN("a"), 1, now_ms + 1), 0);
     assert_int_equal(flags_of(bench, SPAN("a"), 1, now_ms + 2), FLAG_DOUBLE_CLICK);
 }

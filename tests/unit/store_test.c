@@ -397,11 +397,11 @@ static void write_error_records_nothing_and_passes(void **state)
         copies[i] = conversion_op(click.id, span_of(keys[i]), span_of(keys[i]));
         ops[i] = &copies[i];
     }
-    limit_file_size(8192);
+    refuse_writes(bench, 8192);
     enum err err = store_apply(bench->store, ops, OPS);
     enum err probe = store_probe(bench->store);
-    limit_file_size(RLIM_INFINITY);
-    assert_true(err == ERR_FULL || err == ERR_IO);
+    allow_writes(bench);
+    assert_true(err == ERR_FULL || err == ERR_IO || err == ERR_REFUSED);
     assert_int_not_equal(probe, ERR_OK);
     for (size_t i = 0; i < OPS; i++)
         assert_int_equal(copies[i].outcome, OUTCOME_UNAVAILABLE);
@@ -426,9 +426,9 @@ static void fail_batch(struct bench *bench, size_t size, bool has_click)
         batch[i] = &ops[i];
     }
     if (has_click) ops[0] = click_op(now_ms, SPAN("bid"));
-    limit_file_size(size);
+    refuse_writes(bench, size);
     assert_int_not_equal(store_apply(bench->store, batch, OPS), ERR_OK);
-    limit_file_size(RLIM_INFINITY);
+    allow_writes(bench);
 }
 
 /* Where the second one ends there goes on what is left of the first one, with the same pages. */
@@ -455,6 +455,7 @@ static void wal_that_two_failed_batches_left_is_not_damaged(void **state)
 static void wal_whose_torn_header_ends_a_transaction_is_not_damaged(void **state)
 {
     struct bench *bench = *state;
+    ONLY_OVER_FILES(bench);
     char path[128];
     struct stat wal;
     struct wal_damage damage;
@@ -486,6 +487,7 @@ static void sequence_goes_on_after_a_restart(void **state)
 static void second_opener_is_told_who_holds_it(void **state)
 {
     struct bench *bench = *state;
+    ONLY_OVER_FILES(bench);
     struct store *second = NULL;
     char problem[STORE_PROBLEM_MAX] = "", pid[32];
     assert_int_equal(store_open(&second, &bench->options, problem), ERR_BUSY);
@@ -506,6 +508,7 @@ static void write_file(const char *dir, const char *name, const char *text)
 static void foreign_directories_are_refused(void **state)
 {
     struct bench *bench = *state;
+    ONLY_OVER_FILES(bench);
     struct store *store = NULL;
     char problem[STORE_PROBLEM_MAX], other[64] = "/tmp/adtally-foreign-XXXXXX";
     assert_non_null(mkdtemp(other));
@@ -525,6 +528,7 @@ static void foreign_directories_are_refused(void **state)
 static void damaged_database_is_refused(void **state)
 {
     struct bench *bench = *state;
+    ONLY_OVER_FILES(bench);
     char problem[STORE_PROBLEM_MAX] = "";
     store_close(bench->store);
     bench->store = NULL;
@@ -593,6 +597,7 @@ static void token_keys_rotate_and_retire(void **state)
 static void new_connection_that_shows_more_ends_the_service(void **state)
 {
     struct bench *bench = *state;
+    ONLY_OVER_FILES(bench);
     struct sqlite_store *store = (struct sqlite_store *)bench->store;
     struct op first = event_op(SPAN("t"), SPAN("first"), now_ms);
     struct op next = event_op(SPAN("t"), SPAN("next"), now_ms), *ops[] = {&next};
@@ -609,6 +614,7 @@ static void new_connection_that_shows_more_ends_the_service(void **state)
 static void token_keys_of_a_failed_batch_stay(void **state)
 {
     struct bench *bench = *state;
+    ONLY_OVER_FILES(bench);
     static char params[64 * 1024];
     memset(params, ' ', sizeof params);
     struct op rotate = {.kind = OP_TOKEN_KEY_ROTATE,
@@ -617,9 +623,9 @@ static void token_keys_of_a_failed_batch_stay(void **state)
     struct op large = event_op(SPAN("t"), SPAN_NONE, now_ms);
     large.server_event.params = (struct span){params, sizeof params};
     struct op *batch[] = {&rotate, &large};
-    limit_file_size(16 * 1024); /* room for the secrets, not for the event */
+    refuse_writes(bench, 16 * 1024); /* room for the secrets, not for the event */
     assert_int_not_equal(store_apply(bench->store, batch, 2), ERR_OK);
-    limit_file_size(RLIM_INFINITY);
+    allow_writes(bench);
     assert_int_equal(rotate.outcome, OUTCOME_UNAVAILABLE);
     assert_int_equal(store_secrets(bench->store)->token_keys_count, 1);
     reopen_store(bench);
@@ -632,6 +638,7 @@ static void token_keys_of_a_failed_batch_stay(void **state)
 static void secrets_are_readable_by_their_owner_alone(void **state)
 {
     struct bench *bench = *state;
+    ONLY_OVER_FILES(bench);
     char path[128];
     struct stat file;
     snprintf(path, sizeof path, "%s/secrets.json", bench->dir);
@@ -643,6 +650,7 @@ static void secrets_are_readable_by_their_owner_alone(void **state)
 static void verifying_an_empty_database_leaves_its_wal(void **state)
 {
     struct bench *bench = *state;
+    ONLY_OVER_FILES(bench);
     char path[128], memory[4096];
     struct writer report;
     uint64_t findings;

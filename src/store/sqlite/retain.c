@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "store/keep.h"
 #include "store/sqlite/sqlite.h"
 
 #include <stdio.h>
@@ -31,11 +32,6 @@ static enum err find_floor(struct sqlite_store *store, int64_t time_ms, uint64_t
     return err;
 }
 
-static int64_t max_ms(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static enum err longest_ms(struct sqlite_store *store, const char *name, int64_t *ms)
 {
     char sql[96];
@@ -43,33 +39,13 @@ static enum err longest_ms(struct sqlite_store *store, const char *name, int64_t
     return db_query_i64(store->db, sql, ms);
 }
 
-/* A conversion may be younger than its click by as much as clicks ever lived, and is reported by
- * it; the same for feedback and its impression. */
-enum { HOUR_MS = 60 * 60 * 1000 };
-struct ages_kept {
-    int64_t kept_ms[TOTAL_EVENTS_COUNT]; /* -1: for ever */
-};
-
-static enum err find_ages(struct sqlite_store *store, int64_t keep_ms, struct ages_kept *ages)
+static enum err find_ages(struct sqlite_store *store, int64_t keep_ms, struct keep *keep)
 {
-    const struct store_options *options = &store->options;
     int64_t click_ttl_ms, impression_ttl_ms;
     enum err err = longest_ms(store, "click_ttl_ms_max", &click_ttl_ms);
     if (!err) err = longest_ms(store, "impression_ttl_ms_max", &impression_ttl_ms);
-    if (err) return err;
-    keep_ms = max_ms(keep_ms, HOUR_MS); /* longer than the window of ad-feedbacks */
-    int64_t impressions_ms = max_ms(keep_ms, options->impression_ttl_ms);
-    int64_t clicks_ms = max_ms(keep_ms, options->click_ttl_ms);
-    *ages = (struct ages_kept){{
-        [TOTAL_CLICK] = max_ms(clicks_ms, impressions_ms) + click_ttl_ms,
-        [TOTAL_CONVERSION] = clicks_ms,
-        [TOTAL_SERVER_EVENT] = max_ms(keep_ms, options->collect_dedup_window_ms),
-        [TOTAL_IMPRESSION] = impressions_ms + impression_ttl_ms,
-        [TOTAL_FEEDBACK] = impressions_ms,
-        [TOTAL_AD_FEEDBACK] = impressions_ms,
-        [TOTAL_VOTE] = -1, /* a bid votes once in its life, and polls count what is there */
-    }};
-    return ERR_OK;
+    if (!err) *keep = keep_of(keep_ms, &store->options, click_ttl_ms, impression_ttl_ms);
+    return err;
 }
 
 enum total sqlite_total_of_index(unsigned number)
@@ -205,11 +181,11 @@ enum err retain_apply(struct sqlite_store *store, struct op *op)
 {
     static const enum total order[] = {TOTAL_CONVERSION, TOTAL_CLICK,       TOTAL_FEEDBACK,
                                        TOTAL_IMPRESSION, TOTAL_AD_FEEDBACK, TOTAL_SERVER_EVENT};
-    struct ages_kept ages;
+    struct keep keep;
     op->retain.removed_count = 0;
-    enum err err = find_ages(store, op->retain.keep_ms, &ages);
+    enum err err = find_ages(store, op->retain.keep_ms, &keep);
     for (size_t i = 0; i < sizeof order / sizeof order[0] && !err; i++)
-        err = remove_some(store, order[i], ages.kept_ms[order[i]], &op->retain);
+        err = remove_some(store, order[i], keep.kept_ms[order[i]], &op->retain);
     op->outcome = OUTCOME_RECORDED;
     return err;
 }
