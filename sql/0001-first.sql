@@ -128,3 +128,8 @@ CREATE TABLE lane (
 );
 CREATE TABLE change (id bigint PRIMARY KEY, number bigint NOT NULL);
 INSERT INTO change VALUES (1, 0);
+-- What each node let through of each partner key (rate_limit), by the node's first lane.
+CREATE TABLE rate_use (
+  key_id text NOT NULL, lane_id bigint NOT NULL, used bigint NOT NULL, seen_at_ms bigint NOT NULL,
+  PRIMARY KEY (key_id, lane_id)
+);

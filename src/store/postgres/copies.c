@@ -30,3 +30,13 @@ enum pg_failure pg_copies_load(struct pg_store *store)
     store->is_stale = false;
     return PG_FINE;
 }
+
+/* Its own changes too: they are few. */
+bool pg_has_changed(struct store *base)
+{
+    struct pg_store *store = pg_of(base);
+    if (store->is_stale && pg_copies_load(store)) return false; /* tried again */
+    bool has_changed = store->change != store->told_change;
+    store->told_change = store->change;
+    return has_changed;
+}

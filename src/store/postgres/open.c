@@ -121,6 +121,8 @@ static const struct store_engine pg_engine = {
     .each_poll = pg_each_poll,
     .secrets = secrets,
     .stats = stats,
+    .has_changed = pg_has_changed,
+    .share_uses = pg_share_uses,
 };
 
 static struct pg_store *new_store(const struct store_options *options)
@@ -151,6 +153,7 @@ enum err pg_store_open(struct store **out, const struct store_options *options,
         return err;
     }
     store->connection.is_quiet = false;
+    store->told_change = store->change;
     store->partitions_at_ms = clock_mono_ms() + PARTITIONS_EVERY_MS;
     *out = &store->store;
     return ERR_OK;

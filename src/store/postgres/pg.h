@@ -37,9 +37,11 @@ struct pg_store {
     struct pg_lane lane;
     int64_t look_at_ms, partitions_at_ms, sweep_at_ms; /* monotonic: what maintain does next */
     struct pg_sweep sweep;
-    int64_t change;      /* number of the last change that was loaded */
-    bool is_stale;       /* a newer one was seen */
-    int64_t database_ms; /* the database's clock, as of the last read */
+    int64_t change;       /* number of the last change that was loaded */
+    int64_t told_change;  /* and that the store's owner was told of */
+    int64_t forget_at_ms; /* monotonic: uses.c */
+    bool is_stale;        /* a newer one was seen */
+    int64_t database_ms;  /* the database's clock, as of the last read */
     struct secrets *secrets;
     struct pg_polls *polls;
     struct pg_params params; /* the batch's */
@@ -102,6 +104,7 @@ void pg_polls_free(struct pg_store *store);
 enum pg_failure pg_polls_apply(struct pg_store *store, struct op *op); /* put, withdraw */
 
 /* Whether others changed what is copied, and all copies anew: secrets, polls. */
+bool pg_has_changed(struct store *store);               /* loads them, too */
 enum pg_failure pg_copies_look(struct pg_store *store); /* into is_stale */
 enum pg_failure pg_copies_load(struct pg_store *store);
 
@@ -120,3 +123,6 @@ void pg_sweep(struct pg_store *store, int64_t now_ms);
 
 /* apply.c: a batch of ops, of events and of what is configured. */
 enum err pg_apply(struct store *store, struct op *const ops[], size_t count);
+
+/* uses.c */
+enum err pg_share_uses(struct store *store, struct store_use uses[], size_t count);

@@ -1,0 +1,87 @@
+"""What the suites run over: ADTALLY_TEST_STORE is sqlite, the default, or postgres. Then each data
+directory has a database of its own, in a cluster that lives as long as the run."""
+
+import atexit
+import functools
+import json
+import os
+import pathlib
+import sqlite3
+
+from support.postgres import Cluster
+
+IS_POSTGRES = os.environ.get("ADTALLY_TEST_STORE", "sqlite") == "postgres"
+# These open the store, or take its options; the others speak to a running server or read the file.
+COMMANDS = ("serve", "key", "token-key", "poll", "mint", "import")
+
+_databases = {}
+
+
+@functools.cache
+def cluster():
+    made = Cluster({"max_connections": "500"})
+    atexit.register(made.destroy)
+    made.create()
+    return made
+
+
+def database_of(data):
+    path = str(pathlib.Path(data).resolve())
+    if path not in _databases:
+        _databases[path] = cluster().new_database()
+    return _databases[path]
+
+
+def url_of(data):
+    return cluster().url(database_of(data))
+
+
+def forget(data):
+    """The directory is gone: another one of its name is to be empty."""
+    _databases.pop(str(pathlib.Path(data).resolve()), None)
+
+
+def with_store(args):
+    """The arguments of a command; those of `--data DIR` and no store get that of DIR."""
+    args = [str(arg) for arg in args]
+    if not IS_POSTGRES or not args or args[0] not in COMMANDS:
+        return args
+    if "--data" not in args[:-1] or "--store" in args:
+        return args
+    return [*args, "--store", url_of(args[args.index("--data") + 1])]
+
+
+def literal(value):
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def query_postgres(data, sql, args):
+    parts = sql.split("?")
+    assert len(parts) == len(args) + 1, sql
+    filled = parts[0] + "".join(literal(a) + p for a, p in zip(args, parts[1:]))
+    rows = cluster().sql(f"SELECT coalesce(json_agg(t), '[]') FROM ({filled}) t",
+                         database_of(data))
+    return json.loads("\n".join("\t".join(row) for row in rows))
+
+
+def query_sqlite(data, sql, args):
+    conn = sqlite3.connect(f"file:{data}/adtally.db?mode=ro", uri=True, timeout=10)
+    try:
+        conn.row_factory = sqlite3.Row
+        return [dict(row) for row in conn.execute(sql, args)]
+    finally:
+        conn.close()
+
+
+def query(data, sql, *args):
+    """Rows as dicts, over a connection that does not write."""
+    return (query_postgres if IS_POSTGRES else query_sqlite)(data, sql, args)
+
+
+def latest_first():
+    """Lanes take their sequences from leases: between them these say nothing of the order."""
+    return "recorded_at_ms DESC, seq DESC" if IS_POSTGRES else "seq DESC"
