@@ -12,7 +12,8 @@ enum {
     TOLD_AGAIN_AFTER_MS = 60 * 1000,
 };
 
-static const char unparsable[] = "the URL of the database cannot be read";
+static const char unparsable[] = "the URL cannot be read: in a name or a password write %40 for @, "
+                                 "%3A for :, %2F for /";
 
 void pg_note_failure(struct pg_connection *connection, enum pg_failure failure,
                      const char *sqlstate, const char *message)
@@ -89,6 +90,7 @@ void pg_disconnect(struct pg_connection *connection)
 {
     PQfinish(connection->conn);
     connection->conn = NULL;
+    if (connection->is_pipeline) pg_note_failure(connection, PG_UNREACHABLE, NULL, "disconnected");
     connection->statements_count = 0;
     connection->waiting_count = connection->waiting_at = 0;
     connection->is_synced = false;
@@ -99,12 +101,28 @@ static void on_notice(void *arg, const PGresult *result)
     /* Standard error is the log's, which has what matters. */
 }
 
-/* libpq's own message on a URL that it cannot read may hold all of it, and the password with it. */
+static bool is_port(const char *text)
+{
+    return !text || strspn(text, "0123456789,") == strlen(text);
+}
+
+/* A name with an at sign in the middle is the rest of a password with one that was not escaped. */
+static bool is_host(const char *text)
+{
+    return !text || !text[0] || !strchr(text + 1, '@');
+}
+
+/* What libpq says of a URL that it cannot read may hold all of it, and the password with it; where
+ * it reads a part of the password as something else, that part. */
 static bool is_readable(const char *url)
 {
     char *error = NULL;
     PQconninfoOption *options = PQconninfoParse(url, &error);
     bool is_readable = options != NULL;
+    for (const PQconninfoOption *at = options; at && at->keyword; at++) {
+        if (strcmp(at->keyword, "port") == 0 && !is_port(at->val)) is_readable = false;
+        if (strcmp(at->keyword, "host") == 0 && !is_host(at->val)) is_readable = false;
+    }
     PQconninfoFree(options);
     PQfreemem(error);
     return is_readable;
