@@ -34,6 +34,11 @@ def database_of(data):
     return _databases[path]
 
 
+def share(data, other):
+    """Makes `data` a directory over the database of `other`."""
+    _databases[str(pathlib.Path(data).resolve())] = database_of(other)
+
+
 def url_of(data):
     return cluster().url(database_of(data))
 

@@ -1,0 +1,129 @@
+"""Several servers over one database: what one is told, the others know within a second.
+
+Run with ADTALLY_TEST_STORE=postgres."""
+
+import contextlib
+import json
+import time
+
+import pytest
+
+from support import server as program
+from support import store
+from support.world import COLLECT, World, event, together, unique
+
+pytestmark = pytest.mark.skipif(not store.IS_POSTGRES, reason="one server has a data file alone")
+
+DELAY_S = 1.0
+SLACK_S = 4.0  # of a machine that is busy with other tests
+RATE = 10
+
+
+class Node(World):
+    """Another server over the world's database, with a data directory of its own."""
+
+    def __init__(self, first, *flags):
+        data = program.temp_dir()
+        store.share(data, first.data)
+        super().__init__(flags, data=data)
+
+
+@contextlib.contextmanager
+def nodes(count, *flags):
+    with contextlib.ExitStack() as stack:
+        made = [World(flags)]
+        stack.callback(made[0].close)
+        for _ in range(count - 1):
+            made.append(Node(made[0], *flags))
+            stack.callback(made[-1].close)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with nodes(2) as made:
+        yield made
+
+
+def within(seconds, is_so):
+    """Whether it becomes true; how long it took."""
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        if is_so():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def status(node, key):
+    return node.post(COLLECT, event(event_id=unique("e")), key).status
+
+
+def test_a_key_of_one_server_opens_the_other(pair):
+    key = program.partner_key(pair[0].data, "acme", unique("k"))
+    assert status(pair[0], key) == 204
+    assert within(DELAY_S + SLACK_S, lambda: status(pair[1], key) == 204)
+
+
+def test_a_key_that_was_revoked_elsewhere_opens_nothing(pair):
+    label = unique("k")
+    key = program.partner_key(pair[0].data, "acme", label)
+    assert within(DELAY_S + SLACK_S, lambda: status(pair[1], key) == 204)
+    program.cli("key", "revoke", program.key_id(pair[0].data, label), "--data", pair[0].data)
+    assert status(pair[0], key) == 401
+    assert within(DELAY_S + SLACK_S, lambda: status(pair[1], key) == 401)
+
+
+def test_a_token_of_one_server_is_read_by_the_other(pair):
+    program.cli("token-key", "rotate", "--data", pair[0].data)
+    time.sleep(DELAY_S)
+    url = pair[0].mint()["url"]
+    assert within(SLACK_S, lambda: pair[1].follow(url).status == 302)
+
+
+def test_a_poll_of_one_server_is_minted_by_the_other(pair):
+    number = time.time_ns() % 10**9
+    poll = {"sponsored_poll_id": number, "question": "?",
+            "options": [{"id": "0", "text": "a"}, {"id": "1", "text": "b"}]}
+    program.cli("poll", "put", "-", "--data", pair[0].data, stdin=json.dumps(poll).encode())
+    listed = lambda: number in [p["sponsored_poll_id"] for p in  # noqa: E731
+                                program.cli_json("poll", "list", "--json", "--data", pair[1].data)]
+    assert within(DELAY_S + SLACK_S, listed)
+
+
+def test_copies_sent_to_both_count_once(pair):
+    key = program.partner_key(pair[0].data, "acme", unique("k"))
+    assert within(DELAY_S + SLACK_S, lambda: status(pair[1], key) == 204)
+    ids = [unique("same") for _ in range(40)]
+    with pair[0].records(server_event=len(ids)):
+        answers = together(8, lambda n: [
+            pair[n % 2].post(COLLECT, event(tag_id="t", event_id=i), key) for i in ids])
+    for answers_of_id in zip(*answers):
+        assert {a.status for a in answers_of_id} == {204}
+        assert len({a.receipt for a in answers_of_id}) == 1
+
+
+def let_through(made, key, seconds):
+    """As many as both servers let through of one key, asked as fast as they answer."""
+    end = time.monotonic() + seconds
+
+    def ask(number):
+        passed = 0
+        while time.monotonic() < end:
+            passed += status(made[number % len(made)], key) == 204
+        return passed
+
+    return sum(together(len(made), ask))
+
+
+def test_a_rate_holds_over_both():
+    """In the long run, with a burst from each before they know of each other."""
+    seconds = 12
+    with nodes(2, "--rate-limit", RATE) as made:
+        key = program.partner_key(made[0].data, "acme", unique("k"))
+        assert within(DELAY_S + SLACK_S, lambda: status(made[1], key) == 204)
+        passed = let_through(made, key, seconds)
+    late = 2 * len(made) * RATE  # the burst, and what passes until the next exchange
+    assert passed <= RATE * seconds + late, passed
+    assert passed >= RATE * seconds / 2, passed
+    assert RATE * seconds + late < 2 * RATE * seconds, "two separate rates would pass"
