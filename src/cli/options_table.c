@@ -27,7 +27,7 @@ const struct option options_table[OPTIONS_COUNT] = {
      .wants = "HOST:PORT, such as 127.0.0.1:8081", .preset_is = "off",
      .help = "where metrics, reports and the dashboard are served, to who has an admin key"},
     {SPAN_INIT("store"), SPAN_INIT("sqlite"), .type = OPTION_STORE, AT(store),
-     .wants = "sqlite, or postgresql://USER@HOST:PORT/DATABASE?OPTION=VALUE as libpq reads it",
+     .wants = "sqlite or URL: postgresql://USER@HOST:PORT/DATABASE?OPTION=VALUE, as libpq reads it",
      .help = "where events are kept; sqlite is a file in the data directory"},
     {SPAN_INIT("store_connections"), SPAN_INIT("4"), .type = OPTION_COUNT, AT(store_connections),
      RANGE(1, LEDGER_LANES_MAX), .wants = "a number of 1 to 64",
