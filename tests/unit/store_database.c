@@ -46,11 +46,11 @@ int64_t database_ask(struct database *database, const char *sql)
     return ask(database->control, sql);
 }
 
-static void on_server(const char *format, const char *name)
+static void on_server(const char *before, const char *name, const char *after)
 {
     char sql[256];
     PGconn *conn = connect_to(server());
-    snprintf(sql, sizeof sql, format, name, name);
+    snprintf(sql, sizeof sql, "%s %s %s", before, name, after);
     ask(conn, sql);
     PQfinish(conn);
 }
@@ -74,8 +74,8 @@ struct database *database_new(int64_t now_ms)
     static int made;
     struct database *database = calloc(1, sizeof *database);
     snprintf(database->name, sizeof database->name, "adtally_unit_%d_%d", (int)getpid(), made++);
-    on_server("CREATE DATABASE %s", database->name);
-    on_server("ALTER DATABASE %s SET search_path = test, pg_catalog", database->name);
+    on_server("CREATE DATABASE", database->name, "");
+    on_server("ALTER DATABASE", database->name, "SET search_path = test, pg_catalog");
     write_url(database->url, sizeof database->url, database->name);
     database->control = connect_to(database->url);
     ask(database->control,
@@ -94,7 +94,7 @@ void database_free(struct database *database)
 {
     if (!database) return;
     PQfinish(database->control);
-    on_server("DROP DATABASE %s WITH (FORCE)", database->name);
+    on_server("DROP DATABASE", database->name, "WITH (FORCE)");
     free(database);
 }
 

@@ -436,6 +436,7 @@ static void wal_that_two_failed_batches_left_is_not_damaged(void **state)
 {
     enum { FRAME = 24 + 4096 };
     struct bench *bench = *state;
+    ONLY_OVER_FILES(bench);
     char path[128];
     struct stat wal;
     struct wal_damage damage;
@@ -481,7 +482,8 @@ static void sequence_goes_on_after_a_restart(void **state)
     assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
     reopen_store(bench);
     assert_int_equal(apply_one(bench, &second), OUTCOME_RECORDED);
-    assert_int_equal(second.sequence, first.sequence + 1);
+    assert_true(second.sequence > first.sequence);
+    if (!bench->database) assert_int_equal(second.sequence, first.sequence + 1); /* no leases */
 }
 
 static void second_opener_is_told_who_holds_it(void **state)
@@ -576,7 +578,7 @@ static void token_keys_rotate_and_retire(void **state)
     struct secrets before = *store_secrets(bench->store);
     assert_int_equal(before.token_keys_count, 1);
     struct op rotate = {.kind = OP_TOKEN_KEY_ROTATE,
-                        .token_key = {.kid = "newkid00", .created_at_ms = now_ms}};
+                        .token_key = {.kid = "newkid00", .created_at_ms = now_ms + 1}};
     struct op retire = {.kind = OP_TOKEN_KEY_RETIRE, .token_key = before.token_keys[0]};
     assert_int_equal(apply_one(bench, &retire), OUTCOME_CONFLICT); /* it mints */
     assert_int_equal(apply_one(bench, &rotate), OUTCOME_RECORDED);

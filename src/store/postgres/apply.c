@@ -116,12 +116,21 @@ static bool is_worth_another(enum pg_failure failure, int attempt)
     return failure == PG_TAKEN || failure == PG_AGAIN;
 }
 
+/* Nobody made the partitions of today: the database's clock was set, or no node ran for days. */
+static bool lacks_partition(const struct pg_connection *connection, enum pg_failure failure)
+{
+    return failure == PG_REFUSED && strcmp(connection->sqlstate, "23514") == 0;
+}
+
 static enum pg_failure do_events(struct pg_store *store, struct op *const ops[], size_t count)
 {
     enum pg_failure failure = PG_AGAIN;
     bool is_unknown = false; /* then it must not be done again: it may stand */
     for (int attempt = 0; attempt < ATTEMPTS_MAX && failure; attempt++) {
         failure = try_events(store, ops, count, &is_unknown);
+        if (attempt == 0 && lacks_partition(&store->connection, failure) &&
+            !pg_partitions_ahead(store))
+            failure = PG_AGAIN;
         if (is_unknown || !is_worth_another(failure, attempt)) break;
         if (failure != PG_UNREACHABLE) rest_at_random(attempt);
     }

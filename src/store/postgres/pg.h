@@ -1,5 +1,6 @@
 #pragma once
 
+#include "store/dir.h"
 #include "store/engine.h"
 #include "store/keys.h"
 #include "store/postgres/connection.h"
@@ -32,6 +33,8 @@ struct pg_polls;
 
 struct pg_store {
     struct store store;
+    struct dir dir; /* while it is held: by the first lane of a process */
+    bool is_dir_held;
     struct store_options options;
     struct pg_connection connection;
     struct pg_lane lane;

@@ -258,7 +258,9 @@ static const char *insert_of(struct pg_batch *batch, enum op_kind kind)
     struct event_row row;
     char *text = batch->insert_sql[kind];
     if (text[0]) return text;
-    event_row_fill(&row, &(struct op){.kind = kind, .server_event.has_view_time = true}, 0);
+    struct op empty = {.kind = kind};
+    if (kind == OP_SERVER_EVENT) empty.server_event.has_view_time = true; /* a number, then */
+    event_row_fill(&row, &empty, 0);
     writer_init(&sql, text, INSERT_SQL_MAX);
     writer_lit(&sql, "INSERT INTO ");
     writer_put(&sql, event_table_name(kind));
