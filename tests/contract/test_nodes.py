@@ -10,7 +10,7 @@ import pytest
 
 from support import server as program
 from support import store
-from support.world import COLLECT, World, event, together, unique
+from support.world import CANARY, COLLECT, World, event, together, unique
 
 pytestmark = pytest.mark.skipif(not store.IS_POSTGRES, reason="one server has a data file alone")
 
@@ -127,3 +127,32 @@ def test_a_rate_holds_over_both():
     assert passed <= RATE * seconds + late, passed
     assert passed >= RATE * seconds / 2, passed
     assert RATE * seconds + late < 2 * RATE * seconds, "two separate rates would pass"
+
+
+def test_a_password_is_never_shown(pair):
+    """The database of these tests asks for none, so any may stand in the URL."""
+    url = store.url_of(pair[0].data).replace("tester@", f"tester:{CANARY}@")
+    data = program.temp_dir()
+    server = program.Server(data, ["--store", url]).start()
+    try:
+        (data / "adtally.conf").write_text(f"store = {url}\n")
+        said = program.run("reload", "--data", data)
+        server.stop()
+        shown = server.ready_line + server.stderr + said.stdout.decode() + said.stderr.decode()
+        assert CANARY not in shown, shown
+    finally:
+        server.kill()
+    for wrong in (url + "?no_such_option=1", url.replace(CANARY, CANARY + "%zz"),
+                  url.replace("127.0.0.1", "host.invalid"), "x" + url, url + " x"):
+        done = program.run("serve", "--data", data, "--listen", "127.0.0.1:0", "--store", wrong)
+        assert done.returncode in (1, 2), done
+        assert CANARY.encode() not in done.stdout + done.stderr, done
+        assert done.stderr.count(b"\n") == 1, done
+
+
+def test_what_reads_the_file_says_that_there_is_none(pair):
+    data = pair[0].data
+    for command in (["export", "--format", "ndjson"], ["verify"], ["report", "traffic"], ["backup", "/nowhere"],
+                    ["erase", "--user-id", "u"]):
+        done = program.run(*command, "--data", data, "--store", store.url_of(data))
+        assert done.returncode == 1 and b"PostgreSQL" in done.stderr, done
