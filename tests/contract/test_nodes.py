@@ -156,3 +156,34 @@ def test_what_reads_the_file_says_that_there_is_none(pair):
                     ["erase", "--user-id", "u"]):
         done = program.run(*command, "--data", data, "--store", store.url_of(data))
         assert done.returncode == 1 and b"PostgreSQL" in done.stderr, done
+
+
+def guarded(data, password):
+    """A user of the database who has to say a password; the URL without it."""
+    cluster, database = store.cluster(), store.database_of(data)
+    rules = cluster.data / "pg_hba.conf"
+    rules.write_text(f"host {database} guarded 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+    cluster.sql(f"CREATE ROLE guarded LOGIN SUPERUSER PASSWORD '{password}'")
+    cluster.sql("SELECT pg_reload_conf()")
+    return cluster.url(database, user="guarded").replace("127.0.0.1", "localhost")
+
+
+def test_connections_are_made_again_inside_the_sandbox():
+    """With a host's name to look up and a file with a password to read, long after the start."""
+    data, folder = program.temp_dir(), program.temp_dir()
+    url = guarded(data, "secret")
+    passfile = folder / "pgpass"
+    passfile.write_text("*:*:*:*:secret\n")
+    passfile.chmod(0o600)
+    refused = program.run("serve", "--data", data, "--listen", "127.0.0.1:0", "--store", url)
+    assert refused.returncode == 1 and b"password" in refused.stderr, refused
+    world = World(["--store", f"{url}?passfile={passfile}"], data=data)
+    try:
+        assert "sandbox_incomplete" not in world.server.stderr
+        assert status(world, world.partner) == 204
+        for _ in range(3):
+            store.cluster().sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                f"WHERE datname = '{store.database_of(data)}'")
+            assert within(10, lambda: status(world, world.partner) == 204), world.server.stderr
+    finally:
+        world.close()
