@@ -103,6 +103,20 @@ def test_copies_sent_to_both_count_once(pair):
         assert len({a.receipt for a in answers_of_id}) == 1
 
 
+def test_contradictions_are_seen(pair):
+    """What the crash suite asks a database after a kill finds each kind of damage."""
+    data = pair[0].data
+    pair[0].convert(pair[0].click(bid_id=unique("bid")), idem=unique("k"))
+    assert status(pair[0], pair[0].partner) == 204
+    assert store.contradictions(data) == {}
+    for damage in ("UPDATE server_event SET seq = (SELECT min(seq) FROM click)",
+                   "DELETE FROM click", "DELETE FROM conversion", "DELETE FROM server_event",
+                   "INSERT INTO vote_count VALUES (1, '0', 0, 3)"):
+        with store.undone(data, damage):
+            assert store.contradictions(data), damage
+    assert store.contradictions(data) == {}
+
+
 def let_through(made, key, seconds):
     """As many as both servers let through of one key, asked as fast as they answer."""
     end = time.monotonic() + seconds

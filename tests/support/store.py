@@ -2,6 +2,7 @@
 directory has a database of its own, in a cluster that lives as long as the run."""
 
 import atexit
+import contextlib
 import ctypes
 import ctypes.util
 import functools
@@ -87,6 +88,24 @@ def value_of(url, sql):
         libpq().PQclear(result)
 
 
+@contextlib.contextmanager
+def undone(data, sql):
+    """What the statement does is there for questions of the block alone."""
+    conn = connection(url_of(data))
+
+    def run(statement):
+        result = ctypes.c_void_p(libpq().PQexec(conn, statement.encode()))
+        assert libpq().PQresultStatus(result) == 1, libpq().PQerrorMessage(conn).decode()
+        libpq().PQclear(result)
+
+    run("BEGIN")
+    try:
+        run(sql)
+        yield
+    finally:
+        run("ROLLBACK")
+
+
 def literal(value):
     if value is None:
         return "NULL"
@@ -115,6 +134,36 @@ def query_sqlite(data, sql, args):
 def query(data, sql, *args):
     """Rows as dicts, over a connection that does not write."""
     return (query_postgres if IS_POSTGRES else query_sqlite)(data, sql, args)
+
+
+EVENTS = ("click", "conversion", "server_event", "impression", "feedback", "ad_feedback", "vote")
+# What `adtally verify` looks at in a data file: rows that contradict each other. None may be there.
+CONTRADICTIONS = {
+    "a sequence of two events": "SELECT seq FROM ({}) e GROUP BY seq HAVING count(*) > 1".format(
+        " UNION ALL ".join(f"SELECT seq FROM {table}" for table in EVENTS)),
+    "a click's key without its click":
+        "SELECT k.seq FROM click_key k LEFT JOIN click e ON e.seq = k.seq WHERE e.seq IS NULL",
+    "a conversion's key without its conversion":
+        "SELECT k.seq FROM conversion_key k LEFT JOIN conversion e ON e.seq = k.seq "
+        "WHERE e.seq IS NULL",
+    "an event's key without its event":
+        "SELECT k.seq FROM event_key k LEFT JOIN server_event e ON e.seq = k.seq "
+        "WHERE e.seq IS NULL",
+    "a conversion without its click":
+        "SELECT e.seq FROM conversion e LEFT JOIN click c ON c.seq = e.click_seq "
+        "WHERE c.seq IS NULL",
+    "votes that were counted otherwise":
+        "SELECT 1 AS seq FROM (SELECT poll_id, option_id, sum(votes) n FROM vote_count "
+        "GROUP BY 1, 2) c FULL JOIN (SELECT poll_id, option_id, count(*) n FROM vote "
+        "GROUP BY 1, 2) v ON v.poll_id = c.poll_id AND v.option_id = c.option_id "
+        "WHERE v.n IS DISTINCT FROM c.n",
+}
+
+
+def contradictions(data):
+    """Of a database; {} when all is well."""
+    found = {what: query(data, sql) for what, sql in CONTRADICTIONS.items()}
+    return {what: rows[:5] for what, rows in found.items() if rows}
 
 
 def latest_first():
