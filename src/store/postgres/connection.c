@@ -154,10 +154,11 @@ static PGconn *start(const struct pg_connection *connection)
 }
 
 /* A COMMIT is answered when it is on stable storage: a database or a user whose setting is weaker
- * is overruled, a stronger one (remote_apply) stays. */
+ * is overruled, a stronger one (remote_apply) stays. Plans are made once, maybe while the tables
+ * are small, and must not read whole tables when they have grown: each key is looked up. */
 static enum pg_failure set_up_session(struct pg_connection *connection)
 {
-    char sql[640];
+    char sql[768];
     long long timeout_ms = connection->timeout_ms;
     snprintf(sql, sizeof sql,
              "SELECT set_config('statement_timeout', '%lld', false),"
@@ -165,6 +166,9 @@ static enum pg_failure set_up_session(struct pg_connection *connection)
              " set_config('idle_in_transaction_session_timeout', '10000', false),"
              " set_config('TimeZone', 'UTC', false),"
              " set_config('bytea_output', 'hex', false),"
+             " set_config('enable_seqscan', 'off', false),"
+             " set_config('enable_hashjoin', 'off', false),"
+             " set_config('enable_mergejoin', 'off', false),"
              " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
              " WHEN 'off' THEN 'on' WHEN 'local' THEN 'on'"
              " ELSE current_setting('synchronous_commit') END, false)",
