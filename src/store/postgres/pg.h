@@ -111,8 +111,8 @@ bool pg_has_changed(struct store *store);               /* loads them, too */
 enum pg_failure pg_copies_look(struct pg_store *store); /* into is_stale */
 enum pg_failure pg_copies_load(struct pg_store *store);
 
-enum err pg_each_key(struct store *store, store_on_key *on_key, void *arg);
-enum err pg_each_poll(struct store *store, store_on_poll *on_poll, void *arg);
+enum err pg_each_key(struct store *base, store_on_key *on_key, void *arg);
+enum err pg_each_poll(struct store *base, store_on_poll *on_poll, void *arg);
 const struct poll *pg_find_poll(const struct pg_store *store, int64_t id); /* NULL: none */
 
 /* partitions.c: those of the next days; days that ended before go, `dropped` of them. */
