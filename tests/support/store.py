@@ -136,6 +136,11 @@ def query(data, sql, *args):
     return (query_postgres if IS_POSTGRES else query_sqlite)(data, sql, args)
 
 
+def secret(data, name):
+    (row,) = query(data, "SELECT encode(value, 'hex') AS value FROM secret WHERE name = ?", name)
+    return bytes.fromhex(row["value"])
+
+
 EVENTS = ("click", "conversion", "server_event", "impression", "feedback", "ad_feedback", "vote")
 # What `adtally verify` looks at in a data file: rows that contradict each other. None may be there.
 CONTRADICTIONS = {
