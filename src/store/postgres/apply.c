@@ -150,7 +150,9 @@ static void log_refused(const struct op *op, struct span detail, struct span sql
 {
     struct span table = op->kind <= OP_VOTE ? event_table_name(op->kind) : SPAN("poll");
     log_event_bounded(LOG_ERROR, "event_refused_by_database", LOG_TEXT("table", table),
-                      LOG_TEXT("detail", detail), LOG_TEXT("sqlstate", sqlstate));
+                      LOG_TEXT("detail", detail), LOG_TEXT("sqlstate", sqlstate),
+                      LOG_TEXT("consequence", SPAN("this one event is answered 503, others are "
+                                                   "recorded")));
 }
 
 static void refuse_zero_byte(struct op *op)

@@ -9,7 +9,8 @@
 enum {
     BACKOFF_MS_MIN = 50,
     BACKOFF_MS_MAX = 2000,
-    TOLD_AGAIN_AFTER_MS = 60 * 1000,
+    TOLD_AGAIN_AFTER_MS = 60 * 1000, /* the same */
+    TOLD_NEXT_AFTER_MS = 1000,       /* another */
 };
 
 static const char unparsable[] = "the URL cannot be read: in a name or a password write %40 for @, "
@@ -57,13 +58,16 @@ const char *pg_advice(const struct pg_connection *connection)
     return at->advice;
 }
 
+/* Of what changes seldom by itself: not bounded together with lines that strangers cause. */
 void pg_tell_trouble(struct pg_connection *connection)
 {
     bool is_same =
         connection->is_trouble_told && strcmp(connection->told_sqlstate, connection->sqlstate) == 0;
+    int64_t again_ms =
+        connection->told_at_ms + (is_same ? TOLD_AGAIN_AFTER_MS : TOLD_NEXT_AFTER_MS);
     if (connection->is_quiet) return;
     if (connection->failure != PG_UNREACHABLE && connection->failure != PG_REFUSED) return;
-    if (is_same && clock_mono_ms() - connection->told_at_ms < TOLD_AGAIN_AFTER_MS) return;
+    if (connection->told_at_ms && clock_mono_ms() < again_ms) return;
     memcpy(connection->told_sqlstate, connection->sqlstate, sizeof connection->told_sqlstate);
     connection->told_at_ms = clock_mono_ms();
     connection->is_trouble_told = true;
@@ -73,16 +77,15 @@ void pg_tell_trouble(struct pg_connection *connection)
         LOG_TEXT("advice", span_of(pg_advice(connection))),
     };
     if (connection->failure == PG_REFUSED)
-        log_write_bounded(LOG_ERROR, "database_refuses", fields, 3);
+        log_write(LOG_ERROR, "database_refuses", fields, 3);
     else
-        log_write_bounded(LOG_ERROR, "database_unreachable", fields, 3);
+        log_write(LOG_ERROR, "database_unreachable", fields, 3);
 }
 
 static void tell_back(struct pg_connection *connection)
 {
     if (connection->is_trouble_told)
-        log_event_bounded(LOG_INFO, "database_back",
-                          LOG_TEXT("host", span_of(PQhost(connection->conn))));
+        log_event(LOG_INFO, "database_back", LOG_TEXT("host", span_of(PQhost(connection->conn))));
     connection->is_trouble_told = false;
 }
 

@@ -41,9 +41,19 @@ static enum err say(const struct pg_store *store, enum pg_failure failure, const
     return pg_err(failure);
 }
 
+static enum err hold_dir(struct pg_store *store, char problem[STORE_PROBLEM_MAX])
+{
+    const struct store_options *options = &store->options;
+    if (!options->dir || options->lane > 0) return ERR_OK;
+    enum err err = dir_hold(&store->dir, options->dir, options->create, problem);
+    store->is_dir_held = !err;
+    return err;
+}
+
 static enum err prepare(struct pg_store *store, char problem[STORE_PROBLEM_MAX])
 {
-    enum err err = say(store, pg_connect(&store->connection), "reach", problem);
+    enum err err = hold_dir(store, problem);
+    if (!err) err = say(store, pg_connect(&store->connection), "reach", problem);
     if (!err) err = pg_migrate(&store->connection, problem);
     if (!err) err = say(store, warn_of_loss(store), "read", problem);
     if (!err) err = say(store, pg_partitions_ahead(store), "write", problem);
@@ -62,6 +72,7 @@ static void close_store(struct store *base)
     pg_params_fini(&store->params);
     pg_params_fini(&store->own_params);
     secret_free(store->secrets, sizeof *store->secrets);
+    if (store->is_dir_held) dir_close(&store->dir);
     free(store);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "store/dir.h"
 #include "store/engine.h"
 #include "store/keys.h"
 #include "store/postgres/connection.h"
@@ -32,6 +33,8 @@ struct pg_polls;
 
 struct pg_store {
     struct store store;
+    struct dir dir; /* while it is held: by the first lane of a process */
+    bool is_dir_held;
     struct store_options options;
     struct pg_connection connection;
     struct pg_lane lane;
@@ -108,8 +111,8 @@ bool pg_has_changed(struct store *store);               /* loads them, too */
 enum pg_failure pg_copies_look(struct pg_store *store); /* into is_stale */
 enum pg_failure pg_copies_load(struct pg_store *store);
 
-enum err pg_each_key(struct store *store, store_on_key *on_key, void *arg);
-enum err pg_each_poll(struct store *store, store_on_poll *on_poll, void *arg);
+enum err pg_each_key(struct store *base, store_on_key *on_key, void *arg);
+enum err pg_each_poll(struct store *base, store_on_poll *on_poll, void *arg);
 const struct poll *pg_find_poll(const struct pg_store *store, int64_t id); /* NULL: none */
 
 /* partitions.c: those of the next days; days that ended before go, `dropped` of them. */

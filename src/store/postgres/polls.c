@@ -8,7 +8,9 @@
 /* A node's copies of all polls. Votes are counted in the database alone. */
 struct pg_polls {
     struct poll_copy *copies; /* all that were ever made, newest first */
-    const struct poll **now;  /* by id, ascending */
+    struct known {
+        const struct poll *poll;
+    } * now; /* by id, ascending */
     int count;
 };
 
@@ -27,19 +29,19 @@ void pg_polls_free(struct pg_store *store)
     store->polls = NULL;
 }
 
-static int compare_id(const void *id, const void *poll)
+static int compare_id(const void *id, const void *known)
 {
-    int64_t wanted = *(const int64_t *)id, there = (*(const struct poll *const *)poll)->id;
+    int64_t wanted = *(const int64_t *)id, there = ((const struct known *)known)->poll->id;
     return wanted < there ? -1 : wanted > there;
 }
 
 static const struct poll *find(const struct pg_polls *polls, int64_t id)
 {
-    const struct poll **found =
+    const struct known *found =
         polls && polls->count
             ? bsearch(&id, polls->now, (size_t)polls->count, sizeof polls->now[0], compare_id)
             : NULL;
-    return found ? *found : NULL;
+    return found ? found->poll : NULL;
 }
 
 const struct poll *pg_find_poll(const struct pg_store *store, int64_t id)
@@ -128,11 +130,11 @@ static const struct poll *read_poll(struct pg_polls *polls, struct reading *read
 static bool take(struct pg_polls *polls, struct reading *reading)
 {
     int count = pg_rows(reading->polls);
-    const struct poll **now = calloc((size_t)count + 1, sizeof *now);
+    struct known *now = calloc((size_t)count + 1, sizeof *now);
     bool is_done = now != NULL;
     for (int row = 0; row < count && is_done; row++) {
-        now[row] = read_poll(polls, reading, row);
-        is_done = now[row] != NULL;
+        now[row].poll = read_poll(polls, reading, row);
+        is_done = now[row].poll != NULL;
     }
     if (!is_done) {
         free(now);
@@ -175,7 +177,7 @@ enum err pg_each_poll(struct store *base, store_on_poll *on_poll, void *arg)
 {
     const struct pg_polls *polls = pg_of(base)->polls;
     for (int i = 0; polls && i < polls->count; i++)
-        on_poll(polls->now[i], arg);
+        on_poll(polls->now[i].poll, arg);
     return ERR_OK;
 }
 

@@ -34,7 +34,7 @@ static int digit(char character)
 bool pg_get_bytes(const PGresult *result, int row, int column, void *bytes, size_t size)
 {
     struct span text = pg_get_text(result, row, column);
-    if (text.len != 2 + 2 * size || !span_starts_with(text, SPAN("\\x"))) return false;
+    if (!text.ptr || text.len != 2 + 2 * size || !span_starts_with(text, SPAN("\\x"))) return false;
     uint8_t *out = bytes;
     for (size_t i = 0; i < size; i++) {
         int high = digit(text.ptr[2 + 2 * i]), low = digit(text.ptr[3 + 2 * i]);

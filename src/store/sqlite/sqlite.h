@@ -5,7 +5,7 @@
 #include "store/engine.h"
 #include "store/sqlite/batch_rows.h"
 #include "store/sqlite/db.h"
-#include "store/sqlite/dir.h"
+#include "store/dir.h"
 #include "store/sqlite/index.h"
 #include "store/sqlite/index_log.h"
 #include "store/sqlite/window.h"
