@@ -143,6 +143,34 @@ static void keys_are_scoped_by_partner_click_and_event_type(void **state)
     assert_int_equal(count_findings(bench), 0);
 }
 
+/* What count_findings asks a database finds what it is to find. */
+static void rows_that_contradict_each_other_are_found(void **state)
+{
+    static const char *const harms[] = {
+        "DELETE FROM click_key",
+        "UPDATE conversion_key SET seq = seq + 1000 WHERE layer = 0",
+        "UPDATE event_key SET seq = seq + 1000",
+        "DELETE FROM bid_key",
+        "INSERT INTO vote_count VALUES (1, 'x', 0, 1)",
+        "INSERT INTO click SELECT * FROM click",
+    };
+    struct bench *bench = *state;
+    struct clicked click;
+    if (!bench->database) skip();
+    record_click(bench, &click, now_ms, SPAN("bid"), SPAN_NONE);
+    struct op conversion = conversion_op(click.id, SPAN("k"), SPAN("o"));
+    struct op event = event_op(SPAN("t"), SPAN("e"), now_ms);
+    assert_int_equal(apply_one(bench, &conversion), OUTCOME_RECORDED);
+    assert_int_equal(apply_one(bench, &event), OUTCOME_RECORDED);
+    for (size_t i = 0; i < sizeof harms / sizeof harms[0]; i++) {
+        assert_int_equal(database_findings(bench->database), 0);
+        database_ask(bench->database, "BEGIN");
+        database_ask(bench->database, harms[i]);
+        assert_int_not_equal(database_findings(bench->database), 0);
+        database_ask(bench->database, "ROLLBACK");
+    }
+}
+
 static void order_behind_a_header_may_come_twice_and_the_first_stands(void **state)
 {
     struct bench *bench = *state;
@@ -680,6 +708,7 @@ int main(void)
         STORE_CASE(conversion_counts_once_by_each_layer),
         STORE_CASE(duplicate_was_refused_does_not_take_its_other_key),
         STORE_CASE(keys_are_scoped_by_partner_click_and_event_type),
+        STORE_CASE(rows_that_contradict_each_other_are_found),
         STORE_CASE(order_behind_a_header_may_come_twice_and_the_first_stands),
         STORE_CASE(without_any_key_each_is_new),
         STORE_CASE(click_must_live_have_a_bid_and_be_of_the_advertiser),

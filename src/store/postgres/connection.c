@@ -154,11 +154,10 @@ static PGconn *start(const struct pg_connection *connection)
 }
 
 /* A COMMIT is answered when it is on stable storage: a database or a user whose setting is weaker
- * is overruled, a stronger one (remote_apply) stays. Plans are made once, maybe while the tables
- * are small, and must not read whole tables when they have grown: each key is looked up. */
+ * is overruled, a stronger one (remote_apply) stays. */
 static enum pg_failure set_up_session(struct pg_connection *connection)
 {
-    char sql[768];
+    char sql[640];
     long long timeout_ms = connection->timeout_ms;
     snprintf(sql, sizeof sql,
              "SELECT set_config('statement_timeout', '%lld', false),"
@@ -166,14 +165,21 @@ static enum pg_failure set_up_session(struct pg_connection *connection)
              " set_config('idle_in_transaction_session_timeout', '10000', false),"
              " set_config('TimeZone', 'UTC', false),"
              " set_config('bytea_output', 'hex', false),"
-             " set_config('enable_seqscan', 'off', false),"
-             " set_config('enable_hashjoin', 'off', false),"
-             " set_config('enable_mergejoin', 'off', false),"
              " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
              " WHEN 'off' THEN 'on' WHEN 'local' THEN 'on'"
              " ELSE current_setting('synchronous_commit') END, false)",
              timeout_ms * 3 / 4, timeout_ms / 2);
     return pg_run_text(connection, sql);
+}
+
+/* Plans are made once, maybe while the tables are small, and must not read whole tables when these
+ * have grown: each key is looked up. What costs much by such a plan must not be compiled for that.
+ */
+static enum pg_failure set_up_plans(struct pg_connection *connection)
+{
+    return pg_run_text(connection, "SELECT set_config(name, 'off', false) FROM pg_settings WHERE"
+                                   " name IN ('enable_seqscan', 'enable_hashjoin',"
+                                   " 'enable_mergejoin', 'jit')");
 }
 
 static enum pg_failure fail(struct pg_connection *connection, const char *message)
@@ -204,7 +210,7 @@ static enum pg_failure connect_now(struct pg_connection *connection)
     if (PQsetnonblocking(connection->conn, 1) != 0 || !PQenterPipelineMode(connection->conn))
         return fail(connection, PQerrorMessage(connection->conn));
     connection->generation++;
-    if (set_up_session(connection)) {
+    if (set_up_session(connection) || set_up_plans(connection)) {
         char message[PG_MESSAGE_MAX];
         memcpy(message, connection->message, sizeof message);
         return fail(connection, message);
