@@ -8,7 +8,19 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from support.world import World  # noqa: E402  (the path comes first)
+from support import store  # noqa: E402  (the path comes first)
+from support.world import World  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "data_file: is about the files of a store of SQLite's")
+
+
+def pytest_collection_modifyitems(items):
+    """What is about the data file has nothing to look at where events are in a database."""
+    for item in items:
+        if store.IS_POSTGRES and item.get_closest_marker("data_file"):
+            item.add_marker(pytest.mark.skip(reason="about SQLite's files"))
 
 
 @pytest.fixture(scope="session")

@@ -49,10 +49,13 @@ static bool set_limiter(struct limiter **limiter, struct limiter **setting, uint
 static bool set_limiters(struct api *api, struct api_settings *settings)
 {
     const struct api_options *options = &settings->options;
-    return set_limiter(&api->key_limiter, &settings->key_limiter, options->rate_limit,
-                       LIMITED_KEYS_MAX) &&
-           set_limiter(&api->client_limiter, &settings->client_limiter, options->client_rate_limit,
-                       LIMITED_CLIENTS_MAX);
+    bool had_key_limiter = api->key_limiter != NULL;
+    bool ok = set_limiter(&api->key_limiter, &settings->key_limiter, options->rate_limit,
+                          LIMITED_KEYS_MAX);
+    if (ok && api->key_limiter && !had_key_limiter)
+        ok = ledger_share_uses(api->ledger, api->key_limiter);
+    return ok && set_limiter(&api->client_limiter, &settings->client_limiter,
+                             options->client_rate_limit, LIMITED_CLIENTS_MAX);
 }
 
 /* The copy's URL is in the copy. */

@@ -20,6 +20,9 @@ static const struct row rows[ERR_COUNT] = {
     [ERR_CORRUPT_ROW] = {"a row is damaged", "adtally verify tells more; restore a backup"},
     [ERR_NO_MEMORY] = {"out of memory", "give it more memory, or lower the limits it was given"},
     [ERR_DENIED] = {"permission denied", "run it as the user that owns the files"},
+    [ERR_UNREACHABLE] = {"the database cannot be reached",
+                         "the log's database_unreachable says why; nothing has to be restarted"},
+    [ERR_REFUSED] = {"the database refused", "the log's database_refuses says why and what to do"},
 };
 
 static const struct row *row_of(enum err err)

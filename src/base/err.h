@@ -15,6 +15,8 @@ enum err {
     ERR_CORRUPT_ROW, /* one row of it is; others may be trusted */
     ERR_NO_MEMORY,
     ERR_DENIED,
+    ERR_UNREACHABLE, /* the database, or its answer */
+    ERR_REFUSED,     /* by the database */
     ERR_COUNT,
 };
 

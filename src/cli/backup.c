@@ -40,6 +40,7 @@ static int read_copy(struct copy *copy, struct args *args)
     }
     enum options_result result = options_load_for(&copy->options, copy->target.data,
                                                   copy->target.store, copy->target.config);
+    if (result == OPTIONS_OK) result = options_need_data_file(&copy->options);
     if (result == OPTIONS_OK) return EXIT_DONE;
     options_free(&copy->options);
     return result == OPTIONS_BAD ? EXIT_USAGE : EXIT_FAILED;

@@ -146,7 +146,7 @@ int command_erase(struct args *args)
     int status = reach_open(&erasing.reach, &erasing.target, false);
     if (status != EXIT_DONE) return status;
     rng_fill(erasing.key, sizeof erasing.key);
-    bool ok = find_and_erase(&erasing);
+    bool ok = !options_need_data_file(erasing.reach.options) && find_and_erase(&erasing);
     reach_close(&erasing.reach);
     bool is_printed = erasing.json ? print_json(&erasing) : print_text(&erasing);
     return ok && are_all_erased(&erasing) && is_printed ? EXIT_DONE : EXIT_FAILED;

@@ -69,6 +69,7 @@ int command_export(struct args *args)
     if (!read_ask(&ask, args, &export)) return EXIT_USAGE;
     enum options_result result =
         options_load_for(&options, ask.target.data, ask.target.store, ask.target.config);
+    if (result == OPTIONS_OK) result = options_need_data_file(&options);
     export.dir = options.data_path;
     int status = result == OPTIONS_OK    ? run_export(&export)
                  : result == OPTIONS_BAD ? EXIT_USAGE

@@ -32,7 +32,8 @@ struct loop {
     struct api_loop *api_loop;
     int fd; /* the listening socket, for the api's server; -1 when that has it */
     bool is_sandboxed;
-    bool is_held; /* the listening socket: listeners.h */
+    bool has_to_disconnect; /* the process may make connections, a loop has no use for them */
+    bool is_held;           /* the listening socket: listeners.h */
     bool is_draining;
     int64_t drain_at_ms; /* 0: not winding down */
 
@@ -54,6 +55,7 @@ struct loops {
 
 static enum err activate(struct loop *loop)
 {
+    if (loop->has_to_disconnect) (void)sandbox_no_connections(); /* serve tells of sandbox_calls */
     enum err err = api_loop_new(&loop->api_loop, loop->api, loop->ev);
     if (err) return err;
     api_loop_serve(loop->api_loop, &loop->http);
@@ -248,12 +250,14 @@ enum err loops_start(struct loops **out, struct listeners *listeners,
     return err;
 }
 
-enum err loops_activate(struct loops *loops, struct api *api)
+enum err loops_activate(struct loops *loops, struct api *api, bool process_connects)
 {
     enum err err = ERR_OK;
     for (size_t i = 0; i < loops->count; i++) {
-        loops->list[i].api = api;
-        give_order(&loops->list[i], ORDER_ACTIVATE);
+        struct loop *loop = &loops->list[i];
+        loop->api = api;
+        loop->has_to_disconnect = process_connects && loop->is_sandboxed;
+        give_order(loop, ORDER_ACTIVATE);
     }
     for (size_t i = 0; i < loops->count; i++) {
         enum err one = wait_until_obeyed(&loops->list[i]);

@@ -22,8 +22,9 @@ struct loops;
 enum err loops_start(struct loops **out, struct listeners *listeners,
                      const struct http_options *http, bool is_sandboxed);
 
-/* From here on requests are the api's. An error leaves some loops starting: end the process. */
-enum err loops_activate(struct loops *loops, struct api *api);
+/* From here on requests are the api's. Where the process may make connections, loops that are
+ * sandboxed give that right up. An error leaves some loops starting: end the process. */
+enum err loops_activate(struct loops *loops, struct api *api, bool process_connects);
 
 /* After activation: api_loop_adopt and http_server_configure on every loop. */
 void loops_configure(struct loops *loops, const struct http_options *http);

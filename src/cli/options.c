@@ -62,6 +62,22 @@ static bool set_text(struct options *options, const struct option *option, struc
     return value.len > 0 && !memchr(value.ptr, '\0', value.len);
 }
 
+/* What of a URL can be told without libpq; white space would end it in other places. */
+static bool is_store_url(struct span value)
+{
+    bool is_url = span_starts_with(value, SPAN("postgresql://")) ||
+                  span_starts_with(value, SPAN("postgres://"));
+    for (size_t i = 0; i < value.len; i++)
+        is_url = is_url && (unsigned char)value.ptr[i] > 0x20 && value.ptr[i] != 0x7f;
+    return is_url && value.len < OPTIONS_STORE_MAX;
+}
+
+static bool set_store(struct options *options, struct span value)
+{
+    options->store = value;
+    return span_eq(value, SPAN("sqlite")) || is_store_url(value);
+}
+
 static bool set_value(struct options *options, const struct option *option, struct span value)
 {
     switch (option->type) {
@@ -74,8 +90,7 @@ static bool set_value(struct options *options, const struct option *option, stru
     case OPTION_ADDRESS:
         return value_address(place_of(options, option), value);
     case OPTION_STORE:
-        options->store = value;
-        return span_eq(value, SPAN("sqlite"));
+        return set_store(options, value);
     case OPTION_URL:
         return set_url(options, value);
     case OPTION_NETWORKS:
@@ -243,10 +258,20 @@ static bool take_data_path(struct options *options)
     return true;
 }
 
+static void take_store_url(struct options *options)
+{
+    struct span url = options->store;
+    options->store_url[0] = '\0';
+    if (span_eq(url, SPAN("sqlite"))) return;
+    memcpy(options->store_url, url.ptr, url.len);
+    options->store_url[url.len] = '\0';
+}
+
 static enum options_result finish(struct options *options)
 {
     enum options_result result = options_read_file(options);
     if (result) return result;
+    take_store_url(options);
     return take_data_path(options) && check_relations(options) ? OPTIONS_OK : OPTIONS_BAD;
 }
 
@@ -274,4 +299,13 @@ enum options_result options_load_for(struct options *options, struct span data, 
     bool ok = set_given(options, "data", data) && set_given(options, "store", store) &&
               set_given(options, "config", config);
     return ok ? finish(options) : OPTIONS_BAD;
+}
+
+enum options_result options_need_data_file(const struct options *options)
+{
+    if (!options->store_url[0]) return OPTIONS_OK;
+    say("this command reads a store of SQLite, and the events of %s are in PostgreSQL: use "
+        "the database's own tools",
+        options->data_path);
+    return OPTIONS_FAILED;
 }

@@ -12,6 +12,8 @@
  * 90d), the names of the configuration file (click_ttl = 90d), the help, and the check of
  * docs/configuration.md. A flag wins over the file. */
 
+enum { OPTIONS_STORE_MAX = 1024 };
+
 struct options {
     struct span data, store, config; /* absent: not given */
     struct span public_url;
@@ -19,6 +21,7 @@ struct options {
     struct value_address listen;
     struct value_address admin_listen; /* without length: off */
     int64_t threads;                   /* 0: one per core */
+    int64_t store_connections;
     int64_t rate_limit, client_rate_limit;
     int64_t impression_ttl_ms, click_ttl_ms, collect_dedup_window_ms;
     int64_t retention_ms;                  /* 0: for ever */
@@ -33,6 +36,8 @@ struct options {
     uint64_t given_by_flag; /* bits of rows of the table */
     char *file;             /* the configuration file's text, which spans may point into */
     char data_path[512];    /* `data`, NUL-terminated */
+    char store_url[OPTIONS_STORE_MAX]; /* `store`, NUL-terminated, which may hold a password; empty:
+                                          sqlite */
 };
 
 /* What options_load found, and what to end with. */
@@ -46,6 +51,9 @@ enum options_result options_load(struct options *options, struct args *args);
 /* The same for the commands, which take few flags: absent spans are not given. */
 enum options_result options_load_for(struct options *options, struct span data, struct span store,
                                      struct span config);
+
+/* For what reads the data file itself: OPTIONS_FAILED, said, where events are in a database. */
+enum options_result options_need_data_file(const struct options *options);
 
 void options_free(struct options *options);
 

@@ -1,5 +1,7 @@
 #include "cli/options_table.h"
 
+#include "ledger/ledger.h"
+
 #include <stddef.h>
 
 #define DAY_MS (INT64_C(24) * 60 * 60 * 1000)
@@ -28,8 +30,11 @@ const struct option options_table[OPTIONS_COUNT] = {
      .wants = "HOST:PORT, such as 127.0.0.1:8081", .preset_is = "off",
      .help = "where metrics, reports and the dashboard are served, to who has an admin key"},
     {SPAN_INIT("store"), SPAN_INIT("sqlite"), .type = OPTION_STORE, AT(store),
-     .wants = "sqlite: this version has no other store",
+     .wants = "sqlite or URL: postgresql://USER@HOST:PORT/DATABASE?OPTION=VALUE, as libpq reads it",
      .help = "where events are kept; sqlite is a file in the data directory"},
+    {SPAN_INIT("store_connections"), SPAN_INIT("4"), .type = OPTION_COUNT, AT(store_connections),
+     RANGE(1, LEDGER_LANES_MAX), .wants = "a number of 1 to 64",
+     .help = "connections of this server to PostgreSQL, each of which records a part of the events"},
     {SPAN_INIT("threads"), .type = OPTION_COUNT, AT(threads), RANGE(1, 256),
      .wants = "a number of 1 to 256",
      .preset_is = "one per core", .help = "threads that serve connections"},

@@ -30,7 +30,7 @@ struct option {
     bool is_live;   /* a reload changes it */
 };
 
-enum { OPTIONS_COUNT = 36 };
+enum { OPTIONS_COUNT = 37 };
 extern const struct option options_table[OPTIONS_COUNT];
 
 _Static_assert(OPTIONS_COUNT <= 64, "given_by_flag has a bit for each");

@@ -44,11 +44,11 @@ static enum err open_here(struct admin *admin, char host[VALUE_ADDRESS_TEXT_MAX]
                           const struct options *options, bool create,
                           char problem[STORE_PROBLEM_MAX])
 {
-    struct store *store;
+    struct wiring_stores stores;
     *admin = (struct admin){.dir = options->data_path};
     if (!act_as_owner(options->data_path, problem)) return ERR_DENIED;
-    enum err err = wiring_open(options, create, &store, problem);
-    if (!err) err = wiring_start(options, store, &admin->ledger, &admin->api, problem);
+    enum err err = wiring_open(options, create, 1, &stores, problem);
+    if (!err) err = wiring_start(options, &stores, &admin->ledger, &admin->api, problem);
     if (err) return err;
     value_address_write(host, &options->listen);
     admin->listen_host = span_of(host);
@@ -57,8 +57,8 @@ static enum err open_here(struct admin *admin, char host[VALUE_ADDRESS_TEXT_MAX]
 
 static void close_here(struct admin *admin)
 {
-    api_free(admin->api);
     ledger_stop(admin->ledger);
+    api_free(admin->api);
 }
 
 static enum err execute_here(const struct options *options, bool create, struct span request,

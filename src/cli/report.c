@@ -140,6 +140,7 @@ static int load_and_run(const struct report_ask *ask, const struct target *targe
     struct options options;
     enum options_result result =
         options_load_for(&options, target->data, target->store, target->config);
+    if (result == OPTIONS_OK) result = options_need_data_file(&options);
     int status = result == OPTIONS_OK    ? run(ask, options.data_path)
                  : result == OPTIONS_BAD ? EXIT_USAGE
                                          : EXIT_FAILED;

@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #if ADTALLY_SANDBOX
 
@@ -56,17 +57,23 @@ static enum err restrict_self(int ruleset_fd)
     return syscall(SYS_landlock_restrict_self, ruleset_fd, 0) ? ERR_IO : ERR_OK;
 }
 
-/* `dir` NULL: nothing is allowed. */
-static enum err restrict_files(const char *dir, const char *const *readable, size_t count)
+static enum err allow(int ruleset_fd, const struct sandbox_files *files, uint64_t known)
+{
+    enum err err = allow_below(ruleset_fd, files->dir, DATA_RIGHTS & known);
+    allow_below(ruleset_fd, zones_dir, LANDLOCK_ACCESS_FS_READ_FILE);
+    for (size_t i = 0; i < files->readable_count; i++)
+        allow_below(ruleset_fd, files->readable[i], LANDLOCK_ACCESS_FS_READ_FILE);
+    return err;
+}
+
+/* `files` NULL: nothing is allowed. */
+static enum err restrict_files(const struct sandbox_files *files)
 {
     struct landlock_ruleset_attr attr = {.handled_access_fs = known_rights()};
     if (!attr.handled_access_fs) return ERR_NOT_FOUND;
     int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
     if (fd < 0) return ERR_IO;
-    enum err err = dir ? allow_below(fd, dir, DATA_RIGHTS & attr.handled_access_fs) : ERR_OK;
-    if (dir) allow_below(fd, zones_dir, LANDLOCK_ACCESS_FS_READ_FILE);
-    for (size_t i = 0; !err && i < count; i++)
-        err = allow_below(fd, readable[i], LANDLOCK_ACCESS_FS_READ_FILE);
+    enum err err = files ? allow(fd, files, attr.handled_access_fs) : ERR_OK;
     if (!err) err = restrict_self(fd);
     close(fd);
     return err;
@@ -74,19 +81,43 @@ static enum err restrict_files(const char *dir, const char *const *readable, siz
 
 #else
 
-static enum err restrict_files(const char *dir, const char *const *readable, size_t count)
+static enum err restrict_files(const struct sandbox_files *files)
 {
     return ERR_NOT_FOUND;
 }
 
 #endif
 
-enum err sandbox_no_files(void)
+void sandbox_let_read(struct sandbox_files *files, const char *path)
 {
-    return restrict_files(NULL, NULL, 0);
+    if (files->readable_count == SANDBOX_READABLE_MAX) return;
+    char *to = files->readable[files->readable_count];
+    int len = snprintf(to, SANDBOX_PATH_MAX, "%s", path);
+    if (len > 0 && len < SANDBOX_PATH_MAX) files->readable_count++;
 }
 
-enum err sandbox_only_files_in(const char *dir, const char *const *readable, size_t count)
+/* Directories, since all of these are replaced while a server runs. */
+void sandbox_let_resolve(struct sandbox_files *files)
 {
-    return restrict_files(dir, readable, count);
+    static const char *const paths[] = {
+        "/etc", /* resolv.conf, hosts, nsswitch.conf, passwd, ssl */
+        "/run/systemd/resolve",
+        "/run/resolvconf",
+        "/run/NetworkManager",
+        "/usr/share/ca-certificates",
+        "/usr/local/share/ca-certificates",
+        "/usr/lib/ssl",
+    };
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        sandbox_let_read(files, paths[i]);
+}
+
+enum err sandbox_no_files(void)
+{
+    return restrict_files(NULL);
+}
+
+enum err sandbox_only_files_in(const struct sandbox_files *files)
+{
+    return restrict_files(files);
 }

@@ -10,8 +10,10 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -105,11 +107,19 @@ static const int allowed[] = {
 #endif
 };
 
+/* What libpq and the resolver call besides, to connect. */
+static const int connecting[] = {
+    SYS_connect,    SYS_bind, /* of the socket that tells the resolver which addresses there are */
+    SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_recvmsg, SYS_sendmmsg,
+    SYS_getuid,     SYS_getgid,      SYS_getegid,     SYS_uname,
+    SYS_seccomp, /* a loop's, which gives connections up */
+};
+
 /* Nothing of ours comes near these: whoever calls one is not us any more. */
 static const int fatal[] = {
     SYS_execve,
     SYS_execveat,
-    SYS_connect,
+    SYS_connect, /* unless it was allowed before */
     SYS_ptrace,
     SYS_process_vm_readv,
     SYS_process_vm_writev,
@@ -138,7 +148,8 @@ static const int fatal[] = {
 enum {
     ALLOWED = sizeof allowed / sizeof allowed[0],
     FATAL = sizeof fatal / sizeof fatal[0],
-    STEPS_MAX = 2 * (ALLOWED + FATAL) + 32,
+    CONNECTING = sizeof connecting / sizeof connecting[0],
+    STEPS_MAX = 2 * (ALLOWED + CONNECTING + FATAL) + 64,
 };
 
 struct filter {
@@ -202,6 +213,27 @@ static void allow_without_code(struct filter *filter, int call)
     end_with(filter, SECCOMP_RET_ALLOW);
 }
 
+/* The one call with just this argument. */
+static void allow_with(struct filter *filter, int call, size_t number, int argument)
+{
+    add(filter, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4);
+    load_argument(filter, number);
+    add(filter, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)argument, 0, 1);
+    end_with(filter, SECCOMP_RET_ALLOW);
+    load(filter, offsetof(struct seccomp_data, nr));
+}
+
+/* NETLINK: the resolver asks which addresses there are. */
+static void allow_connections(struct filter *filter)
+{
+    end_calls_with(filter, connecting, CONNECTING, SECCOMP_RET_ALLOW);
+    allow_with(filter, SYS_socket, 0, AF_INET);
+    allow_with(filter, SYS_socket, 0, AF_INET6);
+    allow_with(filter, SYS_socket, 0, AF_UNIX);
+    allow_with(filter, SYS_socket, 0, AF_NETLINK);
+    allow_with(filter, SYS_ioctl, 1, FIONREAD);
+}
+
 /* The only process to end is this one (abort). */
 static void allow_own_end(struct filter *filter)
 {
@@ -211,27 +243,49 @@ static void allow_own_end(struct filter *filter)
     end_with(filter, SECCOMP_RET_ALLOW);
 }
 
-enum err sandbox_calls(void)
+static enum err enter(const struct filter *filter, unsigned flags)
+{
+    struct sock_fprog program = {.len = filter->count,
+                                 .filter = (struct sock_filter *)(uintptr_t)filter->steps};
+    long refused = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    return refused ? ERR_NOT_FOUND : ERR_OK;
+}
+
+enum err sandbox_calls(enum sandbox_network network)
 {
     struct filter filter = {.count = 0};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return ERR_NOT_FOUND;
     end_foreign_calls(&filter);
     end_calls_with(&filter, allowed, ALLOWED, SECCOMP_RET_ALLOW);
+    if (network == SANDBOX_CONNECTS) allow_connections(&filter);
     end_calls_with(&filter, fatal, FATAL, SECCOMP_RET_KILL_PROCESS);
     allow_without_code(&filter, SYS_mmap);
     allow_without_code(&filter, SYS_mprotect);
     allow_own_end(&filter); /* the last one: it loads something else */
     end_with(&filter, SECCOMP_RET_ERRNO | EPERM);
-    struct sock_fprog program = {.len = filter.count, .filter = filter.steps};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return ERR_NOT_FOUND;
-    /* TSYNC: the threads that run already too. */
-    long refused =
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
-    return refused ? ERR_NOT_FOUND : ERR_OK;
+    return enter(&filter, SECCOMP_FILTER_FLAG_TSYNC); /* the threads that run already too */
+}
+
+/* On top of the other: the stricter answer counts. */
+enum err sandbox_no_connections(void)
+{
+    static const int fatal_here[] = {SYS_connect}, refused[] = {SYS_socket, SYS_bind};
+    struct filter filter = {.count = 0};
+    load(&filter, offsetof(struct seccomp_data, nr));
+    end_calls_with(&filter, fatal_here, 1, SECCOMP_RET_KILL_PROCESS);
+    end_calls_with(&filter, refused, 2, SECCOMP_RET_ERRNO | EPERM);
+    end_with(&filter, SECCOMP_RET_ALLOW);
+    return enter(&filter, 0);
 }
 
 #else
 
-enum err sandbox_calls(void)
+enum err sandbox_calls(enum sandbox_network network)
+{
+    return ERR_NOT_FOUND;
+}
+
+enum err sandbox_no_connections(void)
 {
     return ERR_NOT_FOUND;
 }

@@ -32,7 +32,7 @@ struct server {
     struct traffic *traffic; /* until the api has it */
     struct listeners listeners, admin_listeners;
     struct loops *loops;
-    struct store *store; /* until the ledger has it */
+    struct wiring_stores stores; /* until the ledger has them */
     struct ledger *ledger;
     struct api *api;
     struct admin admin;
@@ -43,6 +43,11 @@ struct server {
     struct retention *retention; /* NULL: everything is kept */
     struct reload reload;
 };
+
+static bool connects(const struct server *server)
+{
+    return server->options.store_url[0] != '\0';
+}
 
 static size_t loops_count(const struct options *options)
 {
@@ -152,6 +157,7 @@ static bool start_retention(struct server *server)
 
 static bool start_reporter(struct server *server)
 {
+    if (connects(server)) return true; /* which has what reports are made of */
     enum err err = reporter_start(&server->reporter, server->options.data_path, server->ledger);
     if (err) say("cannot start the thread that counts for reports: %s", err_text(err));
     return !err;
@@ -159,7 +165,7 @@ static bool start_reporter(struct server *server)
 
 static bool activate(struct server *server)
 {
-    enum err err = loops_activate(server->loops, server->api);
+    enum err err = loops_activate(server->loops, server->api, connects(server));
     if (err)
         say("cannot serve: %s: %s", err_text(err), err_advice(err));
     else
@@ -200,7 +206,9 @@ static enum err open_when_free(struct server *server, char problem[STORE_PROBLEM
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
     int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
     for (;;) {
-        enum err err = wiring_open(&server->options, true, &server->store, problem);
+        enum err err =
+            wiring_open(&server->options, true, (uint32_t)server->options.store_connections,
+                        &server->stores, problem);
         if (err != ERR_BUSY || clock_mono_ms() >= deadline_ms ||
             admin_socket_is_served(server->options.data_path))
             return err;
@@ -232,27 +240,35 @@ static bool find_readable(char out[READABLE_MAX], struct span path)
     return true;
 }
 
+static void let_read(const char *path, void *arg)
+{
+    sandbox_let_read(arg, path);
+}
+
 /* Between the two halves of opening: the store has its files, and no thread runs yet that would
  * keep the right to others. */
 static void leave_other_files(const struct server *server)
 {
     const struct options *options = &server->options;
-    const struct span files[] = {options->config, options->bot_patterns,
+    const struct span named[] = {options->config, options->bot_patterns,
                                  options->datacenter_ranges};
-    char texts[sizeof files / sizeof files[0]][READABLE_MAX];
-    const char *readable[sizeof files / sizeof files[0]];
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        if (find_readable(texts[i], files[i])) readable[count++] = texts[i];
-    if (options->sandbox)
-        warn_unless_taken(sandbox_only_files_in(options->data_path, readable, count),
-                          SPAN("Landlock"));
+    struct sandbox_files files = {.dir = options->data_path};
+    char path[READABLE_MAX];
+    if (!options->sandbox) return;
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++)
+        if (find_readable(path, named[i])) sandbox_let_read(&files, path);
+    if (connects(server)) {
+        sandbox_let_resolve(&files);
+        store_each_file(options->store_url, let_read, &files);
+    }
+    warn_unless_taken(sandbox_only_files_in(&files), SPAN("Landlock"));
 }
 
 /* Before the first request that the api looks at. */
 static bool leave_other_calls(const struct server *server)
 {
-    if (server->options.sandbox) warn_unless_taken(sandbox_calls(), SPAN("seccomp"));
+    enum sandbox_network network = connects(server) ? SANDBOX_CONNECTS : SANDBOX_SERVES;
+    if (server->options.sandbox) warn_unless_taken(sandbox_calls(network), SPAN("seccomp"));
     return true;
 }
 
@@ -262,7 +278,8 @@ static bool open_store(struct server *server)
     enum err err = open_when_free(server, problem);
     if (!err) {
         leave_other_files(server);
-        err = wiring_start(&server->options, server->store, &server->ledger, &server->api, problem);
+        err =
+            wiring_start(&server->options, &server->stores, &server->ledger, &server->api, problem);
     }
     if (err) say("%s", problem);
     return !err;

@@ -64,6 +64,7 @@ static int load_and_verify(const struct target *target, bool json, char *memory)
     struct options options;
     enum options_result result =
         options_load_for(&options, target->data, target->store, target->config);
+    if (result == OPTIONS_OK) result = options_need_data_file(&options);
     int status = result == OPTIONS_OK    ? verify(options.data_path, json, memory)
                  : result == OPTIONS_BAD ? EXIT_USAGE
                                          : EXIT_FAILED;

@@ -10,6 +10,7 @@ static struct store_options store_options_of(const struct options *options, bool
     struct store_options store;
     store_options_init(&store);
     store.dir = options->data_path;
+    store.url = options->store_url[0] ? options->store_url : NULL;
     store.create = create;
     store.click_ttl_ms = options->click_ttl_ms;
     store.impression_ttl_ms = options->impression_ttl_ms;
@@ -43,31 +44,46 @@ void wiring_live_http(struct http_options *http, const struct options *options)
     http->hides_failures = !options->log_failures;
 }
 
-static enum err start_ledger(const struct options *options, struct store *store,
+static enum err start_ledger(const struct options *options, const struct wiring_stores *stores,
                              struct ledger **ledger)
 {
     struct ledger_options ledger_options;
     ledger_options_init(&ledger_options);
     ledger_options.queue_cap = (uint32_t)options->queue_limit;
-    return ledger_start(ledger, store, &ledger_options);
+    return ledger_start(ledger, stores->lanes, stores->count, &ledger_options);
 }
 
-enum err wiring_open(const struct options *options, bool create, struct store **store,
-                     char problem[STORE_PROBLEM_MAX])
+static void close_stores(struct wiring_stores *stores)
+{
+    while (stores->count > 0)
+        store_close(stores->lanes[--stores->count]);
+}
+
+/* The first one makes what there has to be, the others find it. */
+enum err wiring_open(const struct options *options, bool create, uint32_t lanes,
+                     struct wiring_stores *stores, char problem[STORE_PROBLEM_MAX])
 {
     struct progress progress;
     struct store_options store_options = store_options_of(options, create);
+    uint32_t count = store_options.url ? lanes : 1;
+    enum err err = ERR_OK;
+    stores->count = 0;
     store_options.progress = progress_begin(&progress, "reading the events");
-    enum err err = store_open(store, &store_options, problem);
+    while (!err && stores->count < count) {
+        store_options.lane = stores->count;
+        err = store_open(&stores->lanes[stores->count], &store_options, problem);
+        if (!err) stores->count++;
+    }
     progress_end(&progress);
+    if (err) close_stores(stores);
     return err;
 }
 
-enum err wiring_start(const struct options *options, struct store *store, struct ledger **ledger,
-                      struct api **api, char problem[STORE_PROBLEM_MAX])
+enum err wiring_start(const struct options *options, const struct wiring_stores *stores,
+                      struct ledger **ledger, struct api **api, char problem[STORE_PROBLEM_MAX])
 {
     struct api_options api_options = wiring_api_options(options);
-    enum err err = start_ledger(options, store, ledger);
+    enum err err = start_ledger(options, stores, ledger);
     if (!err) {
         *api = api_new(&api_options, *ledger);
         if (*api) return ERR_OK;

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/metrics.h"
 #include "ledger/keyring.h"
+#include "ledger/limiter.h"
 #include "ledger/pollbook.h"
 #include "ledger/queue.h"
 #include "store/store.h"
@@ -15,13 +16,17 @@
  * the answers back. There is no timer that delays a commit.
  *
  *     loops ──ledger_submit──▶ queue ──▶ ledger thread: store_apply ──▶ port ──▶ loop answers
+ *
+ * A store that several may write to has several such lanes, each with a queue, a thread and a
+ * connection of its own. Ops of one key are in one lane, in their order; for the rest, and between
+ * nodes, uniqueness is the database's.
  */
 
 struct ledger;
 
-/* Where a submitter gets its ops back. `wake` is called on the ledger's thread when the port turned
- * from empty to not empty; NULL for a port that is waited on. The owner may have taken the op by
- * then, so what `wake` uses lives until ledger_stop returned. */
+/* Where a submitter gets its ops back. `wake` is called on a thread of the ledger when the port
+ * turned from empty to not empty; NULL for a port that is waited on. The owner may have taken the
+ * op by then, so what `wake` uses lives until ledger_stop returned. */
 struct ledger_port {
     struct queue answered;
     void (*wake)(void *arg);
@@ -34,25 +39,31 @@ void ledger_port_init(struct ledger_port *port, void (*wake)(void *arg), void *w
 void ledger_port_fini(struct ledger_port *port);
 
 struct ledger_options {
-    uint32_t queue_cap; /* ops waiting at once; past that ledger_submit refuses */
+    uint32_t queue_cap; /* ops waiting at once, in all lanes; past that ledger_submit refuses */
 };
 void ledger_options_init(struct ledger_options *options);
 
-/* Takes ownership of the store and starts the thread. On failure the store is closed. */
-enum err ledger_start(struct ledger **out, struct store *store,
+/* Takes ownership of the stores, one for each lane, and starts the threads. Keys and polls are read
+ * through the first. On failure the stores are closed. */
+enum { LEDGER_LANES_MAX = 64 };
+enum err ledger_start(struct ledger **out, struct store *const stores[], uint32_t count,
                       const struct ledger_options *options);
 
-/* Answers everything that was submitted, then ends the thread and closes the store. */
+/* Answers everything that was submitted, then ends the threads and closes the stores. */
 void ledger_stop(struct ledger *ledger);
 
-/* The same without a thread, for who takes its turns: all that is submitted now becomes one batch
- * and is answered; when nothing is, a store that refused writes is tried. ERR_SYNC_FAILED: nothing
- * may be trusted or acknowledged any more, end the process as the thread does. ledger_close wants
- * nothing left in the queue; ledger_call would wait for ever. */
+/* The same with one lane and without a thread, for who takes its turns: all that is submitted now
+ * becomes one batch and is answered; when nothing is, a store that refused writes is tried.
+ * ERR_SYNC_FAILED: nothing may be trusted or acknowledged any more, end the process as the thread
+ * does. ledger_close wants nothing left in the queue; ledger_call would wait for ever. */
 enum err ledger_open(struct ledger **out, struct store *store,
                      const struct ledger_options *options);
 enum err ledger_turn(struct ledger *ledger);
 void ledger_close(struct ledger *ledger);
+
+/* The limiter of partner keys, whose rates other nodes over the same store keep too: it lives until
+ * ledger_stop returned. Before its first request. False: no memory. */
+bool ledger_share_uses(struct ledger *ledger, struct limiter *limiter);
 
 struct keyring *ledger_keyring(struct ledger *ledger);
 struct pollbook *ledger_pollbook(struct ledger *ledger);
@@ -68,10 +79,10 @@ struct op *ledger_take_answered(struct ledger_port *port);
  * loop's. */
 void ledger_call(struct ledger *ledger, struct op *op);
 
-/* The same for many, in their order: they share batches. */
+/* The same for many, in their order, which several lanes would not keep: all go to the first. */
 void ledger_call_all(struct ledger *ledger, struct op *const ops[], size_t count);
 
-/* False while the store refuses writes. Any thread. */
+/* False while the store refuses the writes of a lane. Any thread. */
 bool ledger_is_healthy(struct ledger *ledger);
 
 struct ledger_stats {

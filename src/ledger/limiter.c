@@ -14,13 +14,15 @@ struct slot {
     int64_t due_us;
 };
 
-enum { WAYS = 8, LOCKS = 64, SECOND_US = 1000000 };
+/* DEBT: the furthest that others' requests move the time of the next one away. */
+enum { WAYS = 8, LOCKS = 64, SECOND_US = 1000000, DEBT_US_MAX = 60 * SECOND_US };
 
 struct limiter {
     uint32_t sets; /* a power of two */
     uint8_t hash_key[HASH_FINGERPRINT_KEY_SIZE];
     pthread_mutex_t locks[LOCKS]; /* of the sets, by their low bits, and of what follows */
     int64_t interval_us[LOCKS];   /* the same, but for a moment of limiter_set_rate */
+    uint32_t *uses;               /* of each slot, under its set's lock; NULL: not counted */
     struct slot slots[];
 };
 
@@ -54,11 +56,12 @@ void limiter_free(struct limiter *limiter)
     if (!limiter) return;
     for (int i = 0; i < LOCKS; i++)
         pthread_mutex_destroy(&limiter->locks[i]);
+    free(limiter->uses);
     free(limiter);
 }
 
 /* The key's slot, else the one that is worth least: free, or due the longest ago. */
-static struct slot *slot_for(struct slot *set, uint64_t fingerprint)
+static struct slot *slot_for(struct limiter *limiter, struct slot *set, uint64_t fingerprint)
 {
     struct slot *least = set;
     for (int way = 0; way < WAYS; way++) {
@@ -66,6 +69,7 @@ static struct slot *slot_for(struct slot *set, uint64_t fingerprint)
         if (set[way].due_us < least->due_us) least = &set[way];
     }
     *least = (struct slot){.fingerprint = fingerprint};
+    if (limiter->uses) limiter->uses[least - limiter->slots] = 0;
     return least;
 }
 
@@ -80,15 +84,55 @@ static int64_t take(struct slot *slot, int64_t interval_us, int64_t now_us)
     return (ahead_us - SECOND_US + 999) / 1000;
 }
 
-int64_t limiter_take(struct limiter *limiter, struct span key, int64_t now_mono_us)
+struct found {
+    struct slot *slot;
+    pthread_mutex_t *lock; /* held */
+    int64_t interval_us;
+};
+
+static struct found find(struct limiter *limiter, struct span key)
 {
     uint64_t fingerprint = hash_fingerprint(limiter->hash_key, key.ptr, key.len);
     uint32_t set = (uint32_t)fingerprint & (limiter->sets - 1);
-    pthread_mutex_t *lock = &limiter->locks[set % LOCKS];
-    pthread_mutex_lock(lock);
-    int64_t interval_us = limiter->interval_us[set % LOCKS];
-    struct slot *slot = slot_for(&limiter->slots[(size_t)set * WAYS], fingerprint);
-    int64_t wait_ms = take(slot, interval_us, now_mono_us);
-    pthread_mutex_unlock(lock);
+    struct found found = {.lock = &limiter->locks[set % LOCKS]};
+    pthread_mutex_lock(found.lock);
+    found.interval_us = limiter->interval_us[set % LOCKS];
+    found.slot = slot_for(limiter, &limiter->slots[(size_t)set * WAYS], fingerprint);
+    return found;
+}
+
+int64_t limiter_take(struct limiter *limiter, struct span key, int64_t now_mono_us)
+{
+    struct found found = find(limiter, key);
+    int64_t wait_ms = take(found.slot, found.interval_us, now_mono_us);
+    if (limiter->uses && wait_ms == 0) limiter->uses[found.slot - limiter->slots]++;
+    pthread_mutex_unlock(found.lock);
     return wait_ms;
+}
+
+bool limiter_count_uses(struct limiter *limiter)
+{
+    limiter->uses = calloc((size_t)limiter->sets * WAYS, sizeof *limiter->uses);
+    return limiter->uses != NULL;
+}
+
+uint64_t limiter_take_uses(struct limiter *limiter, struct span key)
+{
+    struct found found = find(limiter, key);
+    uint32_t *uses = &limiter->uses[found.slot - limiter->slots];
+    uint64_t taken = *uses;
+    *uses = 0;
+    pthread_mutex_unlock(found.lock);
+    return taken;
+}
+
+void limiter_charge(struct limiter *limiter, struct span key, uint64_t count, int64_t now_mono_us)
+{
+    struct found found = find(limiter, key);
+    int64_t due_us = found.slot->due_us > now_mono_us ? found.slot->due_us : now_mono_us;
+    int64_t room_us = now_mono_us + DEBT_US_MAX - due_us;
+    int64_t charge_us = room_us;
+    if (count < DEBT_US_MAX) charge_us = (int64_t)count * found.interval_us;
+    if (room_us > 0) found.slot->due_us = due_us + (charge_us < room_us ? charge_us : room_us);
+    pthread_mutex_unlock(found.lock);
 }

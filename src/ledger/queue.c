@@ -5,6 +5,25 @@
 
 #include <errno.h>
 
+void queue_room_init(struct queue_room *room, uint32_t cap)
+{
+    atomic_init(&room->left, cap);
+}
+
+/* Taken first and looked at then: who takes too much gives it back. */
+static bool take_room(struct queue_room *room, uint32_t count)
+{
+    if (!room) return true;
+    if (atomic_fetch_sub_explicit(&room->left, count, memory_order_relaxed) >= count) return true;
+    atomic_fetch_add_explicit(&room->left, count, memory_order_relaxed);
+    return false;
+}
+
+static void give_room(struct queue_room *room, uint32_t count)
+{
+    if (room) atomic_fetch_add_explicit(&room->left, count, memory_order_relaxed);
+}
+
 void queue_init(struct queue *queue, uint32_t cap)
 {
     pthread_condattr_t attributes;
@@ -45,7 +64,8 @@ bool queue_try_push(struct queue *queue, struct op *op, bool *was_empty)
 bool queue_try_push_chain(struct queue *queue, const struct queue_chain *chain, bool *was_empty)
 {
     pthread_mutex_lock(&queue->mutex);
-    bool taken = !queue->closed && chain->count <= queue->cap - queue->count;
+    bool taken = !queue->closed && chain->count <= queue->cap - queue->count &&
+                 take_room(queue->room, chain->count);
     *was_empty = queue->count == 0;
     if (taken) {
         *queue->tail = chain->first;
@@ -70,6 +90,7 @@ static struct op *take(struct queue *queue, uint32_t max)
     if (!queue->head) queue->tail = &queue->head;
     last->next = NULL;
     queue->count -= taken;
+    give_room(queue->room, taken);
     return first;
 }
 

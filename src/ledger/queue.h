@@ -3,10 +3,17 @@
 #include "store/op.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* A bounded first-in-first-out list of ops between threads. Ops are linked through op->next and not
  * copied; whoever pops owns them. Any thread. */
+
+/* How many ops several queues may hold together. */
+struct queue_room {
+    _Atomic int64_t left;
+};
+void queue_room_init(struct queue_room *room, uint32_t cap);
 
 struct queue {
     pthread_mutex_t mutex;
@@ -14,6 +21,7 @@ struct queue {
     struct op *head, **tail;
     uint32_t count, cap;
     bool closed;
+    struct queue_room *room; /* NULL: the queue's cap alone; set before it is used */
 };
 
 void queue_init(struct queue *queue, uint32_t cap);
@@ -26,7 +34,8 @@ struct queue_chain {
 };
 void queue_chain_add(struct queue_chain *chain, struct op *op);
 
-/* False: full or closed, and nothing was taken. `*was_empty` tells whether a reader may sleep. */
+/* False: full, without room, or closed, and nothing was taken. `*was_empty` tells whether a reader
+ * may sleep. */
 bool queue_try_push(struct queue *queue, struct op *op, bool *was_empty);
 
 /* The same for a chain that is not empty: all of it or nothing. */

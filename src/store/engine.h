@@ -15,6 +15,9 @@ struct store_engine {
     enum err (*each_poll)(struct store *store, store_on_poll *on_poll, void *arg);
     const struct secrets *(*secrets)(const struct store *store);
     void (*stats)(const struct store *store, struct store_stats *out);
+    /* Engines that others write to at the same time; NULL: nobody does. */
+    bool (*has_changed)(struct store *store);
+    enum err (*share_uses)(struct store *store, struct store_use uses[], size_t count);
 };
 
 struct store {
@@ -34,3 +37,8 @@ enum err sqlite_store_backup(const char *dir, const char *file,
 enum err sqlite_store_restore(const char *file, const char *path,
                               const struct store_progress *progress,
                               char problem[STORE_PROBLEM_MAX]);
+
+/* store/postgres: `options->url` is a URL of libpq. */
+enum err pg_store_open(struct store **out, const struct store_options *options,
+                       char problem[STORE_PROBLEM_MAX]);
+void pg_store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg);

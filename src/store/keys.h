@@ -43,3 +43,6 @@ struct secrets {
     struct token_key token_keys[TOKEN_KEYS_MAX]; /* oldest first; the last one mints */
     uint32_t token_keys_count;
 };
+
+/* Fills in fresh random ones with one token key. */
+void secrets_generate(struct secrets *secrets, int64_t now_ms);

@@ -23,7 +23,13 @@ void store_options_init(struct store_options *options)
 enum err store_open(struct store **out, const struct store_options *options,
                     char problem[STORE_PROBLEM_MAX])
 {
-    return sqlite_store_open(out, options, problem);
+    return options->url ? pg_store_open(out, options, problem)
+                        : sqlite_store_open(out, options, problem);
+}
+
+void store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg)
+{
+    pg_store_each_file(url, on_file, arg);
 }
 
 void store_close(struct store *store)
@@ -60,6 +66,27 @@ enum err store_each_poll(struct store *store, store_on_poll *on_poll, void *arg)
 const struct secrets *store_secrets(const struct store *store)
 {
     return store->engine->secrets(store);
+}
+
+bool store_is_shared(const struct store *store)
+{
+    return store->engine->has_changed != NULL;
+}
+
+bool store_has_changed(struct store *store)
+{
+    return store_is_shared(store) && store->engine->has_changed(store);
+}
+
+bool store_shares_uses(const struct store *store)
+{
+    return store->engine->share_uses != NULL;
+}
+
+enum err store_share_uses(struct store *store, struct store_use uses[], size_t count)
+{
+    ASSERT(count > 0 && count <= STORE_USES_MAX);
+    return store->engine->share_uses(store, uses, count);
 }
 
 void store_stats(const struct store *store, struct store_stats *out)

@@ -20,6 +20,8 @@ struct store_progress {
 
 struct store_options {
     const char *dir; /* data directory */
+    const char *url; /* of a PostgreSQL database that holds the store; NULL: `dir` does */
+    uint32_t lane;   /* of this process over one: the first, 0, brings the schema up to date */
     bool create;     /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
     int64_t click_ttl_ms, impression_ttl_ms, collect_dedup_window_ms;
     int checkpoint_pages;        /* store_maintain works once so many wait for it */
@@ -36,6 +38,10 @@ enum { STORE_PROBLEM_MAX = 512 };
 enum err store_open(struct store **out, const struct store_options *options,
                     char problem[STORE_PROBLEM_MAX]);
 void store_close(struct store *store);
+
+/* What connections to `url` are made with besides: files of passwords and certificates, or the
+ * directories that they are in. */
+void store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg);
 
 /* Decides every op of a batch in order and makes all of it durable at once.
  *   ERR_OK           every op has its outcome, what was recorded is on stable storage
@@ -60,6 +66,25 @@ typedef void store_on_poll(const struct poll *poll, void *arg);
  */
 enum err store_each_poll(struct store *store, store_on_poll *on_poll, void *arg);
 const struct secrets *store_secrets(const struct store *store);
+
+/* Whether other processes may write to what is stored, and so change keys and polls. */
+bool store_is_shared(const struct store *store);
+
+/* Whether another one changed keys, polls or token keys since the last call: they are to be read
+ * again. Seen by store_apply and store_maintain, which look twice a second. */
+bool store_has_changed(struct store *store);
+
+/* For a rate that several processes keep together: adds what was let through here of each key since
+ * the last call, and tells what all others let through of it, ever since. Only of a store that
+ * store_shares_uses. */
+struct store_use {
+    struct span key_id;
+    uint64_t used;
+    uint64_t others; /* out */
+};
+enum { STORE_USES_MAX = 1024 };
+bool store_shares_uses(const struct store *store);
+enum err store_share_uses(struct store *store, struct store_use uses[], size_t count);
 
 struct store_stats {
     uint64_t sequence_next;

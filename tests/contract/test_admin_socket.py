@@ -161,6 +161,7 @@ def test_few_descriptors_are_few_connections(data_dir):
     assert 0 < limited["max_connections"] < 128
 
 
+@pytest.mark.data_file
 def test_another_store_is_refused_and_its_url_not_echoed(data_dir):
     for args in (["serve"], ["key", "list"], ["verify"]):
         done = program.run(*args, "--data", data_dir, "--store", "postgresql://u:secret@h/d")

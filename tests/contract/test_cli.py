@@ -58,6 +58,7 @@ def serve(data, *flags, listen=None, **options):
     "token-key retire without kid": ["token-key", "retire", "--data", "DIR"],
     "verify with an operand too many": ["verify", "x", "--data", "DIR"],
 })
+@pytest.mark.data_file
 def test_wrong_usage_is_exit_2_and_changes_nothing(data_dir, args):
     done = program.run(*[str(data_dir) if a == "DIR" else a for a in args])
     assert done.returncode == USAGE and done.stderr and done.stdout == b"", done
@@ -262,6 +263,7 @@ def other_application(path):
     "the database of another application": other_application,
     "a directory in its place": lambda path: path.mkdir(),
 })
+@pytest.mark.data_file
 def test_a_foreign_directory_is_refused_and_left_alone(data_dir, spoil):
     path = data_dir / "adtally.db"
     spoil(path)
@@ -316,6 +318,7 @@ def test_a_directory_without_permission(data_dir, mode):
     "proxies that are none": ("trusted_proxies = somewhere\n", 1),
     "bytes that are no text": ("rate_limit = 1\n\x00\x01\x02\n", 2),
 })
+@pytest.mark.data_file
 def test_garbage_in_the_configuration_names_file_and_line(data_dir, text, line):
     file = data_dir / "adtally.conf"
     file.write_text(text)
@@ -341,6 +344,7 @@ def test_a_configuration_file_that_is_not_there(data_dir):
     "a public URL that is none": ["--public-url", "ads example"],
     "a client address that is neither": ["--client-address", "some"],
 })
+@pytest.mark.data_file
 def test_a_bad_flag_is_refused(data_dir, flags):
     done = serve(data_dir, *flags)
     assert done.returncode in (FAILED, USAGE) and done.stderr and done.stdout == b""
@@ -377,6 +381,7 @@ def test_verify_has_json(data_dir, own_server, running):
     assert isinstance(program.cli_json("verify", "--json", "--data", data_dir), dict)
 
 
+@pytest.mark.data_file
 def test_verify_finds_a_damaged_database(data_dir, own_server, world):
     key = program.partner_key(data_dir)
     server = own_server()

@@ -172,6 +172,7 @@ def test_live_comes_every_second_and_in_order(port, key):
     assert all(500 <= b - a <= 2500 for a, b in zip(times, times[1:])), times
 
 
+@pytest.mark.data_file
 def test_live_tells_the_health(world, port, key):
     health = samples(port, key, lambda found: True)[-1]["health"]
     assert health["is_healthy"] is True and health["version"] == "0.1.0"

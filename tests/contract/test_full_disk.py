@@ -8,6 +8,8 @@ import pytest
 from support.disk import fill, wait_for
 from support.world import (API, COLLECT, LANDING, V1, World, conversion, event, is_refused, unique)
 
+pytestmark = pytest.mark.data_file
+
 SENT_MAX = 20000
 
 

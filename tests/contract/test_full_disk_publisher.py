@@ -10,6 +10,8 @@ from support.publisher import (SECONDS, ballots, feedback, is_detail, is_gif, is
                                show, tally, vote)
 from support.world import TABLES, World, table
 
+pytestmark = pytest.mark.data_file
+
 SENT_MAX = 20000
 COUNT = 10
 

@@ -192,6 +192,7 @@ def test_sequence_numbers_are_one_series_over_all_tables(own_world):
     assert len(set(seqs)) == 9
 
 
+@pytest.mark.data_file
 def test_a_reader_of_the_database_does_not_keep_a_start_from_succeeding():
     """Users are invited to read: their open transaction holds the WAL, over a kill and a restart."""
     world = World()
@@ -208,6 +209,7 @@ def test_a_reader_of_the_database_does_not_keep_a_start_from_succeeding():
     world.close()
 
 
+@pytest.mark.data_file
 def test_a_reader_with_write_permission_leaves_the_wal_where_it_is():
     """Whoever closes a database last deletes its WAL: the server's lock has to say it is not."""
     world = World()
@@ -222,6 +224,7 @@ def test_a_reader_with_write_permission_leaves_the_wal_where_it_is():
     world.close()
 
 
+@pytest.mark.data_file
 def test_what_the_server_makes_is_for_its_owner_alone(tmp_path):
     tmp_path.chmod(0o755)
     world = World(data=tmp_path)

@@ -9,6 +9,7 @@ import pytest
 
 from support import admin
 from support import server as program
+from support import store
 from support.world import REDIRECT, V1, World, conversion
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -103,7 +104,7 @@ def test_batches_are_made_of_what_was_recorded(metered):
     assert more["adtally_batch_size_count", ()] == 1
     for name in ("adtally_batch_duration_seconds", "adtally_commit_duration_seconds"):
         assert more[f"{name}_count", ()] == 1 and more[f"{name}_sum", ()] > 0
-    assert more["adtally_index_entries", (("index", "clicks"),)] == 1
+    assert store.IS_POSTGRES or more["adtally_index_entries", (("index", "clicks"),)] == 1
 
 
 def test_a_malformed_request_is_counted(metered):

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from support import tokens
+from support import store, tokens
 from support.publisher import (FACTS, FACTS_OF_VOTE, OPTIONS, RESULTS, VOTE, ballots, digits,
                                forged, is_open, is_poll_error, new_poll, results, tally, token_of,
                                vote, vote_bytes)
@@ -366,7 +366,9 @@ def test_64_voters_at_one_moment_are_64_votes(world, poll):
         parts = together(64, lambda n: world.pipeline(
             [vote_bytes(world, ad, str(n % 3)) for ad in ads[n * 5 : n * 5 + 5]], window=1))
     totals = [sum(tally(a).values()) for part in parts for a in part]
-    assert max(totals) == 320 and min(totals) >= 1
+    # Lanes count at the same time: the last two votes need not be in each other's results.
+    assert max(totals) <= 320 and min(totals) >= 1
+    assert store.IS_POSTGRES or max(totals) == 320
     for part in parts:
         own = [a.json["total_votes"] for a in part]
         assert own == sorted(set(own)), "each vote of a client is in the results it is answered"

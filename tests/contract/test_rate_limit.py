@@ -7,7 +7,7 @@ import time
 import pytest
 
 from support import server as program
-from support import tokens
+from support import store, tokens
 from support.http import build
 from support.world import (API, COLLECT, COLLECT_ALIAS, LANDING, MINT, V1, conversion, event,
                            is_collected, is_recorded, is_refused, table, unique)
@@ -180,8 +180,9 @@ def test_a_peer_may_come_over_ipv6(data_dir, trusted, network):
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     server = program.Server(data_dir)
-    command = [program.BINARY, "serve", "--data", data_dir, "--trusted-proxies", trusted,
-               "--client-address", "masked", "--listen", f"[::1]:{server.port}"]
+    command = [program.BINARY, *store.with_store(
+        ["serve", "--data", data_dir, "--trusted-proxies", trusted,
+         "--client-address", "masked", "--listen", f"[::1]:{server.port}"])]
     server.proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=server.stderr_file)
     try:

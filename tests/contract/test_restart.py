@@ -58,6 +58,7 @@ def test_who_connects_between_two_processes_is_answered_by_the_next(held):
         is_collected(conn.read())
 
 
+@pytest.mark.data_file
 def test_nobody_is_told_that_it_starts(held):
     """A lock on the database keeps it from being ready; with a socket of its own it says 503."""
     held.server.stop()

@@ -20,6 +20,7 @@ PAGE = os.sysconf("SC_PAGESIZE")
 PRESENT = 1 << 63
 
 pytestmark = [
+    pytest.mark.data_file,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root to read the server's memory"),
     pytest.mark.skipif("asan" in program.BINARY or "tsan" in program.BINARY,
                        reason="sanitizers keep copies of stacks")]

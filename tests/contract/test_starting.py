@@ -12,6 +12,8 @@ from support import server as program
 from support.http import Conn, build, exchange
 from support.world import table
 
+pytestmark = pytest.mark.data_file
+
 STARTING = b'{"status":"starting","ready":false}'
 
 

@@ -1,7 +1,7 @@
 #include "base.h"
 
 #include "base/clock.h"
-#include "store/sqlite/checksum.h"
+#include "store/checksum.h"
 #include "store/sqlite/schema.h"
 
 #include <dirent.h>

@@ -14,9 +14,9 @@ from support import server as program
 from support.http import Closed
 from support.world import V1, World, conversion, is_duplicate, is_recorded, unique
 
-pytestmark = pytest.mark.skipif(
+pytestmark = [pytest.mark.data_file, pytest.mark.skipif(
     shutil.which("strace") is None or "tsan" in program.BINARY or "asan" in program.BINARY,
-    reason="needs strace and a program that is not traced otherwise")
+    reason="needs strace and a program that is not traced otherwise")]
 
 ATTACH_S = 10
 

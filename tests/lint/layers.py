@@ -98,7 +98,8 @@ def check_file(path, root):
 def check_header_alone(path, root, compiler):
     src = root / "src"
     command = [*compiler, "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
-               f"-I{src}", "-isystem", "/usr/share/include/llhttp", "-x", "c", "-"]
+               f"-I{src}", "-isystem", "/usr/share/include/llhttp", "-isystem", "/usr/include/postgresql",
+               "-x", "c", "-"]
     run = subprocess.run(command, input=f'#include "{path.relative_to(src).as_posix()}"\n', text=True,
                          capture_output=True, check=False)
     if run.returncode == 0:

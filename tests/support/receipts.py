@@ -7,13 +7,17 @@ import ctypes.util
 import json
 import struct
 
+from support import store
+
 ROUNDS = 6
 
 _sodium = ctypes.CDLL(ctypes.util.find_library("sodium") or "libsodium.so.23")
 
 
 def key_of(data):
-    """The key in `DIR/secrets.json`."""
+    """The key in `DIR/secrets.json`, or in the database."""
+    if store.IS_POSTGRES:
+        return store.secret(data, "receipt")
     text = json.loads((data / "secrets.json").read_text())["receipt_key"]
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 

@@ -9,13 +9,13 @@ import re
 import select
 import signal
 import socket
-import sqlite3
 import subprocess
 import tempfile
 import time
 
 import pytest
 
+from support import store
 from support.http import Closed, build, exchange
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
@@ -49,7 +49,7 @@ def free_port():
 
 def run(*args, stdin=b"", timeout_s=30, **options):
     """Runs a command of the program to its end."""
-    return subprocess.run([BINARY, *map(str, args)], input=stdin, capture_output=True,
+    return subprocess.run([BINARY, *store.with_store(args)], input=stdin, capture_output=True,
                           timeout=timeout_s, **options)
 
 
@@ -85,12 +85,7 @@ def key_id(data, label):
 
 def query(data, sql, *args):
     """Rows as dicts, over a connection that cannot write."""
-    conn = sqlite3.connect(f"file:{data}/adtally.db?mode=ro", uri=True, timeout=10)
-    try:
-        conn.row_factory = sqlite3.Row
-        return [dict(row) for row in conn.execute(sql, args)]
-    finally:
-        conn.close()
+    return store.query(data, sql, *args)
 
 
 class Server:
@@ -118,7 +113,8 @@ class Server:
         return self.await_ready()
 
     def command(self):
-        return [BINARY, "serve", "--data", str(self.data), "--listen", self.host, *self.flags]
+        return [BINARY, *store.with_store(["serve", "--data", self.data, "--listen", self.host,
+                                           *self.flags])]
 
     def launch(self):
         """Starts the process, which is not ready yet."""

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from support import server as program
+from support import store
 from support.http import Conn, build
 
 V1, API = "/v1/api/conversion", "/api/conversion"
@@ -191,7 +192,7 @@ class World:
         return {t: self.rows(f"SELECT count(*) n FROM {t}")[0]["n"] for t in TABLES}
 
     def last(self, name):
-        return self.rows(f"SELECT * FROM {name} ORDER BY seq DESC LIMIT 1")[0]
+        return self.rows(f"SELECT * FROM {name} ORDER BY {store.latest_first()} LIMIT 1")[0]
 
     @contextlib.contextmanager
     def records(self, **grown):
@@ -208,6 +209,7 @@ class World:
         finally:
             self.server.kill()
             shutil.rmtree(self.data, ignore_errors=True)
+            store.forget(self.data)
 
 
 # -- what an answer must look like ----------------------------------------------------------

@@ -43,7 +43,7 @@ static int set_up(void **state)
     options.create = true;
     assert_int_equal(store_open(&store, &options, problem), ERR_OK);
     ledger_options_init(&ledger_options);
-    assert_int_equal(ledger_start(&bench->admin.ledger, store, &ledger_options), ERR_OK);
+    assert_int_equal(ledger_start(&bench->admin.ledger, &store, 1, &ledger_options), ERR_OK);
     api_options_init(&api_options);
     bench->admin.api = api_new(&api_options, bench->admin.ledger);
     bench->admin.listen_host = SPAN("127.0.0.1:8080");

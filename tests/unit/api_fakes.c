@@ -71,6 +71,11 @@ const struct poll *pollbook_find(struct pollbook *pollbook, int64_t id)
     return fake.poll.options_count && fake.poll.id == id ? &fake.poll : NULL;
 }
 
+bool ledger_share_uses(struct ledger *ledger, struct limiter *limiter)
+{
+    return true;
+}
+
 bool ledger_is_healthy(struct ledger *ledger)
 {
     return fake.outcome != OUTCOME_UNAVAILABLE;

@@ -39,7 +39,7 @@ static void start(struct bench *bench, uint32_t queue_cap)
 {
     struct store *store = open_store(bench);
     struct ledger_options ledger_options = {.queue_cap = queue_cap};
-    assert_int_equal(ledger_start(&bench->ledger, store, &ledger_options), ERR_OK);
+    assert_int_equal(ledger_start(&bench->ledger, &store, 1, &ledger_options), ERR_OK);
 }
 
 static int set_up(void **state)

@@ -53,6 +53,36 @@ static void another_rate_holds_at_once(void **state)
     limiter_free(limiter);
 }
 
+static void what_others_let_through_is_taken_off(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(5, 1000);
+    int64_t now_us = 77 * SECOND_US;
+    limiter_charge(limiter, SPAN("key"), 4, now_us);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), now_us), 0);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), now_us), 200);
+    limiter_charge(limiter, SPAN("key"), 10, now_us); /* two seconds more than there are */
+    assert_int_equal(limiter_take(limiter, SPAN("key"), now_us + 2 * SECOND_US), 200);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), now_us + 2200000), 0);
+    limiter_charge(limiter, SPAN("key"), UINT64_MAX, now_us);
+    assert_int_equal(limiter_take(limiter, SPAN("key"), now_us + 60 * SECOND_US), 0);
+    assert_int_equal(limiter_take(limiter, SPAN("other"), now_us), 0);
+    limiter_free(limiter);
+}
+
+static void uses_are_counted_once_and_refusals_never(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new(3, 1000);
+    assert_true(limiter_count_uses(limiter));
+    for (int i = 0; i < 10; i++)
+        limiter_take(limiter, SPAN("key"), SECOND_US);
+    assert_int_equal(limiter_take_uses(limiter, SPAN("key")), 3);
+    assert_int_equal(limiter_take_uses(limiter, SPAN("key")), 0);
+    assert_int_equal(limiter_take_uses(limiter, SPAN("other")), 0);
+    limiter_free(limiter);
+}
+
 static void keys_do_not_touch_each_other(void **state)
 {
     (void)state;
@@ -81,6 +111,8 @@ int main(void)
         cmocka_unit_test(refused_requests_cost_nothing),
         cmocka_unit_test(steady_rate_is_never_refused),
         cmocka_unit_test(another_rate_holds_at_once),
+        cmocka_unit_test(what_others_let_through_is_taken_off),
+        cmocka_unit_test(uses_are_counted_once_and_refusals_never),
         cmocka_unit_test(keys_do_not_touch_each_other),
         cmocka_unit_test(flood_of_keys_stays_in_bounded_memory),
     };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -207,12 +208,18 @@ static const struct row rows[] = {
 #endif
 };
 
+static int enter(const char *data_dir)
+{
+    struct sandbox_files files = {.dir = data_dir};
+    return sandbox_only_files_in(&files) || sandbox_calls(SANDBOX_SERVES);
+}
+
 /* What the attempt returns in a process of its own. */
 static int outcome_of(int (*attempt)(void), bool is_sandboxed)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        if (is_sandboxed && (sandbox_only_files_in(dir, NULL, 0) || sandbox_calls())) _exit(255);
+        if (is_sandboxed && (enter(dir))) _exit(255);
         _exit(attempt());
     }
     int status;
@@ -257,8 +264,9 @@ static int from_another_thread(void)
     int outcome = WORKED;
     pthread_t thread;
     if (pipe2(other_thread_pipe, O_CLOEXEC) ||
-        pthread_create(&thread, NULL, make_socket_when_told, &outcome) || sandbox_calls() ||
-        write(other_thread_pipe[1], "", 1) != 1 || pthread_join(thread, NULL))
+        pthread_create(&thread, NULL, make_socket_when_told, &outcome) ||
+        sandbox_calls(SANDBOX_SERVES) || write(other_thread_pipe[1], "", 1) != 1 ||
+        pthread_join(thread, NULL))
         return 255;
     return outcome;
 }
@@ -283,8 +291,10 @@ static void a_loop_has_no_files_at_all(void **state)
 
 static enum err only_reading_dir(void)
 {
-    const char *const readable[] = {dir, "/dev/null"};
-    return sandbox_only_files_in("/proc/self", readable, 2);
+    struct sandbox_files files = {.dir = "/proc/self"};
+    sandbox_let_read(&files, dir);
+    sandbox_let_read(&files, "/dev/null");
+    return sandbox_only_files_in(&files);
 }
 
 /* Where the configuration is: a file is read, and nothing more. */
@@ -325,6 +335,59 @@ static void the_configuration_can_be_read(void **state)
     assert_int_equal(outcome_of(list_config_dir, false), EACCES);
 }
 
+/* What a server over PostgreSQL may, and its loops may not. */
+static int enter_to_connect(void)
+{
+    struct sandbox_files files = {.dir = dir};
+    sandbox_let_resolve(&files);
+    return sandbox_only_files_in(&files) || sandbox_calls(SANDBOX_CONNECTS) ? 255 : 0;
+}
+
+static int resolve_and_connect(void)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    int failed = enter_to_connect();
+    if (failed) return failed;
+    if (getaddrinfo("localhost", "9", &hints, &found)) return 254;
+    int fd = socket(found->ai_family, found->ai_socktype, 0);
+    if (fd < 0) return errno;
+    return connect(fd, found->ai_addr, found->ai_addrlen) && errno != ECONNREFUSED ? errno : WORKED;
+}
+
+static int make_packet_socket(void)
+{
+    int failed = enter_to_connect();
+    return failed ? failed : errno_unless(socket(AF_PACKET, SOCK_RAW, 0) >= 0);
+}
+
+static int connect_from_loop(void)
+{
+    int failed = enter_to_connect();
+    return failed || sandbox_no_connections() ? 255 : connect_out();
+}
+
+static int make_socket_in_loop(void)
+{
+    int failed = enter_to_connect();
+    return failed || sandbox_no_connections() ? 255 : make_socket();
+}
+
+static int serve_in_loop(void)
+{
+    int failed = enter_to_connect();
+    return failed || sandbox_no_connections() ? 255 : write_data();
+}
+
+static void only_who_has_to_connects(void **state)
+{
+    (void)state;
+    assert_int_equal(outcome_of(resolve_and_connect, false), WORKED);
+    assert_int_equal(outcome_of(make_packet_socket, false), EPERM);
+    assert_int_equal(outcome_of(connect_from_loop, false), KILLED);
+    assert_int_equal(outcome_of(make_socket_in_loop, false), EPERM);
+    assert_int_equal(outcome_of(serve_in_loop, false), WORKED);
+}
+
 /* A bug still ends in SIGABRT, which the log of the service manager names. */
 static int abort_here(void)
 {
@@ -337,7 +400,7 @@ static void a_bug_aborts(void **state)
     int status;
     pid_t pid = fork();
     if (pid == 0) {
-        if (sandbox_calls()) _exit(255);
+        if (sandbox_calls(SANDBOX_SERVES)) _exit(255);
         abort_here();
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -348,7 +411,7 @@ static bool has_both(void)
 {
     pid_t pid = fork();
     int status;
-    if (pid == 0) _exit(sandbox_only_files_in("/tmp", NULL, 0) || sandbox_calls());
+    if (pid == 0) _exit(enter("/tmp"));
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -373,6 +436,7 @@ int main(void)
     UNIT_ADD(every_thread_is_under_it);
     UNIT_ADD(a_loop_has_no_files_at_all);
     UNIT_ADD(the_configuration_can_be_read);
+    UNIT_ADD(only_who_has_to_connects);
     UNIT_ADD(a_bug_aborts);
     int failed = UNIT_RUN_ADDED("sandbox");
     remove_files();

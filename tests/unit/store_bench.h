@@ -1,6 +1,7 @@
 #pragma once
 
 #include "store_clock.h"
+#include "store_database.h"
 #include "unit.h"
 
 #include "base/clock.h"
@@ -14,12 +15,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What the store suites share: a real engine in a fresh directory per case. */
+/* What the store suites share: a real engine in a fresh directory per case, or in a fresh database
+ * (store_database.h). */
 
 static int64_t now_ms; /* real: a start forgets what is too old by the wall clock */
 
 struct bench {
     char dir[64];
+    struct database *database; /* NULL: all is in `dir` */
+    int64_t began_mono_ms;
     struct store *store;
     struct store_options options;
 };
@@ -53,6 +57,11 @@ static inline int set_up(void **state)
     store_options_init(&bench->options);
     bench->options.dir = bench->dir;
     bench->options.create = true;
+    if (database_is_wanted()) {
+        bench->database = database_new(now_ms);
+        bench->options.url = database_url(bench->database);
+    }
+    bench->began_mono_ms = clock_mono_ms();
     open_store(bench);
     *state = bench;
     return 0;
@@ -62,16 +71,25 @@ static inline int tear_down(void **state)
 {
     struct bench *bench = *state;
     if (bench->store) store_close(bench->store);
+    database_free(bench->database);
     nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     free(bench);
     return 0;
+}
+
+/* A database's clock goes on with the time that passes, however this machine's is set. */
+static inline void pass_time(struct bench *bench, int64_t until_ms)
+{
+    store_clock_reach(until_ms);
+    if (bench->database)
+        database_set_clock(bench->database, now_ms + clock_mono_ms() - bench->began_mono_ms);
 }
 
 static inline enum outcome apply_one(struct bench *bench, struct op *op)
 {
     struct op *ops[] = {op};
     op->outcome = OUTCOME_PENDING;
-    store_clock_reach(op->received_at_ms);
+    pass_time(bench, op->received_at_ms);
     store_apply(bench->store, ops, 1);
     return op->outcome;
 }
@@ -81,6 +99,7 @@ static inline uint64_t count_findings(struct bench *bench)
     char memory[4096];
     struct writer report;
     uint64_t findings = 1;
+    if (bench->database) return database_findings(bench->database);
     writer_init(&report, memory, sizeof memory);
     assert_int_equal(store_verify(bench->dir, &report, &findings), ERR_OK);
     if (findings) print_error("%.*s", SPAN_FMT(writer_text(&report)));
@@ -96,5 +115,27 @@ static inline void limit_file_size(rlim_t bytes)
     limit.rlim_cur = bytes;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
+
+/* Every write fails, as on a disk that is full, or none. `bytes`: of a file, so much is still let
+ * through. */
+static inline void refuse_writes(struct bench *bench, rlim_t bytes)
+{
+    if (bench->database)
+        database_refuse_writes(bench->database, true);
+    else
+        limit_file_size(bytes);
+}
+
+static inline void allow_writes(struct bench *bench)
+{
+    if (bench->database)
+        database_refuse_writes(bench->database, false);
+    else
+        limit_file_size(RLIM_INFINITY);
+}
+
+/* For a case that is about the files of the embedded store. */
+#define ONLY_OVER_FILES(bench)                                                                     \
+    if ((bench)->database) skip()
 
 #define STORE_CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

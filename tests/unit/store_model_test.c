@@ -1,5 +1,6 @@
 #include "log_files.h"
 #include "store_clock.h"
+#include "store_database.h"
 #include "unit.h"
 
 #include "base/clock.h"
@@ -16,7 +17,7 @@
 /* The store against a model that keeps everything in a list and searches all of it: random ops out
  * of few names, in random batches, with restarts and a disk that refuses writes now and then. At a
  * restart the logs of the indexes may be gone, cut, damaged or of another moment. Every outcome and
- * every sequence must be the model's. */
+ * every sequence must be the model's. Over a database the same, without logs. */
 
 enum { CLICKS_MAX = 24, EVENTS_MAX = 60000, BATCHES = 4000, BATCH_MAX = 24 };
 
@@ -46,6 +47,7 @@ struct plan { /* an op before it has spans */
 static struct model model;
 static struct store_options options;
 static struct store *store;
+static struct database *database; /* NULL: all is in `dir` */
 static char dir[64];
 static uint64_t random_state;
 static int64_t clock_ms;
@@ -189,6 +191,10 @@ static enum outcome expect(const struct plan *plan, uint64_t *sequence)
 
 static void refuse_writes(bool refuse)
 {
+    if (database) {
+        database_refuse_writes(database, refuse);
+        return;
+    }
     struct rlimit limit = {refuse ? 16384 : RLIM_INFINITY, RLIM_INFINITY};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
@@ -235,6 +241,7 @@ static void run_random_batch(void)
     }
     if (refuse) refuse_writes(true);
     store_clock_reach(clock_ms);
+    if (database) database_set_clock(database, clock_ms);
     enum err err = store_apply(store, ops, count);
     if (refuse) refuse_writes(false);
     assert_true(refuse || err == ERR_OK);
@@ -245,6 +252,11 @@ static void run_random_batch(void)
 /* What stands on disk while it runs is what a kill would leave. */
 static void restart(void)
 {
+    if (database) {
+        store_close(store);
+        open_store();
+        return;
+    }
     static struct log_files stale;
     uint64_t random = roll(1 << 30);
     enum log_harm harm = (enum log_harm)roll(HARMS_COUNT);
@@ -267,6 +279,11 @@ static void store_does_what_the_model_does(void **state)
         run_random_batch();
         if (roll(100) == 0) restart();
     }
+    print_message("# recorded %zu events, %d clicks\n", model.count, model.clicks_count);
+    if (database) {
+        assert_int_equal(database_findings(database), 0);
+        return;
+    }
     char memory[4096];
     struct writer report;
     uint64_t findings;
@@ -276,7 +293,6 @@ static void store_does_what_the_model_does(void **state)
     assert_int_equal(rows_read[HARM_NONE], 0);
     assert_true(rows_read[HARM_REMOVED] + rows_read[HARM_CUT] + rows_read[HARM_FLIPPED] > 0);
     assert_true(restarts[HARM_NONE] > 0);
-    print_message("# recorded %zu events, %d clicks\n", model.count, model.clicks_count);
 }
 
 static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
@@ -302,9 +318,14 @@ int main(void)
     options.click_ttl_ms = 60000;
     options.index_log_events = 200;
     options.index_load_changes = 64;
+    if (database_is_wanted()) {
+        database = database_new(clock_ms);
+        options.url = database_url(database);
+    }
     open_store();
     int failed = UNIT_RUN(tests);
     store_close(store);
+    database_free(database);
     nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     return failed;
 }

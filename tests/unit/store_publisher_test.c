@@ -232,9 +232,9 @@ static void failed_batch_leaves_no_trace(void **state)
     struct op *batch[OPS];
     for (int i = 0; i < OPS; i++)
         batch[i] = &ops[i];
-    limit_file_size(8192);
+    refuse_writes(bench, 8192);
     assert_int_not_equal(store_apply(bench->store, batch, OPS), ERR_OK);
-    limit_file_size(RLIM_INFINITY);
+    allow_writes(bench);
     assert_int_equal(votes_of(bench, 0), 1);
     struct op third = vote_op(SPAN("b3"), SPAN("2")); /* the put that removed it did not happen */
     assert_int_equal(apply_one(bench, &third), OUTCOME_RECORDED);
@@ -261,9 +261,9 @@ static void failed_batch_uses_up_no_minute(void **state)
         ops[i] = ad_feedback_op(span_of(bids[i]), SPAN("s"), SPAN("thumbs_up"), now_ms);
         batch[i] = &ops[i];
     }
-    limit_file_size(8192);
+    refuse_writes(bench, 8192);
     assert_int_not_equal(store_apply(bench->store, batch, OPS), ERR_OK);
-    limit_file_size(RLIM_INFINITY);
+    allow_writes(bench);
     assert_int_equal(store_apply(bench->store, batch, OPS), ERR_OK);
     for (int i = 0; i < OPS; i++)
         assert_int_equal(ops[i].outcome, OUTCOME_RECORDED);
@@ -278,9 +278,9 @@ static void failed_batch_with_a_vote_and_a_reordered_poll_is_taken_back(void **s
     reorder.poll.options[0] = put.poll.options[1];
     reorder.poll.options[1] = put.poll.options[0];
     struct op *ops[] = {&vote, &reorder};
-    limit_file_size(8192);
+    refuse_writes(bench, 8192);
     assert_int_not_equal(store_apply(bench->store, ops, 2), ERR_OK);
-    limit_file_size(RLIM_INFINITY);
+    allow_writes(bench);
     assert_int_equal(votes_of(bench, 0), 0);
     assert_int_equal(apply_one(bench, &vote), OUTCOME_RECORDED);
     assert_int_equal(votes_of(bench, 0), 1);
@@ -297,9 +297,9 @@ static void poll_of_a_failed_batch_never_was(void **state)
     struct op put = poll_op(2), *ops[] = {&put};
     struct op withdraw = {.kind = OP_POLL_WITHDRAW, .received_at_ms = now_ms, .poll = {.id = 123}};
     int polls = 0;
-    limit_file_size(8192);
+    refuse_writes(bench, 8192);
     assert_int_not_equal(store_apply(bench->store, ops, 1), ERR_OK);
-    limit_file_size(RLIM_INFINITY);
+    allow_writes(bench);
     assert_int_equal(apply_one(bench, &withdraw), OUTCOME_NOT_FOUND);
     assert_int_equal(store_each_poll(bench->store, count_poll, &polls), ERR_OK);
     assert_int_equal(polls, 0);
@@ -351,7 +351,7 @@ static void minute_counts_from_when_an_event_was_received(void **state)
     }
     struct op early = ad_feedback_op(SPAN("e"), SPAN("s"), SPAN("thumbs_up"), now_ms + 59999);
     struct op late = ad_feedback_op(SPAN("l"), SPAN("s"), SPAN("thumbs_up"), now_ms + 60000);
-    store_clock_reach(now_ms + 60500);
+    pass_time(bench, now_ms + 60500);
     assert_int_equal(apply_one(bench, &early), OUTCOME_LIMITED);
     assert_int_equal(early.ad_feedback.retry_after_ms, 1);
     assert_int_equal(apply_one(bench, &late), OUTCOME_RECORDED);

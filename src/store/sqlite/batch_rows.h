@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "store/sqlite/event_row.h"
+#include "store/event_row.h"
 #include "store/store.h"
 
 #include <sqlite3.h>

@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
-#include "store/sqlite/checksum.h"
+#include "store/checksum.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>

@@ -91,12 +91,6 @@ struct index_key bid_key(const struct sqlite_store *store, struct span bid_id)
     return fingerprint(store, &key);
 }
 
-struct span conversion_key_text(const struct conversion *conversion, enum dedup_layer layer)
-{
-    if (layer == DEDUP_ORDER) return conversion->order_id;
-    return conversion->idempotency_key.ptr ? conversion->idempotency_key : conversion->event_id;
-}
-
 struct index_key conversion_key(const struct sqlite_store *store,
                                 const struct conversion *conversion, enum dedup_layer layer)
 {

@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "store/erased.h"
 #include "store/sqlite/sqlite.h"
 
 #include <string.h>
@@ -7,51 +8,23 @@
  * was whole; counts, keys and sequences stay. What deletes bytes overwrites them (secure_delete).
  */
 
-enum { SQL_MAX = 4096, COLUMNS_MAX = 8, PSEUDONYM_MAX = 32 };
+enum { SQL_MAX = 4096 };
 
-/* What a column becomes, as SQL. The session of an ad-feedback keeps a name, which no longer is the
- * session's: reports count sessions. */
-static const struct erased_table {
-    struct erased_column {
-        const char *name, *value;
-    } columns[COLUMNS_MAX];
-} tables[EVENT_TABLES] = {
-    [OP_CLICK] = {{{"user_id", "NULL"},
-                   {"session_id", "NULL"},
-                   {"client_address", "NULL"},
-                   {"user_agent", "NULL"}}},
-    [OP_CONVERSION] = {{{"page_url", "NULL"},
-                        {"referrer", "NULL"},
-                        {"user_agent", "NULL"},
-                        {"session_id", "NULL"},
-                        {"client_id", "NULL"},
-                        {"params", "NULL"}}},
-    [OP_SERVER_EVENT] = {{{"page_url", "NULL"},
-                          {"referrer", "NULL"},
-                          {"user_agent", "NULL"},
-                          {"session_id", "NULL"},
-                          {"client_id", "NULL"},
-                          {"consent", "NULL"},
-                          {"params", "'{}'"}}},
-    [OP_IMPRESSION] = {{{"user_id", "NULL"},
-                        {"session_id", "NULL"},
-                        {"client_address", "NULL"},
-                        {"user_agent", "NULL"}}},
-    [OP_FEEDBACK] = {{{"feedback_text", "NULL"}}},
-    [OP_AD_FEEDBACK] = {{{"user_id", "NULL"},
-                         {"session_id", "NULL"},
-                         {"sent_user_id", "NULL"},
-                         {"comment", "NULL"},
-                         {"device", "NULL"},
-                         {"sent_session_id", "?2"}}},
-    [OP_VOTE] = {{{"user_id", "NULL"}, {"session_id", "NULL"}}},
-};
+static const char *sql_of(enum erased_value value)
+{
+    static const char *const texts[] = {
+        [ERASED_NULL] = "NULL",
+        [ERASED_OBJECT] = "'{}'",
+        [ERASED_PSEUDONYM] = "?2",
+    };
+    return texts[value];
+}
 
 static const char *value_of(enum op_kind table, const char *column)
 {
-    const struct erased_column *columns = tables[table].columns;
-    for (int i = 0; i < COLUMNS_MAX && columns[i].name; i++)
-        if (strcmp(columns[i].name, column) == 0) return columns[i].value;
+    const struct erased_column *columns = erased_columns(table);
+    for (int i = 0; i < ERASED_COLUMNS_MAX && columns[i].name; i++)
+        if (strcmp(columns[i].name, column) == 0) return sql_of(columns[i].value);
     return NULL;
 }
 
@@ -76,11 +49,12 @@ static void write_update(struct writer *sql, enum op_kind table, sqlite3_stmt *r
     writer_put(sql, totals_name((enum total)table));
     writer_lit(sql, " SET checksum = ");
     write_checksum(sql, table, row, true);
-    for (int i = 0; i < COLUMNS_MAX && tables[table].columns[i].name; i++) {
+    const struct erased_column *columns = erased_columns(table);
+    for (int i = 0; i < ERASED_COLUMNS_MAX && columns[i].name; i++) {
         writer_char(sql, ',');
-        writer_put(sql, span_of(tables[table].columns[i].name));
+        writer_put(sql, span_of(columns[i].name));
         writer_lit(sql, " = ");
-        writer_put(sql, span_of(tables[table].columns[i].value));
+        writer_put(sql, span_of(sql_of(columns[i].value)));
     }
     writer_lit(sql, " WHERE seq = ?1 AND checksum = ");
     write_checksum(sql, table, row, false);
@@ -109,20 +83,12 @@ static enum err prepare(struct sqlite_store *store, enum op_kind table, struct e
     return db_prepare(store->db, &erasing->update, text);
 }
 
-/* Of a publisher's session, under a key that is forgotten with the erasure. */
 static struct span pseudonym_of(char text[PSEUDONYM_MAX], const struct erase *erase,
                                 sqlite3_stmt *row)
 {
     enum { PUBLISHER = 6, SESSION = 3 }; /* columns of ad_feedback */
-    struct writer out;
-    struct span session = db_column_text(row, SESSION), publisher = db_column_text(row, PUBLISHER);
-    uint64_t name[2] = {hash_fingerprint(erase->key, session.ptr, session.len),
-                        hash_fingerprint(erase->key, publisher.ptr, publisher.len)};
-    uint64_t hash = hash_fingerprint(erase->key, name, sizeof name);
-    writer_init(&out, text, PSEUDONYM_MAX);
-    writer_lit(&out, "erased:");
-    writer_hex(&out, &hash, sizeof hash);
-    return writer_text(&out);
+    return erased_session(text, erase, db_column_text(row, PUBLISHER),
+                          db_column_text(row, SESSION));
 }
 
 /* A row that is gone meanwhile, or damaged, is left as it is. */

@@ -2,7 +2,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "store/sqlite/checksum.h"
+#include "store/checksum.h"
 
 #include <dirent.h>
 #include <errno.h>

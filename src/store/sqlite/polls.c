@@ -1,24 +1,17 @@
 #include "base/arena.h"
 #include "base/assert.h"
+#include "store/poll_copy.h"
 #include "store/sqlite/sqlite.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Polls and their votes. A poll's texts are one snapshot that never changes: a put makes a new one,
- * and the old stays until the store is closed, since answers on their way still point at it. */
+/* Polls and their votes. */
 
 struct live_poll {
     struct live_poll *next;
-    struct poll_snapshot *snapshot;
+    struct poll_copy *snapshot;
     uint64_t votes[POLL_OPTIONS_MAX];
-};
-
-struct poll_snapshot {
-    struct poll_snapshot *older; /* all that were ever made, newest first */
-    struct poll poll;
-    uint64_t counts[POLL_OPTIONS_MAX]; /* what poll.counts points at */
-    char text[];
 };
 
 static struct live_poll *find_poll(const struct sqlite_store *store, int64_t id)
@@ -29,47 +22,11 @@ static struct live_poll *find_poll(const struct sqlite_store *store, int64_t id)
     return at;
 }
 
-static int find_option(const struct poll *poll, struct span id)
-{
-    for (uint32_t i = 0; i < poll->options_count; i++)
-        if (span_eq(poll->options[i].id, id)) return (int)i;
-    return -1;
-}
-
 struct index_key polls_option_key(int64_t poll_id, struct span option_id)
 {
     uint64_t checksum = checksum_add_i64(checksum_start(SPAN("poll_option")), poll_id);
     return (struct index_key){
         {checksum_add(checksum, CHECKSUM_TEXT, option_id.ptr, option_id.len)}};
-}
-
-static struct span keep(char **at, struct span text)
-{
-    if (!text.ptr) return SPAN_NONE;
-    struct span kept = {*at, text.len};
-    memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return kept;
-}
-
-static struct poll_snapshot *new_snapshot(struct sqlite_store *store, const struct poll *poll)
-{
-    size_t size = poll->question.len + poll->cta_url.len;
-    for (uint32_t i = 0; i < poll->options_count; i++)
-        size += poll->options[i].id.len + poll->options[i].text.len;
-    struct poll_snapshot *snapshot = malloc(sizeof *snapshot + size);
-    if (!snapshot) return NULL;
-    char *at = snapshot->text;
-    *snapshot = (struct poll_snapshot){.older = store->poll_snapshots, .poll = *poll};
-    snapshot->poll.question = keep(&at, poll->question);
-    snapshot->poll.cta_url = keep(&at, poll->cta_url);
-    for (uint32_t i = 0; i < poll->options_count; i++)
-        snapshot->poll.options[i] =
-            (struct poll_option){keep(&at, poll->options[i].id), keep(&at, poll->options[i].text)};
-    if (poll->counts) memcpy(snapshot->counts, poll->counts, sizeof snapshot->counts);
-    snapshot->poll.counts = snapshot->counts;
-    store->poll_snapshots = snapshot;
-    return snapshot;
 }
 
 /* Numbers of the options that both have, in the new one's order. */
@@ -78,7 +35,7 @@ static void carry(uint64_t to[POLL_OPTIONS_MAX], const struct poll *poll,
 {
     uint64_t carried[POLL_OPTIONS_MAX] = {0};
     for (uint32_t i = 0; i < old->options_count; i++) {
-        int at = find_option(poll, old->options[i].id);
+        int at = poll_find_option(poll, old->options[i].id);
         if (at >= 0) carried[at] = from[i];
     }
     memcpy(to, carried, sizeof carried);
@@ -86,9 +43,10 @@ static void carry(uint64_t to[POLL_OPTIONS_MAX], const struct poll *poll,
 
 static enum err show(struct sqlite_store *store, const struct poll *poll)
 {
-    struct poll_snapshot *snapshot = new_snapshot(store, poll);
+    struct poll_copy *snapshot = poll_copy_new(poll, store->poll_snapshots);
     struct live_poll *live = find_poll(store, poll->id);
     if (!snapshot) return ERR_NO_MEMORY;
+    store->poll_snapshots = snapshot;
     if (live) {
         const struct poll *old = &live->snapshot->poll;
         carry(live->votes, &snapshot->poll, live->votes, old);
@@ -108,7 +66,7 @@ static bool would_lose_votes(const struct live_poll *live, const struct poll *po
     const struct poll *old = &live->snapshot->poll;
     for (uint32_t i = 0; i < old->options_count; i++)
         if ((live->votes[i] || (old->counts[i] && !poll->counts)) &&
-            find_option(poll, old->options[i].id) < 0)
+            poll_find_option(poll, old->options[i].id) < 0)
             return true;
     return false;
 }
@@ -235,7 +193,7 @@ static enum err record_vote(struct sqlite_store *store, struct op *op, const str
                             struct live_poll *live)
 {
     uint64_t holder;
-    int option = find_option(&live->snapshot->poll, op->vote.option_id);
+    int option = poll_find_option(&live->snapshot->poll, op->vote.option_id);
     op->outcome = OUTCOME_BAD_OPTION;
     if (option < 0) return ERR_OK;
     enum err err = dedup_find_by_bid(store, &store->votes, SQL_VOTE_BID, &keys->bid,
@@ -271,7 +229,7 @@ static enum err read_options(struct sqlite_store *store, struct poll *poll, stru
     sqlite3_bind_int64(row, 1, poll->id);
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        bool is_shown_twice = find_option(poll, db_column_text(row, 0)) >= 0;
+        bool is_shown_twice = poll_find_option(poll, db_column_text(row, 0)) >= 0;
         if (!db_is_whole(row, 2, SPAN("poll_option")) || is_shown_twice ||
             poll->options_count == POLL_OPTIONS_MAX)
             err = report_corrupt_row(SPAN("poll_option"), poll->id);
@@ -295,7 +253,7 @@ static enum err read_counts(struct sqlite_store *store, const struct poll *poll,
     sqlite3_bind_int64(row, 1, poll->id);
     int code = SQLITE_DONE;
     while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        int option = find_option(poll, db_column_text(row, 0));
+        int option = poll_find_option(poll, db_column_text(row, 0));
         if (!db_is_whole(row, 2, SPAN("poll_count")))
             err = report_corrupt_row(SPAN("poll_count"), poll->id);
         else if (option >= 0)
@@ -353,7 +311,7 @@ enum err polls_load(struct sqlite_store *store)
 static uint64_t *votes_of(const struct sqlite_store *store, int64_t poll_id, struct span option_id)
 {
     struct live_poll *live = find_poll(store, poll_id);
-    int option = live ? find_option(&live->snapshot->poll, option_id) : -1;
+    int option = live ? poll_find_option(&live->snapshot->poll, option_id) : -1;
     return option >= 0 ? &live->votes[option] : NULL;
 }
 
@@ -438,8 +396,5 @@ enum err sqlite_each_poll(struct store *base, store_on_poll *on_poll, void *arg)
 void polls_free(struct sqlite_store *store)
 {
     forget_polls(store);
-    for (struct poll_snapshot *at = store->poll_snapshots, *older; at; at = older) {
-        older = at->older;
-        free(at);
-    }
+    poll_copy_free_all(store->poll_snapshots);
 }

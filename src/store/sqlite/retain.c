@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "store/keep.h"
 #include "store/sqlite/sqlite.h"
 
 #include <stdio.h>
@@ -31,11 +32,6 @@ static enum err find_floor(struct sqlite_store *store, int64_t time_ms, uint64_t
     return err;
 }
 
-static int64_t max_ms(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static enum err longest_ms(struct sqlite_store *store, const char *name, int64_t *ms)
 {
     char sql[96];
@@ -43,46 +39,19 @@ static enum err longest_ms(struct sqlite_store *store, const char *name, int64_t
     return db_query_i64(store->db, sql, ms);
 }
 
-/* Longer than the window of ad-feedbacks. */
-enum { KEEP_MS_MIN = 60 * 60 * 1000 };
 struct ages_kept {
-    int64_t kept_ms[TOTAL_EVENTS_COUNT]; /* RETAIN_FOR_EVER: never removed */
+    struct keep keep;
     int64_t click_ttl_ms, impression_ttl_ms;
 };
 
-_Static_assert((int)TOTAL_VOTE == OP_VOTE && TOTAL_CLICK + OP_CLICK == 0, "kinds by their tables");
-
-static int64_t more_ms(int64_t kept_ms, int64_t by_ms)
-{
-    return kept_ms == RETAIN_FOR_EVER ? RETAIN_FOR_EVER : kept_ms + by_ms;
-}
-
-/* A conversion may be younger than its click by as much as clicks ever lived, and is reported by
- * it; the same for feedback and its impression. */
-static enum err find_ages(struct sqlite_store *store, const int64_t keep_ms[],
+static enum err find_ages(struct sqlite_store *store, const int64_t keep_ms[EVENT_TABLES],
                           struct ages_kept *ages)
 {
-    const struct store_options *options = &store->options;
-    int64_t click_ttl_ms, impression_ttl_ms, *kept_ms = ages->kept_ms;
-    enum err err = longest_ms(store, "click_ttl_ms_max", &click_ttl_ms);
-    if (!err) err = longest_ms(store, "impression_ttl_ms_max", &impression_ttl_ms);
-    if (err) return err;
-    const int64_t needed_ms[TOTAL_EVENTS_COUNT] = {
-        [TOTAL_CONVERSION] = options->click_ttl_ms,
-        [TOTAL_SERVER_EVENT] = options->collect_dedup_window_ms,
-        [TOTAL_FEEDBACK] = options->impression_ttl_ms,
-        [TOTAL_AD_FEEDBACK] = options->impression_ttl_ms,
-        [TOTAL_VOTE] = RETAIN_FOR_EVER, /* a bid votes once in its life, and polls count rows */
-    };
-    for (int i = 0; i < TOTAL_EVENTS_COUNT; i++)
-        kept_ms[i] = max_ms(max_ms(keep_ms[i], KEEP_MS_MIN), needed_ms[i]);
-    int64_t click_needed_ms = max_ms(kept_ms[TOTAL_CONVERSION], options->impression_ttl_ms);
-    kept_ms[TOTAL_CLICK] = max_ms(kept_ms[TOTAL_CLICK], more_ms(click_needed_ms, click_ttl_ms));
-    kept_ms[TOTAL_IMPRESSION] =
-        max_ms(kept_ms[TOTAL_IMPRESSION], more_ms(kept_ms[TOTAL_FEEDBACK], impression_ttl_ms));
-    ages->click_ttl_ms = click_ttl_ms;
-    ages->impression_ttl_ms = impression_ttl_ms;
-    return ERR_OK;
+    enum err err = longest_ms(store, "click_ttl_ms_max", &ages->click_ttl_ms);
+    if (!err) err = longest_ms(store, "impression_ttl_ms_max", &ages->impression_ttl_ms);
+    if (!err)
+        ages->keep = keep_of(keep_ms, &store->options, ages->click_ttl_ms, ages->impression_ttl_ms);
+    return err;
 }
 
 enum total sqlite_total_of_index(unsigned number)
@@ -217,7 +186,7 @@ static enum err keep_subjects(struct sqlite_store *store, enum total others, int
 static enum err find_time(struct sqlite_store *store, enum total which,
                           const struct ages_kept *ages, int64_t *time_ms)
 {
-    *time_ms = store->ages.now_ms - FLOOR_MARGIN_MS - ages->kept_ms[which];
+    *time_ms = store->ages.now_ms - FLOOR_MARGIN_MS - ages->keep.kept_ms[which];
     if (which == TOTAL_CLICK)
         return keep_subjects(store, TOTAL_CONVERSION, ages->click_ttl_ms, time_ms);
     if (which == TOTAL_IMPRESSION)
@@ -231,7 +200,7 @@ static enum err remove_some(struct sqlite_store *store, enum total which,
     uint64_t floor;
     int64_t last, time_ms;
     uint32_t room = retain->rows_max - retain->removed_count;
-    if (ages->kept_ms[which] == RETAIN_FOR_EVER || room == 0) return ERR_OK;
+    if (ages->keep.kept_ms[which] == RETAIN_FOR_EVER || room == 0) return ERR_OK;
     enum err err = find_time(store, which, ages, &time_ms);
     if (!err) err = find_floor(store, time_ms, &floor);
     if (err) return err;

@@ -1,9 +1,8 @@
 #include "store/sqlite/secrets.h"
 
 #include "base/arena.h"
-#include "base/rng.h"
 #include "base/secret.h"
-#include "store/sqlite/checksum.h"
+#include "store/checksum.h"
 #include "token/base64url.h"
 #include "json/json.h"
 #include "json/write.h"
@@ -20,16 +19,6 @@ enum { FILE_MAX = SECRETS_TEXT_MAX, TOKENS_MAX = FILE_MAX / 2 + 1 };
 
 static const char file_name[] = "secrets.json";
 static const char new_name[] = "secrets.json.new";
-
-void secrets_generate(struct secrets *secrets, int64_t now_ms)
-{
-    memset(secrets, 0, sizeof *secrets);
-    rng_fill(secrets->pepper, sizeof secrets->pepper);
-    rng_fill(secrets->receipt_key, sizeof secrets->receipt_key);
-    rng_fill(secrets->click_signing_key, sizeof secrets->click_signing_key);
-    token_key_generate(&secrets->token_keys[0], now_ms);
-    secrets->token_keys_count = 1;
-}
 
 static void write_bytes(struct writer *out, struct span name, const void *bytes, size_t size)
 {

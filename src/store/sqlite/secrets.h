@@ -8,9 +8,6 @@
  * Replaced as a whole: a new file is written, synced, renamed over the old one, and the directory
  * synced. */
 
-/* Fills in fresh random secrets with one token key. */
-void secrets_generate(struct secrets *secrets, int64_t now_ms);
-
 /* `dir_fd`: the data directory. ERR_NOT_FOUND, ERR_DENIED, ERR_IO; ERR_CORRUPT: not the bytes that
  * secrets_write wrote. */
 enum err secrets_read(struct secrets *secrets, int dir_fd);

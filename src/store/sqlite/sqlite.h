@@ -1,10 +1,11 @@
 #pragma once
 
 #include "base/limits.h"
+#include "store/dedup.h"
 #include "store/engine.h"
 #include "store/sqlite/batch_rows.h"
 #include "store/sqlite/db.h"
-#include "store/sqlite/dir.h"
+#include "store/dir.h"
 #include "store/sqlite/index.h"
 #include "store/sqlite/index_log.h"
 #include "store/sqlite/window.h"
@@ -182,7 +183,7 @@ struct sqlite_store {
     struct window *recent_clicks;
     int64_t clicks_now_ms; /* its clock */
     struct live_poll *polls;
-    struct poll_snapshot *poll_snapshots;
+    struct poll_copy *poll_snapshots;
     bool polls_changed; /* the batch changed texts: a failure has to read them again */
     struct ages ages;
     struct totals totals;
@@ -241,8 +242,6 @@ enum err statements_check_key(struct sqlite_store *store, enum sqlite_statement 
 enum err report_corrupt_row(struct span table, int64_t sequence);
 
 /* dedup.c: keys of what must be unique, and whether a row really has them. */
-enum dedup_layer { DEDUP_EXPLICIT, DEDUP_ORDER };
-
 /* No part of a key is longer. A derived tag_id is "site:" and a host, a little longer than what
  * clients may send. */
 enum { DEDUP_PART_MAX = LIMIT_ID + 8 };
@@ -261,8 +260,6 @@ struct index_key bid_key(const struct sqlite_store *store, struct span bid_id);
 struct index_key conversion_key(const struct sqlite_store *store,
                                 const struct conversion *conversion, enum dedup_layer layer);
 struct index_key collect_key(const struct sqlite_store *store, const struct server_event *event);
-
-struct span conversion_key_text(const struct conversion *conversion, enum dedup_layer layer);
 
 /* The index keys of a row that stands, copied out of it; spans point into `text`. */
 enum { CONVERSION_KEYS_TEXT_MAX = 6 * LIMIT_ID };
@@ -355,7 +352,6 @@ enum err record_op(struct sqlite_store *store, struct op *op, const struct op_ke
 
 /* click_flags.c: bits of enum event_flag, for a click that is recorded now. `latest_of_bid`: the
  * sequence of the click before it of its bid, 0 when there is none. */
-enum { DOUBLE_CLICK_MS = 10 * 1000 };
 uint32_t click_flags(struct sqlite_store *store, const struct op *op, const struct op_keys *keys,
                      uint64_t latest_of_bid);
 

@@ -1,4 +1,4 @@
-#include "store/sqlite/dir.h"
+#include "store/dir.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -188,6 +188,15 @@ enum err dir_open(struct dir *dir, const char *path, bool create, char problem[S
     if (!err) err = check_content(dir, path, create, problem);
     if (!err && dir->is_new && !sync_parent(dir))
         err = refuse(problem, ERR_SYNC_FAILED, path, "could not be made durable: check the disk");
+    if (err) dir_close(dir);
+    return err;
+}
+
+enum err dir_hold(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX])
+{
+    *dir = (struct dir){.fd = -1, .lock_fd = -1};
+    enum err err = open_directory(dir, path, create, problem);
+    if (!err) err = take_lock(dir, path, problem);
     if (err) dir_close(dir);
     return err;
 }

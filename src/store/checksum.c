@@ -1,4 +1,4 @@
-#include "store/sqlite/checksum.h"
+#include "store/checksum.h"
 
 #include <endian.h>
 #include <string.h>

@@ -18,4 +18,7 @@ struct dir {
 
 /* Opens, makes (when `create`) and locks it. On failure `problem` says what to do. */
 enum err dir_open(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX]);
+
+/* The same for a store that is elsewhere: whatever the directory holds, one process has it. */
+enum err dir_hold(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX]);
 void dir_close(struct dir *dir);

@@ -1,6 +1,6 @@
-#include "store/sqlite/event_row.h"
+#include "store/event_row.h"
 
-#include "store/sqlite/checksum.h"
+#include "store/checksum.h"
 
 #include "base/assert.h"
 

@@ -1,0 +1,166 @@
+"""A server over PostgreSQL: what it says when it cannot start, and a database that goes and comes."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from support import postgres, store
+from support import server as program
+from support.world import LANDING, World
+
+BACK_S = 10
+
+
+@pytest.fixture(scope="module")
+def own_cluster():
+    """Not the other tests': it is stopped."""
+    with postgres.Cluster().running() as running:
+        yield running
+
+
+@pytest.fixture
+def world(own_cluster, monkeypatch):
+    monkeypatch.setattr(store, "IS_POSTGRES", True)
+    monkeypatch.setattr(store, "cluster", lambda: own_cluster)
+    world = World()
+    yield world
+    world.close()
+
+
+def serve(url, tmp_path):
+    return program.run("serve", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", "--store",
+                       url)
+
+
+def problem(url, tmp_path):
+    done = serve(url, tmp_path)
+    assert done.returncode not in (0, None) and not done.stdout
+    return done.stderr.decode()
+
+
+def test_a_database_that_is_not_there_is_told_in_a_sentence(tmp_path):
+    text = problem("postgresql://u:geheim@127.0.0.1:1/db", tmp_path)
+    assert "cannot reach the database" in text and "see whether the database" in text
+    assert "geheim" not in text and len(text.splitlines()) == 1
+
+
+def test_a_url_that_cannot_be_read_is_not_repeated(tmp_path):
+    text = problem("postgresql://u:geheim@[127.0.0.1:1/db", tmp_path)
+    assert "cannot be read" in text and "geheim" not in text
+
+
+def test_a_newer_schema_is_told_in_a_sentence(own_cluster, tmp_path):
+    name = own_cluster.new_database()
+    own_cluster.sql("CREATE TABLE adtally_schema (version bigint PRIMARY KEY, applied_at_ms bigint);"
+                    "INSERT INTO adtally_schema VALUES (7, 0)", name)
+    text = problem(own_cluster.url(name), tmp_path)
+    assert "newer adtally" in text and len(text.splitlines()) == 1
+
+
+class Clients:
+    """Conversions one after the other, each with a key of its own, until stopped."""
+
+    def __init__(self, world, count=4):
+        self.world, self.acked, self.statuses, self.is_over = world, {}, [], False
+        self.click = world.click(landing_url=LANDING)
+        self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, number):
+        for turn in range(1 << 30):
+            if self.is_over:
+                return
+            key = f"c{number}-{turn}"
+            answer = self.world.convert(self.click, idem=key)
+            self.statuses.append((time.monotonic(), answer.status))
+            if answer.status == 200:
+                self.acked[key] = answer.receipt
+            else:
+                time.sleep(0.02)
+
+    def stop(self):
+        self.is_over = True
+        for thread in self.threads:
+            thread.join()
+
+    def count_since(self, since, status):
+        return sum(at >= since and seen == status for at, seen in self.statuses)
+
+
+def await_answers(clients, since, status):
+    end = time.monotonic() + BACK_S
+    while not clients.count_since(since, status):
+        assert time.monotonic() < end, f"no {status} after {BACK_S} s"
+        time.sleep(0.05)
+
+
+def check_once(world, acked):
+    rows = [r["idempotency_key"] for r in world.rows("SELECT idempotency_key FROM conversion")]
+    assert len(rows) == len(set(rows)), "doubled"
+    assert set(acked) <= set(rows), "lost"
+
+
+def events(world):
+    return [json.loads(line)["event"] for line in world.server.stderr.splitlines()
+            if line.startswith("{")]
+
+
+def test_the_oracle_notices_what_is_lost_and_what_is_doubled(world):
+    click = world.click(landing_url=LANDING)
+    assert world.convert(click, idem="one").status == 200
+    check_once(world, {"one": ""})
+    with pytest.raises(AssertionError, match="lost"):
+        check_once(world, {"two": ""})
+    name = store.database_of(world.data)
+    store.cluster().sql("INSERT INTO conversion SELECT * FROM conversion", name)
+    with pytest.raises(AssertionError, match="doubled"):
+        check_once(world, {"one": ""})
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_a_database_may_go_and_come_back(world, own_cluster, mode):
+    clients = Clients(world)
+    await_answers(clients, 0, 200)
+    own_cluster.stop(mode)
+    await_answers(clients, time.monotonic(), 503)
+    own_cluster.start()
+    await_answers(clients, time.monotonic(), 200)
+    clients.stop()
+    assert {status for _, status in clients.statuses} == {200, 503}
+    check_once(world, clients.acked)
+    seen = events(world)
+    assert "database_unreachable" in seen and "database_back" in seen
+
+
+def test_backends_may_be_terminated(world, own_cluster):
+    clients = Clients(world)
+    await_answers(clients, 0, 200)
+    for _ in range(40):
+        own_cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE application_name = 'adtally' ORDER BY random() LIMIT 2")
+        time.sleep(0.05)
+    await_answers(clients, time.monotonic(), 200)
+    clients.stop()
+    check_once(world, clients.acked)
+    assert len(clients.acked) > 100
+
+
+def test_a_database_may_become_read_only_for_a_while(world, own_cluster):
+    """As a primary that is demoted; what is refused is not counted."""
+    clients = Clients(world)
+    await_answers(clients, 0, 200)
+    own_cluster.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+    own_cluster.sql("SELECT pg_reload_conf()")
+    try:
+        await_answers(clients, time.monotonic(), 503)
+        assert world.server.health().status == 503
+    finally:
+        own_cluster.sql("SET default_transaction_read_only = off;"
+                        "ALTER SYSTEM RESET default_transaction_read_only")
+        own_cluster.sql("SELECT pg_reload_conf()")
+    await_answers(clients, time.monotonic(), 200)
+    clients.stop()
+    check_once(world, clients.acked)

@@ -1,0 +1,132 @@
+"""A PostgreSQL of the tests' own: a cluster in a scratch directory, on a socket there and a loopback port.
+
+`postgres.py COMMAND...` starts one, runs COMMAND with ADTALLY_TEST_POSTGRES set to a database's URL, and
+stops it again.
+"""
+
+import contextlib
+import glob
+import os
+import pathlib
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+
+SETTINGS = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+    "listen_addresses": "'127.0.0.1'",
+    "timezone": "'Asia/Kathmandu'",
+    "log_min_messages": "warning",
+}
+START_TIMEOUT_S = 60
+
+
+def binaries():
+    """Debian keeps them apart by version and off PATH; the newest, or None."""
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+    return pathlib.Path(found[-1]).parent if found else None
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def unprivileged():
+    """PostgreSQL refuses to run as root: whom to become, or None."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise RuntimeError("no user to run PostgreSQL as")
+
+
+class Cluster:
+    def __init__(self, settings=None):
+        self.bin = binaries()
+        assert self.bin, "install postgresql-15 (tools/install.sh test)"
+        self.user = unprivileged()
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="adtally-pg-"))
+        self.data = self.dir / "data"
+        self.port = free_port()
+        self.settings = SETTINGS | (settings or {})
+        if self.user:
+            os.chown(self.dir, self.user.pw_uid, self.user.pw_gid)
+
+    def as_user(self, *command, check=True, **options):
+        prefix = []
+        if self.user:
+            prefix = ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}",
+                      "--clear-groups"]
+        return subprocess.run([*prefix, *map(str, command)], check=check, cwd="/", text=True,
+                              stdin=subprocess.DEVNULL, **options)
+
+    def pg_ctl(self, *arguments, check=True):
+        log = self.dir / "log"
+        return self.as_user(self.bin / "pg_ctl", "-D", self.data, "-l", log, "-s", "-w", "-t",
+                            START_TIMEOUT_S, *arguments, check=check, stdout=subprocess.DEVNULL)
+
+    def create(self):
+        self.as_user(self.bin / "initdb", "-D", self.data, "-U", "tester", "-A", "trust",
+                     "-E", "UTF8", "--locale=C", "--no-sync", stdout=subprocess.DEVNULL)
+        lines = [f"{name} = {value}" for name, value in self.settings.items()]
+        lines.append(f"unix_socket_directories = '{self.dir}'")
+        lines.append(f"port = {self.port}")
+        with open(self.data / "postgresql.conf", "a", encoding="ascii") as conf:
+            conf.write("\n".join(lines) + "\n")
+        self.start()
+
+    def start(self):
+        self.pg_ctl("start")
+
+    def stop(self, mode="fast"):
+        self.pg_ctl("stop", "-m", mode, check=False)
+
+    def destroy(self):
+        self.stop("immediate")
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def url(self, database="postgres", user="tester", password=None, query=""):
+        login = user if password is None else f"{user}:{password}"
+        return f"postgresql://{login}@127.0.0.1:{self.port}/{database}{query}"
+
+    def sql(self, statement, database="postgres", check=True):
+        """Rows as lists of texts. Several statements: each is its own transaction, the rows are all."""
+        run = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1",
+                              self.url(database)], input=statement, capture_output=True, text=True,
+                             check=False)
+        assert run.returncode == 0 or not check, run.stderr
+        return [line.split("\t") for line in run.stdout.splitlines()]
+
+    def new_database(self):
+        name = "t" + uuid.uuid4().hex[:12]
+        self.sql(f"CREATE DATABASE {name}")
+        return name
+
+    @contextlib.contextmanager
+    def running(self):
+        try:
+            self.create()
+            yield self
+        finally:
+            self.destroy()
+
+
+def main(command):
+    with Cluster().running() as cluster:
+        name = cluster.new_database()
+        environment = os.environ | {"ADTALLY_TEST_POSTGRES": cluster.url(name)}
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
