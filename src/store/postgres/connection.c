@@ -155,7 +155,8 @@ static PGconn *start(const struct pg_connection *connection)
 
 /* A COMMIT is answered when it is on stable storage: a database or a user whose setting is weaker
  * is overruled, a stronger one (remote_apply) stays. Plans are made once, maybe while the tables
- * are small, and must not read whole tables when they have grown: each key is looked up. */
+ * are small, and must not read whole tables when they have grown: each key is looked up. What has
+ * to read a table all the same (lanes) is taken for so expensive then that it would be compiled. */
 static enum pg_failure set_up_session(struct pg_connection *connection)
 {
     char sql[768];
@@ -166,6 +167,7 @@ static enum pg_failure set_up_session(struct pg_connection *connection)
              " set_config('idle_in_transaction_session_timeout', '10000', false),"
              " set_config('TimeZone', 'UTC', false),"
              " set_config('bytea_output', 'hex', false),"
+             " set_config('jit', 'off', false),"
              " set_config('enable_seqscan', 'off', false),"
              " set_config('enable_hashjoin', 'off', false),"
              " set_config('enable_mergejoin', 'off', false),"
