@@ -45,7 +45,7 @@ static enum pg_failure write_batch(struct pg_store *store, uint32_t count, int64
 {
     send_batch(store, count, batch);
     if (drop_one_of && ++drops % drop_one_of == 0) {
-        (void)poll(NULL, 0, (int)(drops % 7));
+        (void)poll(NULL, 0, (int)(drops % 7) * 4);
         pg_disconnect(&store->connection);
     }
     enum pg_failure failure = pg_finish(&store->connection);
@@ -343,7 +343,7 @@ static void every_batch_stands_once(void **state)
     struct storm *storm = calloc(1, sizeof *storm);
     run_storm(storm);
     assert_true(storm->kills > 20);
-    assert_true(lost_stood > 10 && lost_did_not > 10);
+    assert_true(lost_stood > 0 && lost_did_not > 0);
     assert_int_equal(base_number(url, twice), 0);
     assert_int_equal(base_number(url, "SELECT count(DISTINCT batch) FROM row"), WRITERS * BATCHES);
     assert_int_equal(base_number(url, "SELECT count(*) - count(DISTINCT seq) FROM row"), 0);
