@@ -69,6 +69,7 @@ bool sink_commit(struct sink *sink, int64_t interval_ms)
 void sink_disable(struct sink *sink)
 {
     sink->state.is_disabled = sink->is_uncommitted = true;
+    sink->committed_at_ms = 0; /* the next commit does not wait */
     log_event(LOG_ERROR, "sink_disabled", LOG_TEXT("sink", span_of(sink->config->name)),
               LOG_TEXT("reason", SPAN("the receiver answers 410 Gone")),
               LOG_TEXT("advice", SPAN("correct its url, then adtally-sinks enable")));

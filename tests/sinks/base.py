@@ -141,7 +141,7 @@ def differences(sent, came):
 def is_complete(data, came):
     found = differences(exported(data), came)
     assert not any(found.values()), {k: sorted(v)[:5] for k, v in found.items() if v}
-    assert disorder(came) == []
+    assert disorder(came) == [], [row["seq"] for row in came]
 
 
 def one_of_each(world):
