@@ -21,8 +21,7 @@ static bool is_enabled(struct sink *sink)
 {
     if (!sink->state.is_disabled) return true;
     if (!wish_is_there(sink->dir_fd, sink->config->name, "enable")) return false;
-    sink->state.is_disabled = false;
-    sink->is_uncommitted = true;
+    sink_enable(sink);
     if (sink_commit(sink, 0)) wish_end(sink->dir_fd, sink->config->name, "enable");
     return true;
 }

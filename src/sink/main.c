@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "cli/args.h"
+#include "cli/reach.h"
 #include "cli/say.h"
 #include "sink/sink.h"
 #include "token/hash.h"
@@ -31,6 +32,7 @@ struct ask {
 
 static bool read_ask(struct ask *ask, struct args *args, const char *command, bool wants_name)
 {
+    char problem[STORE_PROBLEM_MAX];
     struct span data = SPAN_NONE, config = SPAN_NONE;
     const struct flag flags[] = {{SPAN("--data"), &data, NULL},
                                  {SPAN("--config"), &config, NULL},
@@ -49,8 +51,12 @@ static bool read_ask(struct ask *ask, struct args *args, const char *command, bo
     int config_len =
         config.ptr ? snprintf(ask->config, sizeof ask->config, "%.*s", SPAN_FMT(config))
                    : snprintf(ask->config, sizeof ask->config, "%.*s/sinks.conf", SPAN_FMT(data));
-    if (len < PATH_SIZE && config_len < PATH_SIZE) return true;
-    say("a path is longer than %d bytes", PATH_SIZE - 1);
+    if (len >= PATH_SIZE || config_len >= PATH_SIZE) {
+        say("a path is longer than %d bytes", PATH_SIZE - 1);
+        return false;
+    }
+    if (reach_act_as_owner(ask->data, problem)) return true;
+    say("%s", problem);
     return false;
 }
 

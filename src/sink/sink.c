@@ -66,10 +66,18 @@ bool sink_commit(struct sink *sink, int64_t interval_ms)
     return false;
 }
 
+void sink_enable(struct sink *sink)
+{
+    sink->state.is_disabled = false;
+    sink->is_uncommitted = true;
+    sink->committed_at_ms = sink->told_at_ms = 0;
+}
+
 void sink_disable(struct sink *sink)
 {
     sink->state.is_disabled = sink->is_uncommitted = true;
-    sink->committed_at_ms = 0; /* the next commit does not wait */
+    sink->committed_at_ms = sink->told_at_ms = 0;         /* neither waits */
+    wish_end(sink->dir_fd, sink->config->name, "enable"); /* of before */
     log_event(LOG_ERROR, "sink_disabled", LOG_TEXT("sink", span_of(sink->config->name)),
               LOG_TEXT("reason", SPAN("the receiver answers 410 Gone")),
               LOG_TEXT("advice", SPAN("correct its url, then adtally-sinks enable")));
@@ -136,6 +144,9 @@ static void follow(struct sink *sink)
     if (!state_read(&sink->state, sink->dir_fd, sink->config->name, problem)) {
         sink_tell(sink, problem);
     } else if (open_feed(sink)) {
+        sink->status.waiting = sink->state.waiting_count;
+        sink->told_at_ms = 0;
+        write_status(sink);
         if (sink->config->type == SINK_WEBHOOK)
             webhook_follow(sink);
         else

@@ -44,7 +44,10 @@ void sink_advance(struct sink *sink, uint64_t sequence);
 
 /* A problem, once a minute while it is the same; NULL: there is none any more. */
 void sink_tell(struct sink *sink, const char *problem);
+
+/* What 410 Gone begins and a wish ends; to be committed. */
 void sink_disable(struct sink *sink);
+void sink_enable(struct sink *sink);
 
 /* Follow the feed until they are told to stop, or the feed has failed (false). */
 bool batches_follow(struct sink *sink, const struct sink_driver *driver);

@@ -165,9 +165,7 @@ static bool grant_wishes(struct webhook *hook)
     struct sink *sink = hook->sink;
     const char *name = sink->config->name;
     if (sink->state.is_disabled && wish_is_there(sink->dir_fd, name, "enable")) {
-        sink->state.is_disabled = false;
-        sink->is_uncommitted = true;
-        sink->committed_at_ms = 0;
+        sink_enable(sink);
         if (!commit(hook)) return false;
         wish_end(sink->dir_fd, name, "enable");
     }

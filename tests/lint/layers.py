@@ -24,7 +24,7 @@ LAYERS = {
     "api": ("*lower",),
     "admin": ("*lower",),
     "cli": ("*lower",),
-    "sink": ("base", "json", "event", "token", "store", "cli"),
+    "sink": ("*lower",),
 }
 PURE = ("json", "token", "event")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from base import collect_many, wait_for
+from base import Sinks, collect_many, wait_for
 
 GOOD = "[lake]\ntype = http\nurl = https://lake.example/in  # a comment\n"
 WRONG = {
@@ -35,8 +35,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_said(sinks, name):
+def test_what_is_wrong_is_said(tmp_path, name):
     text, line, said = WRONG[name]
+    sinks = Sinks(tmp_path)
     sinks.config.write_text(text)
     for command in ("check", "run"):
         error = sinks.run(command, expect=2)
@@ -44,13 +45,15 @@ def test_what_is_wrong_is_said(sinks, name):
         assert error.count("\n") == 1
 
 
-def test_a_good_one_is_listed(sinks):
+def test_a_good_one_is_listed(tmp_path):
+    sinks = Sinks(tmp_path)
     sinks.config.write_text(GOOD + "[bus]\ntype = nats\nurl = nats://n1:4222,nats://n2:4222\n"
                             "[log]\ntype = kafka\nurl = k1:9092,k2:9092\n")
     assert sinks.run("check").splitlines() == ["lake: http", "bus: nats", "log: kafka"]
 
 
-def test_no_sink_and_no_file_are_said(sinks):
+def test_no_sink_and_no_file_are_said(tmp_path):
+    sinks = Sinks(tmp_path)
     assert "cannot read" in sinks.run("run", expect=2)
     sinks.config.write_text("# nothing\n")
     assert "names no sink" in sinks.run("run", expect=2)

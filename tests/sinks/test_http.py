@@ -29,20 +29,18 @@ def test_what_is_recorded_arrives_within_a_second(world, sinks, receiver):
     wait_for(lambda: len(receiver.rows) == 2, 1.0)
 
 
-ANSWERS = [204, 204, 204, 500, 503, 400, 301, (429, {"Retry-After": "1"}), "reset", "silence",
-           "endless"]
+FAILURES = [500, 503, 400, 301, (429, {"Retry-After": "1"}), "reset", "silence", "endless"]
 
 
 def test_errors_resets_and_slow_answers_lose_nothing(world, sinks, receiver):
-    rng = random.Random(7)
-    queue = ANSWERS[3:] + [rng.choice(ANSWERS[:4]) for _ in range(20)]
+    queue = [answer for failure in FAILURES for answer in (failure, 204)]
     receiver.answer = lambda request: queue.pop(0) if queue else 204
     start(sinks, receiver, batch=40)
     collect_many(world, 600)
     wait_for(lambda: sinks.is_idle("lake"), why=lambda: sinks.stderr)
     is_complete(world.data, receiver.rows)
     assert sinks.log("sink_failing") and sinks.log("sink_recovered")
-    assert sinks.status("lake")["failed"] >= 8
+    assert len(receiver.requests) >= len(FAILURES) + 600 // 40
 
 
 def test_a_body_that_is_too_large_comes_in_halves(world, sinks, receiver):
@@ -72,7 +70,7 @@ def test_410_ends_it_until_it_is_enabled(world, sinks, receiver):
 def test_kill_9_at_any_moment_loses_nothing(world, sinks, receiver):
     rng = random.Random(3)
     sinks.write(lake={"type": "http", "url": receiver.url, "batch": 25})
-    for _ in range(8):
+    for _ in range(6):
         sinks.start()
         collect_many(world, 60)
         time.sleep(rng.uniform(0, 0.2))
