@@ -44,7 +44,8 @@ def test_metrics_of_a_sink(world, sinks, receiver):
                                                "tables": "vote"}).start()
     collect_many(world, 10, tags=5)
     wait_for(lambda: metrics(world).get(("dead_letters", "hook")) == 2)
-    wait_for(lambda: metrics(world)["lag_events", "hook"] == 0)
+    wait_for(lambda: all(metrics(world).get(("lag_events", name)) == 0
+                         for name in ("hook", "lake")))
     found = metrics(world)
     assert found["sent_total", "hook"] == 8 and found["failed_total", "hook"] == 4
     assert found["lag_seconds", "hook"] == 0 and found["disabled", "hook"] == 0
@@ -89,8 +90,7 @@ def test_dead_sinks_slow_nobody_down(world, sinks, receiver):
             bus={"type": "nats", "url": f"nats://{nobody}"},
             log={"type": "kafka", "url": nobody}).start()
         wait_for(lambda: len(metrics(world)) == 6 * 5)
-        after = statistics.median(answer_times(world))
-    assert after < 3 * before + 0.005, (before, after)
+        wait_for(lambda: statistics.median(answer_times(world)) < 2 * before + 0.002)
     wait_for(lambda: all(metrics(world)["lag_events", name] >= 300
                          for name in ("silent", "refused", "deaf", "bus", "log")))
 
