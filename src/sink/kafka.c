@@ -189,29 +189,51 @@ static rd_kafka_headers_t *headers_of(const struct store_feed_event *event)
     return headers;
 }
 
+/* The library takes what it copies as if it were to change it. */
+static rd_kafka_vu_t bytes_of(rd_kafka_vtype_t type, struct span text)
+{
+    void *bytes = (void *)(uintptr_t)text.ptr;
+    return (rd_kafka_vu_t){.vtype = type, .u.mem = {.ptr = bytes, .size = text.len}};
+}
+
+static rd_kafka_resp_err_t hand_over(struct kafka_sink *sink, const struct store_feed_event *event,
+                                     struct on_the_way *place)
+{
+    rd_kafka_headers_t *headers = headers_of(event);
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = sink->topic},
+        bytes_of(RD_KAFKA_VTYPE_KEY, event->key),
+        bytes_of(RD_KAFKA_VTYPE_VALUE, event->text),
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = event->recorded_at_ms},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = place},
+    };
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(sink->producer, parts, sizeof parts / sizeof parts[0]);
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    if (code) rd_kafka_headers_destroy(headers); /* else they are the message's */
+    rd_kafka_error_destroy(error);
+    return code;
+}
+
 /* False: there is no room now. */
 static bool produce(struct kafka_sink *sink, const struct store_feed_event *event)
 {
     if (sink->count == ON_THE_WAY_MAX) return false;
     struct on_the_way *place = &sink->ring[(sink->first + sink->count) % ON_THE_WAY_MAX];
-    rd_kafka_headers_t *headers = headers_of(event);
     *place = (struct on_the_way){event->sequence, false};
-    rd_kafka_resp_err_t err = rd_kafka_producev(
-        sink->producer, RD_KAFKA_V_TOPIC(sink->topic),
-        RD_KAFKA_V_KEY(event->key.ptr, event->key.len),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)event->text.ptr, event->text.len),
-        RD_KAFKA_V_TIMESTAMP(event->recorded_at_ms), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(place), RD_KAFKA_V_END);
-    if (err) {
-        rd_kafka_headers_destroy(headers);
-        if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL) return false;
+    rd_kafka_resp_err_t err = hand_over(sink, event, place);
+    if (!err) {
+        sink->count++;
+        sink->produced_to = event->sequence;
+        return true;
+    }
+    if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         sink->is_broken = true;
         snprintf(sink->reason, sizeof sink->reason, "%.60s", rd_kafka_err2str(err));
-        return false;
     }
-    sink->count++;
-    sink->produced_to = event->sequence;
-    return true;
+    return false;
 }
 
 static void drop_acknowledged(struct kafka_sink *sink)
