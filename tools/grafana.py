@@ -34,6 +34,10 @@ PANELS = (
      ("process_resident_memory_bytes", "resident"), ("adtally_index_bytes", "indexes"),
      ("adtally_wal_bytes", "WAL")),
     ("Processor", "percentunit", ("rate(process_cpu_seconds_total[$__rate_interval])", "cores")),
+    ("Sinks: behind", "s", ("adtally_sink_lag_seconds", "{{sink}}")),
+    ("Sinks: sent", "reqps",
+     ("rate(adtally_sink_sent_total[$__rate_interval])", "{{sink}}"),
+     ("rate(adtally_sink_failed_total[$__rate_interval])", "{{sink}} failed")),
     ("Refused before a route", "reqps",
      ("sum by (reason) (rate(adtally_http_refused_total[$__rate_interval]))", "{{reason}}")),
 )

@@ -20,7 +20,7 @@ main() {
     (cd "$TREE" && DEB_BUILD_OPTIONS=${DEB_BUILD_OPTIONS-noautodbgsym} dpkg-buildpackage -b -us -uc -nc)
     local package
     package=$(echo build-package/adtally_"$(dpkg-parsechangelog -l debian/changelog -S Version)"_*.deb)
-    lintian --fail-on error,warning,info "$package"
+    lintian --fail-on error,warning,info "$package" "${package/adtally_/adtally-sinks_}"
     echo "$package"
 }
 

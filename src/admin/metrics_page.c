@@ -1,6 +1,7 @@
 #include "admin/metrics_page.h"
 
 #include "admin/web_pages.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -137,6 +138,8 @@ void metrics_sample_read(struct metrics_sample *sample, struct admin *admin)
     process_read(admin->process, &sample->process);
     sample->log_dropped = log_dropped();
     sample->is_healthy = ledger_is_healthy(admin->ledger);
+    sample->read_at_ms = clock_wall_ms();
+    sample->sinks_count = sink_statuses_read(admin->dir, sample->sinks);
 }
 
 /* OpenMetrics unless what asks names only the older format, as promtool's users do. */

@@ -2,6 +2,7 @@
 
 #include "admin/admin.h"
 #include "admin/process.h"
+#include "store/sinks.h"
 
 #include <stdbool.h>
 
@@ -16,6 +17,9 @@ struct metrics_sample {
     struct process_stats process;
     uint64_t log_dropped;
     bool is_healthy;
+    int64_t read_at_ms; /* wall clock */
+    unsigned sinks_count;
+    struct sink_status sinks[SINKS_MAX]; /* what adtally-sinks said last */
 };
 
 struct metrics_page {

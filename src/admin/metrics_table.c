@@ -87,6 +87,44 @@ static void write_index_entries(struct metrics_page *page, const struct metric *
                  (int64_t)store->keys_indexed);
 }
 
+/* ---- sinks: what adtally-sinks wrote, held against the sequences there are now ---- */
+
+static uint64_t last_sequence(const struct metrics_sample *sample)
+{
+    uint64_t next = sample->ledger.store.sequence_next;
+    return next ? next - 1 : 0;
+}
+
+typedef int64_t sink_value(const struct metrics_sample *sample, const struct sink_status *sink);
+
+static void write_sinks(struct metrics_page *page, const struct metric *metric, sink_value *value)
+{
+    const char *suffix = metric->type == METRIC_COUNTER ? "_total" : "";
+    for (unsigned i = 0; i < page->sample->sinks_count; i++) {
+        const struct sink_status *sink = &page->sample->sinks[i];
+        char memory[LABELS_MAX];
+        metrics_line(page, metric, suffix, one_label(memory, "sink", span_of(sink->name)),
+                     value(page->sample, sink));
+    }
+}
+
+#define SINK_VALUE(name, expression)                                                               \
+    static int64_t name(const struct metrics_sample *sample, const struct sink_status *sink)       \
+    {                                                                                              \
+        return (int64_t)(expression);                                                              \
+    }                                                                                              \
+    static void write_##name(struct metrics_page *page, const struct metric *metric)               \
+    {                                                                                              \
+        write_sinks(page, metric, name);                                                           \
+    }
+
+SINK_VALUE(sink_lag, sink_lag_events(sink, last_sequence(sample)))
+SINK_VALUE(sink_lag_time, sink_lag_ms(sink, last_sequence(sample), sample->read_at_ms) * 1000)
+SINK_VALUE(sink_sent, sink->sent)
+SINK_VALUE(sink_failed, sink->failed)
+SINK_VALUE(sink_dead_letters, sink->dead_letters)
+SINK_VALUE(sink_disabled, sink->is_disabled)
+
 static void write_batch_size(struct metrics_page *page, const struct metric *metric)
 {
     metrics_line_histogram(page, metric, SPAN_NONE, &page->sample->ledger.batch_size,
@@ -176,6 +214,20 @@ const struct metric metrics_table[] = {
     {"adtally_log_lines_dropped", METRIC_COUNTER, NULL, NULL,
      "Lines of the log that were not written: nobody read, or too many a second.",
      log_lines_dropped},
+    {"adtally_sink_lag_events", METRIC_GAUGE, NULL, "sink",
+     "Events recorded and not yet acknowledged by the sink; those its filters leave out count until they were looked at.",
+     .write = write_sink_lag},
+    {"adtally_sink_lag_seconds", METRIC_GAUGE, "seconds", "sink",
+     "Since when the oldest of them waits.", .write = write_sink_lag_time},
+    {"adtally_sink_sent", METRIC_COUNTER, NULL, "sink",
+     "Events that the sink acknowledged since adtally-sinks started.", .write = write_sink_sent},
+    {"adtally_sink_failed", METRIC_COUNTER, NULL, "sink",
+     "Attempts that failed since then; they are made again.", .write = write_sink_failed},
+    {"adtally_sink_dead_letters", METRIC_GAUGE, NULL, "sink",
+     "Events that a webhook was not able to deliver, kept for `adtally-sinks replay`.",
+     .write = write_sink_dead_letters},
+    {"adtally_sink_disabled", METRIC_GAUGE, NULL, "sink",
+     "1 after the receiver answered 410 Gone.", .write = write_sink_disabled},
     {"process_cpu_seconds", METRIC_COUNTER, "seconds", NULL, "Processor time used.", cpu_time},
     {"process_resident_memory_bytes", METRIC_GAUGE, "bytes", NULL, "Memory in use.",
      resident_bytes},

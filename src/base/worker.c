@@ -34,12 +34,17 @@ bool worker_rest(struct worker *worker, int64_t ms)
     return goes_on;
 }
 
-void worker_stop(struct worker *worker)
+void worker_ask(struct worker *worker)
 {
     pthread_mutex_lock(&worker->mutex);
     worker->is_stopping = true;
     pthread_cond_signal(&worker->stopped);
     pthread_mutex_unlock(&worker->mutex);
+}
+
+void worker_stop(struct worker *worker)
+{
+    worker_ask(worker);
     pthread_join(worker->thread, NULL);
     release(worker);
 }

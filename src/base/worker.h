@@ -19,5 +19,8 @@ bool worker_start(struct worker *worker, void *(*run)(void *arg), void *arg);
 /* The thread's own: true after `ms`, false at once when it has to end. */
 bool worker_rest(struct worker *worker, int64_t ms);
 
-/* Ends the rest, and waits for the thread. */
+/* Ends the rest, and does not wait. */
+void worker_ask(struct worker *worker);
+
+/* The same, and waits for the thread. */
 void worker_stop(struct worker *worker);

@@ -2,6 +2,7 @@
 
 #include "cli/say.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum arg_kind args_next(struct args *args, struct arg *arg)
@@ -88,8 +89,8 @@ bool args_read(struct args *args, const char *command, const struct flag *flags,
         while (kind == ARG_FLAG && i < flags_count && !span_eq(arg.text, flags[i].name))
             i++;
         if (kind == ARG_OPERAND || i == flags_count) {
-            say("unknown %s \"%.*s\"; see adtally help %s",
-                kind == ARG_FLAG ? "option" : "argument", SPAN_FMT(arg.text), command);
+            say("unknown %s \"%.*s\"; see %s help %s", kind == ARG_FLAG ? "option" : "argument",
+                SPAN_FMT(arg.text), program_invocation_short_name, command);
             return false;
         }
         if (!take_flag(args, &arg, &flags[i], command)) return false;

@@ -25,8 +25,7 @@ void target_flags(struct flag flags[TARGET_FLAGS_COUNT], struct target *target)
     flags[2] = (struct flag){SPAN("--config"), &target->config, NULL};
 }
 
-/* Root would leave files behind that the user who serves cannot open. False: `problem` says why. */
-static bool act_as_owner(const char *dir, char problem[STORE_PROBLEM_MAX])
+bool reach_act_as_owner(const char *dir, char problem[STORE_PROBLEM_MAX])
 {
     struct stat found;
     if (geteuid() != 0 || stat(dir, &found) != 0 || found.st_uid == 0) return true;
@@ -46,7 +45,7 @@ static enum err open_here(struct admin *admin, char host[VALUE_ADDRESS_TEXT_MAX]
 {
     struct wiring_stores stores;
     *admin = (struct admin){.dir = options->data_path};
-    if (!act_as_owner(options->data_path, problem)) return ERR_DENIED;
+    if (!reach_act_as_owner(options->data_path, problem)) return ERR_DENIED;
     enum err err = wiring_open(options, create, 1, &stores, problem);
     if (!err) err = wiring_start(options, &stores, &admin->ledger, &admin->api, problem);
     if (err) return err;

@@ -29,6 +29,9 @@ struct reply {
     struct arena arena;
 };
 
+/* Root would leave files behind that the user who serves cannot open. False: `problem` says why. */
+bool reach_act_as_owner(const char *dir, char problem[STORE_PROBLEM_MAX]);
+
 /* Runs an admin command (admin/admin.h). EXIT_DONE: `reply` holds its answer, which is ok; to be
  * closed. Anything else has been said. `create`: a directory that does not exist is made. */
 int reach_call(struct reply *reply, const struct target *target, bool create, struct span request);

@@ -1,5 +1,6 @@
 #include "cli/say.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -24,7 +25,7 @@ void say(const char *format, ...)
         vsnprintf(kept.text, kept.size, format, arguments); /* NOLINT(*-valist.Uninitialized) */
     } else {
         flockfile(stderr);
-        fputs("adtally: ", stderr);
+        fprintf(stderr, "%s: ", program_invocation_short_name);
         vfprintf(stderr, format, arguments); /* NOLINT(clang-analyzer-valist.Uninitialized) */
         fputc('\n', stderr);
         funlockfile(stderr);

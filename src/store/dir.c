@@ -83,6 +83,8 @@ static bool may_stand_in_new(const char *name)
                                         "adtally.db.new-journal",
                                         "secrets.json",
                                         "secrets.json.new",
+                                        "sinks",
+                                        "sinks.conf",
                                         "lost+found"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return true;

@@ -30,6 +30,15 @@ enum err sqlite_store_open(struct store **out, const struct store_options *optio
 enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings,
                              const struct store_progress *progress);
 enum err sqlite_store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX]);
+enum err sqlite_feed_open(struct store_feed **out, const char *dir,
+                          char problem[STORE_PROBLEM_MAX]);
+void sqlite_feed_close(struct store_feed *feed);
+enum err sqlite_feed_read(struct store_feed *feed, uint64_t *cursor, uint64_t to,
+                          struct store_feed_event *events, size_t cap, size_t *count,
+                          char problem[STORE_PROBLEM_MAX]);
+enum err sqlite_feed_last(struct store_feed *feed, uint64_t *last);
+void sqlite_feed_receipt(const struct store_feed *feed, uint64_t sequence, char *out);
+bool sqlite_feed_sequence(const struct store_feed *feed, struct span receipt, uint64_t *out);
 enum err sqlite_store_find_person(const struct store_person *person);
 enum err sqlite_store_backup(const char *dir, const char *file,
                              const struct store_progress *progress,

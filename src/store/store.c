@@ -110,6 +110,39 @@ enum err store_export(const struct store_export *export, char problem[STORE_PROB
     return sqlite_store_export(export, problem);
 }
 
+enum err store_feed_open(struct store_feed **out, const char *dir, char problem[STORE_PROBLEM_MAX])
+{
+    return sqlite_feed_open(out, dir, problem);
+}
+
+void store_feed_close(struct store_feed *feed)
+{
+    sqlite_feed_close(feed);
+}
+
+enum err store_feed_read(struct store_feed *feed, uint64_t *cursor, uint64_t to,
+                         struct store_feed_event *events, size_t cap, size_t *count,
+                         char problem[STORE_PROBLEM_MAX])
+{
+    ASSERT(cap > 0);
+    return sqlite_feed_read(feed, cursor, to, events, cap, count, problem);
+}
+
+enum err store_feed_last(struct store_feed *feed, uint64_t *last)
+{
+    return sqlite_feed_last(feed, last);
+}
+
+void store_feed_receipt(const struct store_feed *feed, uint64_t sequence, char *out)
+{
+    sqlite_feed_receipt(feed, sequence, out);
+}
+
+bool store_feed_sequence(const struct store_feed *feed, struct span receipt, uint64_t *out)
+{
+    return sqlite_feed_sequence(feed, receipt, out);
+}
+
 enum err store_find_person(const struct store_person *person)
 {
     return sqlite_store_find_person(person);

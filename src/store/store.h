@@ -118,6 +118,41 @@ struct store_export {
 };
 enum err store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX]);
 
+/* Follows what is recorded, beside a running server: every final event behind a cursor, in order of
+ * their sequences, each as `adtally export` writes it. A cursor is the sequence up to which
+ * everything was read; 0 is before the first. One thread at a time. */
+struct store_feed;
+struct store_feed_event {
+    enum op_kind table;
+    uint64_t sequence;
+    int64_t recorded_at_ms;
+    struct span receipt; /* RECEIPT_LEN */
+    /* What orders it: click_id of clicks and conversions, tag_id of server events, bid_id of the
+     * others (an ad-feedback's own id where the ad had none). */
+    struct span key;
+    struct span partner_id;  /* absent: it has none */
+    struct span campaign_id; /* its own; of conversions and feedback: its click's or impression's */
+    struct span text;        /* a JSON object, without a line feed */
+};
+
+/* ERR_NOT_FOUND: there is no such directory, or nothing in it yet. */
+enum err store_feed_open(struct store_feed **out, const char *dir, char problem[STORE_PROBLEM_MAX]);
+void store_feed_close(struct store_feed *feed);
+
+/* The next events behind *cursor and up to the sequence `to`, as many as fit, at least one if there
+ * is one. *cursor moves to where reading goes on. Nothing stays open, and what `events` point at
+ * stays until the next call. ERR_CORRUPT_ROW: the next row is damaged. */
+enum err store_feed_read(struct store_feed *feed, uint64_t *cursor, uint64_t to,
+                         struct store_feed_event *events, size_t cap, size_t *count,
+                         char problem[STORE_PROBLEM_MAX]);
+
+/* The last sequence that is final. It costs little when nothing was recorded since it was asked. */
+enum err store_feed_last(struct store_feed *feed, uint64_t *last);
+
+/* The receipt of a sequence, and back; false: it is none of this data directory. */
+void store_feed_receipt(const struct store_feed *feed, uint64_t sequence, char *out);
+bool store_feed_sequence(const struct store_feed *feed, struct span receipt, uint64_t *out);
+
 /* Finds the rows that tell of a person, for OP_ERASE, beside a running server: those of the user,
  * and of the session when one is named, and what belongs to their clicks and bids. */
 struct store_person {

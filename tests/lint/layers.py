@@ -24,6 +24,7 @@ LAYERS = {
     "api": ("*lower",),
     "admin": ("*lower",),
     "cli": ("*lower",),
+    "sink": ("*lower",),
 }
 PURE = ("json", "token", "event")
 
@@ -31,6 +32,9 @@ PURE = ("json", "token", "event")
 BORDERS = {
     "sqlite3.h": r"store/sqlite",
     "libpq-fe.h": r"store/postgres",
+    "curl/curl.h": r"sink/(post|main)",
+    "librdkafka/rdkafka.h": r"sink/kafka",
+    "nats/nats.h": r"sink/nats",
     "llhttp.h": r"http/",
     "sodium.h": r"token/",
     "sys/epoll.h": r"ev/",

@@ -57,9 +57,10 @@ if platform.machine() == "x86_64":
     CHECKS.append(has_cet)
 
 
+@pytest.mark.parametrize("name", ["adtally", "adtally-sinks"])
 @pytest.mark.parametrize("check", CHECKS)
-def test_the_program_has_it(check):
-    assert check(program.BINARY)
+def test_the_program_has_it(check, name):
+    assert check(pathlib.Path(program.BINARY).with_name(name))
 
 
 @pytest.fixture(scope="module")

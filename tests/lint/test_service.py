@@ -14,6 +14,7 @@ from support import server as program
 from support.http import build, exchange
 
 UNIT = program.REPO / "etc" / "adtally.service"
+SINKS = program.REPO / "etc" / "adtally-sinks.service"
 EXPOSURE_MAX = 1.5
 NOBODY = 65534
 
@@ -35,8 +36,9 @@ def settings():
     return [tuple(line.split("=", 1)) for line in lines]
 
 
-def test_the_exposure_is_low():
-    assert exposure(UNIT) <= EXPOSURE_MAX
+@pytest.mark.parametrize("unit", [UNIT, SINKS], ids=lambda path: path.name)
+def test_the_exposure_is_low(unit):
+    assert exposure(unit) <= EXPOSURE_MAX
 
 
 def test_a_bare_unit_is_told_apart(tmp_path):
@@ -45,11 +47,12 @@ def test_a_bare_unit_is_told_apart(tmp_path):
     assert exposure(bare) > EXPOSURE_MAX
 
 
-def test_systemd_understands_every_line():
+@pytest.mark.parametrize("unit", [UNIT, SINKS], ids=lambda path: path.name)
+def test_systemd_understands_every_line(unit):
     """The program and its manual page need not be installed where the tests run."""
-    found = analyze("verify", UNIT).stderr.splitlines()
-    assert not [line for line in found if UNIT.name in line
-                and "is not executable" not in line and "'man adtally(1)'" not in line]
+    found = analyze("verify", unit).stderr.splitlines()
+    assert not [line for line in found if unit.name in line
+                and "is not executable" not in line and "'man adtally" not in line]
 
 
 def test_a_wrong_line_is_told(tmp_path):

@@ -1,0 +1,338 @@
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "cli/args.h"
+#include "cli/reach.h"
+#include "cli/say.h"
+#include "sink/sink.h"
+#include "token/hash.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* adtally-sinks: sends what adtally records to where else it is wanted. A process of its own, so
+ * that the server keeps a sandbox without outbound connections. */
+
+enum { PATH_SIZE = 1024 };
+
+struct ask {
+    char data[PATH_SIZE], config[PATH_SIZE];
+    struct span name;
+    bool is_json;
+};
+
+static bool read_ask(struct ask *ask, struct args *args, const char *command, bool wants_name)
+{
+    char problem[STORE_PROBLEM_MAX];
+    struct span data = SPAN_NONE, config = SPAN_NONE;
+    const struct flag flags[] = {{SPAN("--data"), &data, NULL},
+                                 {SPAN("--config"), &config, NULL},
+                                 {SPAN("--json"), NULL, &ask->is_json}};
+    struct operands operands = {.list = &ask->name, .cap = wants_name};
+    if (!args_read(args, command, flags, 3, &operands)) return false;
+    if (!data.ptr) {
+        say("--data DIR is missing: the data directory of adtally");
+        return false;
+    }
+    if (wants_name && !sink_name_is_good(ask->name)) {
+        say("%s needs the NAME of a sink", command);
+        return false;
+    }
+    int len = snprintf(ask->data, sizeof ask->data, "%.*s", SPAN_FMT(data));
+    int config_len =
+        config.ptr ? snprintf(ask->config, sizeof ask->config, "%.*s", SPAN_FMT(config))
+                   : snprintf(ask->config, sizeof ask->config, "%.*s/sinks.conf", SPAN_FMT(data));
+    if (len >= PATH_SIZE || config_len >= PATH_SIZE) {
+        say("a path is longer than %d bytes", PATH_SIZE - 1);
+        return false;
+    }
+    if (reach_act_as_owner(ask->data, problem)) return true;
+    say("%s", problem);
+    return false;
+}
+
+/* DIR/sinks; -1: said. */
+static int open_dir(const struct ask *ask, bool create)
+{
+    char path[PATH_SIZE + 8];
+    snprintf(path, sizeof path, "%s/sinks", ask->data);
+    if (create && mkdir(path, 0700) != 0 && errno != EEXIST) {
+        say("cannot make %s: %s", path, strerror(errno));
+        return -1;
+    }
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) say("cannot open %s: %s; has adtally-sinks run there?", path, strerror(errno));
+    return fd;
+}
+
+/* Held until the process ends. */
+static bool take_lock(int dir_fd)
+{
+    int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    say(fd >= 0 ? "another adtally-sinks serves this data directory" : "cannot make sinks/lock");
+    return false;
+}
+
+static bool is_running(int dir_fd)
+{
+    int fd = openat(dir_fd, "lock", O_RDWR | O_CLOEXEC);
+    bool is_held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (fd >= 0) close(fd);
+    return is_held;
+}
+
+/* ---- run ---- */
+
+/* What is said of sinks that are configured no more would be believed for ever. */
+static void forget_others(const struct ask *ask, int dir_fd, const struct sinks_config *config)
+{
+    struct sink_status statuses[SINKS_MAX];
+    unsigned count = sink_statuses_read(ask->data, statuses);
+    for (unsigned i = 0; i < count; i++) {
+        char file[SINK_NAME_MAX + 16];
+        if (config_find(config, span_of(statuses[i].name))) continue;
+        snprintf(file, sizeof file, "%.*s.status", SINK_NAME_MAX, statuses[i].name);
+        unlinkat(dir_fd, file, 0);
+    }
+}
+
+static void wait_for_end(void)
+{
+    sigset_t ends;
+    int number;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    while (sigwait(&ends, &number) != 0)
+        continue;
+    pthread_sigmask(SIG_UNBLOCK, &ends, NULL); /* a second one ends it at once */
+}
+
+static void block_ends(void)
+{
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int serve(const struct ask *ask, int dir_fd, const struct sinks_config *config)
+{
+    unsigned started = 0;
+    struct sink *sinks = calloc(config->count, sizeof *sinks);
+    bool is_good = sinks;
+    for (; is_good && started < config->count; started += is_good) {
+        struct sink *sink = &sinks[started];
+        sink->config = &config->sinks[started];
+        sink->dir = ask->data;
+        sink->dir_fd = dir_fd;
+        is_good = worker_start(&sink->worker, sink_run, sink);
+    }
+    if (is_good) {
+        log_event(LOG_INFO, "sinks_started", LOG_NUMBER("sinks", (int64_t)started));
+        wait_for_end();
+    } else {
+        say("there is no memory, or no thread, for %u sinks", config->count);
+    }
+    for (unsigned i = 0; i < started; i++)
+        worker_ask(&sinks[i].worker);
+    for (unsigned i = 0; i < started; i++)
+        worker_stop(&sinks[i].worker);
+    free(sinks);
+    return is_good ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int run_configured(const struct ask *ask, const struct sinks_config *config)
+{
+    if (config->count == 0) {
+        say("%s names no sink: a section [NAME] is one", ask->config);
+        return EXIT_USAGE;
+    }
+    int dir_fd = open_dir(ask, true);
+    if (dir_fd < 0 || !take_lock(dir_fd)) return EXIT_FAILED;
+    block_ends();
+    forget_others(ask, dir_fd, config);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    int status = serve(ask, dir_fd, config);
+    curl_global_cleanup();
+    close(dir_fd);
+    return status;
+}
+
+static int command_run(struct args *args)
+{
+    static struct sinks_config config;
+    struct ask ask = {0};
+    if (!read_ask(&ask, args, "run", false)) return EXIT_USAGE;
+    int status = config_read(&config, ask.config) ? run_configured(&ask, &config) : EXIT_USAGE;
+    config_free(&config);
+    return status;
+}
+
+static int command_check(struct args *args)
+{
+    static struct sinks_config config;
+    struct ask ask = {0};
+    if (!read_ask(&ask, args, "check", false)) return EXIT_USAGE;
+    bool is_good = config_read(&config, ask.config);
+    for (unsigned i = 0; i < config.count && is_good; i++)
+        printf("%s: %.*s\n", config.sinks[i].name, SPAN_FMT(sink_type_names[config.sinks[i].type]));
+    config_free(&config);
+    return is_good ? EXIT_DONE : EXIT_USAGE;
+}
+
+/* ---- status ---- */
+
+/* The last sequence there is; what the sinks saw last when the database cannot be read. */
+static uint64_t last_sequence(const struct ask *ask, const struct sink_status *statuses,
+                              unsigned count)
+{
+    char problem[STORE_PROBLEM_MAX];
+    struct store_feed *feed = NULL;
+    uint64_t last = 0;
+    if (!store_feed_open(&feed, ask->data, problem)) store_feed_last(feed, &last);
+    store_feed_close(feed);
+    for (unsigned i = 0; i < count; i++)
+        if (statuses[i].last_sequence > last) last = statuses[i].last_sequence;
+    return last;
+}
+
+static void print_status(const struct sink_status *status, uint64_t last, int64_t now_ms)
+{
+    int64_t lag_ms = sink_lag_ms(status, last, now_ms);
+    printf("%-16s %8" PRIu64 " %10" PRId64 ".%" PRId64 " %10" PRIu64 " %10" PRIu64 " %8" PRIu64
+           " %8" PRIu64 "%s\n",
+           status->name, sink_lag_events(status, last), lag_ms / 1000, lag_ms % 1000 / 100,
+           status->sequence, status->sent, status->waiting, status->dead_letters,
+           status->is_disabled ? " disabled" : "");
+}
+
+static void print_json(const struct sink_status *status, uint64_t last, int64_t now_ms)
+{
+    int64_t lag_ms = sink_lag_ms(status, last, now_ms);
+    printf("{\"name\":\"%s\",\"lag_events\":%" PRIu64 ",\"lag_seconds\":%" PRId64 ".%" PRId64
+           ",\"sequence\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"failed\":%" PRIu64
+           ",\"waiting\":%" PRIu64 ",\"dead_letters\":%" PRIu64 ",\"disabled\":%s}\n",
+           status->name, sink_lag_events(status, last), lag_ms / 1000, lag_ms % 1000 / 100,
+           status->sequence, status->sent, status->failed, status->waiting, status->dead_letters,
+           status->is_disabled ? "true" : "false");
+}
+
+static int command_status(struct args *args)
+{
+    struct ask ask = {0};
+    struct sink_status statuses[SINKS_MAX];
+    if (!read_ask(&ask, args, "status", false)) return EXIT_USAGE;
+    int dir_fd = open_dir(&ask, false);
+    if (dir_fd < 0) return EXIT_FAILED;
+    unsigned count = sink_statuses_read(ask.data, statuses);
+    uint64_t last = last_sequence(&ask, statuses, count);
+    if (!ask.is_json)
+        printf("%-16s %8s %12s %10s %10s %8s %8s\n", "sink", "behind", "seconds", "sequence",
+               "sent", "waiting", "dead");
+    for (unsigned i = 0; i < count; i++)
+        (ask.is_json ? print_json : print_status)(&statuses[i], last, clock_wall_ms());
+    if (!is_running(dir_fd)) say("no adtally-sinks is running for %s", ask.data);
+    close(dir_fd);
+    return EXIT_DONE;
+}
+
+/* ---- replay, enable ---- */
+
+static int make_wish(struct args *args, const char *kind)
+{
+    struct ask ask = {0};
+    struct sink_status status;
+    char name[SINK_NAME_MAX + 1];
+    if (!read_ask(&ask, args, kind, true)) return EXIT_USAGE;
+    snprintf(name, sizeof name, "%.*s", SPAN_FMT(ask.name));
+    int dir_fd = open_dir(&ask, false);
+    if (dir_fd < 0) return EXIT_FAILED;
+    int result = EXIT_FAILED;
+    if (!sink_status_read(dir_fd, name, &status))
+        say("no sink is called \"%s\"; see adtally-sinks status", name);
+    else if (!wish_make(dir_fd, name, kind))
+        say("cannot write to %s/sinks: %s", ask.data, strerror(errno));
+    else
+        result = EXIT_DONE;
+    if (!result) {
+        printf("%s: %s; %" PRIu64 " dead letters\n", kind, name, dead_count(dir_fd, name));
+        if (!is_running(dir_fd)) say("no adtally-sinks is running: it is done when one is started");
+    }
+    close(dir_fd);
+    return result;
+}
+
+static int command_replay(struct args *args)
+{
+    return make_wish(args, "replay");
+}
+
+static int command_enable(struct args *args)
+{
+    return make_wish(args, "enable");
+}
+
+/* ---- */
+
+static const struct {
+    const char *name;
+    int (*run)(struct args *args);
+    const char *usage;
+} commands[] = {
+    {"run", command_run, "run --data DIR [--config FILE]        send until SIGTERM"},
+    {"check", command_check,
+     "check --data DIR [--config FILE]      whether the configuration is good"},
+    {"status", command_status, "status [--json] --data DIR            how far each sink is"},
+    {"replay", command_replay,
+     "replay NAME --data DIR                send a webhook's dead letters again"},
+    {"enable", command_enable, "enable NAME --data DIR                go on after 410 Gone"},
+};
+
+enum { COMMANDS_COUNT = sizeof commands / sizeof commands[0] };
+
+static int help(void)
+{
+    puts("adtally-sinks " ADTALLY_VERSION
+         ": sends what adtally records to where else it is wanted\n\n"
+         "usage: adtally-sinks COMMAND\n");
+    for (size_t i = 0; i < COMMANDS_COUNT; i++)
+        printf("  %s\n", commands[i].usage);
+    puts("\nThe configuration is DIR/sinks.conf unless --config names another; see man "
+         "adtally-sinks.");
+    return EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    umask(077); /* events name people */
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--version") == 0) {
+        puts("adtally-sinks " ADTALLY_VERSION);
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help();
+    if (!hash_start()) {
+        say("the cryptographic library cannot be used on this machine");
+        return EXIT_FAILED;
+    }
+    secret_process();
+    for (size_t i = 0; i < COMMANDS_COUNT; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(&(struct args){.list = argv, .count = argc, .at = 2});
+    say("no command is called \"%s\"; see adtally-sinks help", name);
+    return EXIT_USAGE;
+}
