@@ -13,6 +13,7 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".sql": "application/sql",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }

@@ -1,6 +1,7 @@
 #include "store/postgres/migrate.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/embedded.h"
 #include "store/postgres/pg.h"
 #include "store/postgres/result.h"
 
@@ -9,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* sql/NNNN-name.sql, embedded. */
-extern const char sql_0001[];
-static const char *const migrations[] = {sql_0001};
+/* sql/NNNN-name.sql in the order of their numbers: the schema's version is how many there are. */
+extern const struct embedded migrations[];
+extern const size_t migrations_count;
+
 enum {
-    VERSION = sizeof migrations / sizeof migrations[0],
     STATEMENT_MAX = 4096,
     ATTEMPTS = 20,
     PAUSE_MS = 100,
@@ -77,21 +78,22 @@ void pg_strip_partitions(char *sql)
 }
 
 /* Statements end with a semicolon at the end of a line. */
-const char *pg_next_statement(const char *script, char sql[], size_t size)
+bool pg_next_statement(struct span *script, char sql[], size_t size)
 {
-    const char *end = strstr(script, ";\n");
-    if (!end || is_blank(script, end)) return NULL;
-    size_t len = (size_t)(end - script);
+    const char *end = memmem(script->ptr, script->len, ";\n", 2);
+    if (!end || is_blank(script->ptr, end)) return false;
+    size_t len = (size_t)(end - script->ptr);
     ASSERT(len < size);
-    memcpy(sql, script, len);
+    memcpy(sql, script->ptr, len);
     sql[len] = '\0';
-    return end + 2;
+    *script = (struct span){end + 2, script->len - len - 2};
+    return true;
 }
 
-static void send_script(struct pg_connection *connection, const char *script, bool has_partitions)
+static void send_script(struct pg_connection *connection, struct span script, bool has_partitions)
 {
     char sql[STATEMENT_MAX];
-    while ((script = pg_next_statement(script, sql, sizeof sql))) {
+    while (pg_next_statement(&script, sql, sizeof sql)) {
         if (!has_partitions) pg_strip_partitions(sql);
         pg_send_text(connection, sql);
     }
@@ -130,8 +132,8 @@ static enum pg_failure bring_forward(struct pg_connection *connection, int64_t *
     if (!failure) failure = read_locked_version(connection, version);
     if (failure) return failure;
     bool is_new = *version == 0;
-    for (; *version < VERSION; ++*version) {
-        send_script(connection, migrations[*version], has_partitions);
+    for (; *version < (int64_t)migrations_count; ++*version) {
+        send_script(connection, migrations[*version].body, has_partitions);
         send_version(connection, *version + 1);
     }
     if (is_new) pg_secrets_send_new(connection);
@@ -144,7 +146,7 @@ static enum pg_failure try_migrate(struct pg_connection *connection, int64_t *ve
 {
     bool is_empty;
     enum pg_failure failure = read_version(connection, version, &is_empty);
-    if (failure || *version >= VERSION) return failure;
+    if (failure || *version >= (int64_t)migrations_count) return failure;
     failure = is_empty ? make_lock(connection) : PG_FINE;
     return failure ? failure : bring_forward(connection, version);
 }
@@ -164,10 +166,10 @@ static enum err explain(const struct pg_connection *connection, int64_t version,
                  pg_advice(connection));
         return pg_err(failure);
     }
-    if (version <= VERSION) return ERR_OK;
+    if (version <= (int64_t)migrations_count) return ERR_OK;
     snprintf(problem, STORE_PROBLEM_MAX,
              "the database is of a newer adtally (schema %lld, this one knows %d): use that one",
-             (long long)version, (int)VERSION);
+             (long long)version, (int)migrations_count);
     return ERR_FOREIGN;
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "base/span.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The embedded scripts, as far as they are taken apart. */
 
-/* The next statement of a script, without its semicolon, into `sql`; what follows it, or NULL: no
- * more. */
-const char *pg_next_statement(const char *script, char sql[], size_t size);
+/* Takes the next statement off a script, without its semicolon, into `sql`. False: no more. */
+bool pg_next_statement(struct span *script, char sql[], size_t size);
 
 void pg_strip_partitions(char *sql);

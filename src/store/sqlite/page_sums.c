@@ -1,6 +1,6 @@
 #include "store/sqlite/page_sums.h"
 
-#include "store/sqlite/checksum.h"
+#include "store/checksum.h"
 
 #include <sqlite3.h>
 #include <string.h>
