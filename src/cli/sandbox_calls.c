@@ -110,9 +110,9 @@ static const int allowed[] = {
 /* What libpq and the resolver call besides, to connect. */
 static const int connecting[] = {
     SYS_connect,    SYS_bind, /* of the socket that tells the resolver which addresses there are */
-    SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_recvmsg, SYS_sendmmsg,
-    SYS_getuid,     SYS_getgid,      SYS_getegid,     SYS_uname,
-    SYS_seccomp, /* a loop's, which gives connections up */
+    SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_recvmsg, SYS_sendmmsg, SYS_getuid,
+    SYS_getgid,     SYS_getegid,     SYS_uname,       SYS_seccomp, /* a loop's, which gives
+                                                                      connections up */
 };
 
 /* Nothing of ours comes near these: whoever calls one is not us any more. */
