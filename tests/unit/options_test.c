@@ -140,7 +140,7 @@ static const struct file_row file_rows[] = {
     {"many spaces, CR LF", SPAN_INIT("  click_ttl \t=  10d  \r\nthreads = 2\r\n"), NULL},
     {"a comment behind", SPAN_INIT("click_ttl = 10d # ten days\n"), NULL},
     {"an unknown name", SPAN_INIT("threads = 2\n\nfoo = 1\n"),
-     "adtally: F:3: unknown option \"foo\"; see adtally help serve\n"},
+     "F:3: unknown option \"foo\"; see adtally help serve\n"},
     {"a flag's spelling", SPAN_INIT("click-ttl = 10d\n"), "F:1: unknown option \"click-ttl\""},
     {"upper case", SPAN_INIT("Threads = 2\n"), "F:1: unknown option \"Threads\""},
     {"what is only a flag", SPAN_INIT("config = x\n"), "F:1: unknown option \"config\""},
