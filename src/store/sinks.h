@@ -26,6 +26,9 @@ struct sink_status {
 /* Of letters, digits, - and _; at most SINK_NAME_MAX. */
 bool sink_name_is_good(struct span name);
 
+/* The number behind `"name":` in a line of JSON of ours; false: there is none. */
+bool sink_number(const char *line, const char *name, uint64_t *out);
+
 bool sink_status_write(int dir_fd, const struct sink_status *status); /* dir_fd: of DIR/sinks */
 bool sink_status_read(int dir_fd, const char *name, struct sink_status *out);
 
