@@ -8,7 +8,7 @@ bool letters_open(struct letters *letters, size_t cap)
     *letters = (struct letters){.cap = cap, .seen_cap = 64};
     while (letters->seen_cap < 2 * cap)
         letters->seen_cap *= 2;
-    letters->list = calloc(cap, sizeof *letters->list);
+    letters->list = calloc(cap, sizeof(void *));
     letters->seen = calloc(letters->seen_cap, sizeof *letters->seen);
     return letters->list && letters->seen;
 }
@@ -42,8 +42,7 @@ struct letter *letters_add(struct letters *letters, uint64_t sequence)
     struct letter *letter = letters->count < letters->cap ? calloc(1, sizeof *letter) : NULL;
     if (!letter) return NULL;
     letter->sequence = sequence;
-    memmove(&letters->list[at + 1], &letters->list[at],
-            (letters->count - at) * sizeof letters->list[0]);
+    memmove(&letters->list[at + 1], &letters->list[at], (letters->count - at) * sizeof(void *));
     letters->list[at] = letter;
     letters->count++;
     return letter;
@@ -53,8 +52,7 @@ void letters_remove(struct letters *letters, struct letter *letter)
 {
     size_t at = place_of(letters, letter->sequence);
     letters->count--;
-    memmove(&letters->list[at], &letters->list[at + 1],
-            (letters->count - at) * sizeof letters->list[0]);
+    memmove(&letters->list[at], &letters->list[at + 1], (letters->count - at) * sizeof(void *));
     if (letter->post) {
         post_end(letter->post);
         free(letter->post);

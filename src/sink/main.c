@@ -74,13 +74,14 @@ static int open_dir(const struct ask *ask, bool create)
     return fd;
 }
 
-/* Held until the process ends. */
-static bool take_lock(int dir_fd)
+/* Held while it is open; -1: said. */
+static int take_lock(int dir_fd)
 {
     int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
     say(fd >= 0 ? "another adtally-sinks serves this data directory" : "cannot make sinks/lock");
-    return false;
+    if (fd >= 0) close(fd);
+    return -1;
 }
 
 static bool is_running(int dir_fd)
@@ -161,12 +162,17 @@ static int run_configured(const struct ask *ask, const struct sinks_config *conf
         return EXIT_USAGE;
     }
     int dir_fd = open_dir(ask, true);
-    if (dir_fd < 0 || !take_lock(dir_fd)) return EXIT_FAILED;
+    int lock_fd = dir_fd >= 0 ? take_lock(dir_fd) : -1;
+    if (lock_fd < 0) {
+        if (dir_fd >= 0) close(dir_fd);
+        return EXIT_FAILED;
+    }
     block_ends();
     forget_others(ask, dir_fd, config);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int status = serve(ask, dir_fd, config);
     curl_global_cleanup();
+    close(lock_fd);
     close(dir_fd);
     return status;
 }

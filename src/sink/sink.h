@@ -24,7 +24,7 @@ struct sink {
 };
 
 /* The thread's: begins, goes on until it is told to stop, and has told the disk where it was. */
-void *sink_run(void *sink);
+void *sink_run(void *arg); /* struct sink */
 
 /* ---- for the two ways of serving one ---- */
 

@@ -47,22 +47,32 @@ static bool read_waiting(struct sink_state *state, FILE *file)
     char line[LINE_SIZE];
     while (fgets(line, sizeof line, file)) {
         struct waiting_event event;
-        if (sscanf(line, "{\"sequence\":%" SCNu64 ",\"attempts\":%" SCNu32 ",\"due_ms\":%" SCNd64,
-                   &event.sequence, &event.attempts, &event.due_ms) != 3)
+        uint64_t attempts, due_ms;
+        if (!sink_number(line, "sequence", &event.sequence) ||
+            !sink_number(line, "attempts", &attempts) || !sink_number(line, "due_ms", &due_ms))
             return false;
+        event.attempts = (uint32_t)attempts;
+        event.due_ms = (int64_t)due_ms;
         if (!state_reserve(state, state->waiting_count + 1)) return false;
         state->waiting[state->waiting_count++] = event;
     }
     return !ferror(file);
 }
 
+static bool read_receipt(char receipt[17], const char *line)
+{
+    static const char name[] = "\"receipt\":\"";
+    const char *at = strstr(line, name);
+    if (at) snprintf(receipt, 17, "%s", at + sizeof name - 1);
+    return at && strspn(receipt, "0123456789abcdef") == 16;
+}
+
 static bool read_cursor(struct sink_state *state, FILE *file)
 {
     char line[LINE_SIZE];
-    int disabled = 0;
-    if (!fgets(line, sizeof line, file) ||
-        sscanf(line, "{\"sequence\":%" SCNu64 ",\"receipt\":\"%16[0-9a-f]\",\"disabled\":%d}",
-               &state->sequence, state->receipt, &disabled) != 3)
+    uint64_t disabled = 0;
+    if (!fgets(line, sizeof line, file) || !sink_number(line, "sequence", &state->sequence) ||
+        !sink_number(line, "disabled", &disabled) || !read_receipt(state->receipt, line))
         return false;
     state->is_disabled = disabled == 1;
     return read_waiting(state, file);
@@ -120,9 +130,9 @@ bool state_write(const struct sink_state *state, int dir_fd, const char *name)
 static void end_last_line(FILE *file)
 {
     char last = '\n';
-    if (fseek(file, -1, SEEK_END) == 0 && fread(&last, 1, 1, file) == 1 && last != '\n')
-        fputc('\n', file);
+    bool is_read = fseek(file, -1, SEEK_END) == 0 && fread(&last, 1, 1, file) == 1;
     fseek(file, 0, SEEK_END);
+    if (is_read && last != '\n') fputc('\n', file);
 }
 
 bool dead_append(int dir_fd, const char *name, const struct dead_letter *letter)
@@ -185,7 +195,7 @@ size_t again_read(int dir_fd, const char *name, size_t skip, uint64_t *sequences
     if (!file) return 0;
     while (count < cap && fgets(line, sizeof line, file)) {
         uint64_t sequence;
-        if (sscanf(line, "{\"sequence\":%" SCNu64 ",", &sequence) != 1) continue;
+        if (!sink_number(line, "sequence", &sequence)) continue;
         if (skip > 0)
             skip--;
         else

@@ -11,10 +11,19 @@
 
 enum { FILE_NAME_SIZE = SINK_NAME_MAX + 16, TEXT_SIZE = 512, PATH_SIZE = 512 };
 
-#define FORMAT                                                                                     \
-    "{\"sequence\":%" FORMAT_U ",\"last_sequence\":%" FORMAT_U ",\"waiting_since_ms\":%" FORMAT_I  \
-    ",\"updated_at_ms\":%" FORMAT_I ",\"sent\":%" FORMAT_U ",\"failed\":%" FORMAT_U                \
-    ",\"waiting\":%" FORMAT_U ",\"dead_letters\":%" FORMAT_U ",\"disabled\":%d}\n"
+bool sink_number(const char *line, const char *name, uint64_t *out)
+{
+    char quoted[FILE_NAME_SIZE];
+    unsigned long long number;
+    snprintf(quoted, sizeof quoted, "\"%s\":", name);
+    const char *at = strstr(line, quoted);
+    if (!at) return false;
+    at += strlen(quoted);
+    if (!span_to_u64((struct span){at, strspn(at, "0123456789")}, UINT64_MAX, &number))
+        return false;
+    *out = number;
+    return true;
+}
 
 bool sink_name_is_good(struct span name)
 {
@@ -35,13 +44,13 @@ static bool write_file(int dir_fd, const char *name, const char *text, size_t le
 bool sink_status_write(int dir_fd, const struct sink_status *status)
 {
     char name[FILE_NAME_SIZE], made[FILE_NAME_SIZE], text[TEXT_SIZE];
-#define FORMAT_U PRIu64
-#define FORMAT_I PRId64
-    int len = snprintf(text, sizeof text, FORMAT, status->sequence, status->last_sequence,
-                       status->waiting_since_ms, status->updated_at_ms, status->sent,
-                       status->failed, status->waiting, status->dead_letters, status->is_disabled);
-#undef FORMAT_U
-#undef FORMAT_I
+    int len = snprintf(
+        text, sizeof text,
+        "{\"sequence\":%" PRIu64 ",\"last_sequence\":%" PRIu64 ",\"waiting_since_ms\":%" PRId64
+        ",\"updated_at_ms\":%" PRId64 ",\"sent\":%" PRIu64 ",\"failed\":%" PRIu64
+        ",\"waiting\":%" PRIu64 ",\"dead_letters\":%" PRIu64 ",\"disabled\":%d}\n",
+        status->sequence, status->last_sequence, status->waiting_since_ms, status->updated_at_ms,
+        status->sent, status->failed, status->waiting, status->dead_letters, status->is_disabled);
     snprintf(name, sizeof name, "%s.status", status->name);
     snprintf(made, sizeof made, "%s.status.new", status->name);
     return write_file(dir_fd, made, text, (size_t)len) && renameat(dir_fd, made, dir_fd, name) == 0;
@@ -50,7 +59,7 @@ bool sink_status_write(int dir_fd, const struct sink_status *status)
 bool sink_status_read(int dir_fd, const char *name, struct sink_status *out)
 {
     char file[FILE_NAME_SIZE], text[TEXT_SIZE];
-    int disabled = 0;
+    uint64_t since_ms = 0, updated_ms = 0, disabled = 0;
     *out = (struct sink_status){0};
     snprintf(out->name, sizeof out->name, "%s", name);
     snprintf(file, sizeof file, "%s.status", out->name);
@@ -60,15 +69,18 @@ bool sink_status_read(int dir_fd, const char *name, struct sink_status *out)
     close(fd);
     if (len <= 0) return false;
     text[len] = '\0';
-#define FORMAT_U SCNu64
-#define FORMAT_I SCNd64
-    int found = sscanf(text, FORMAT, &out->sequence, &out->last_sequence, &out->waiting_since_ms,
-                       &out->updated_at_ms, &out->sent, &out->failed, &out->waiting,
-                       &out->dead_letters, &disabled);
-#undef FORMAT_U
-#undef FORMAT_I
+    bool is_whole =
+        sink_number(text, "sequence", &out->sequence) &&
+        sink_number(text, "last_sequence", &out->last_sequence) &&
+        sink_number(text, "waiting_since_ms", &since_ms) &&
+        sink_number(text, "updated_at_ms", &updated_ms) && sink_number(text, "sent", &out->sent) &&
+        sink_number(text, "failed", &out->failed) && sink_number(text, "waiting", &out->waiting) &&
+        sink_number(text, "dead_letters", &out->dead_letters) &&
+        sink_number(text, "disabled", &disabled);
+    out->waiting_since_ms = (int64_t)since_ms;
+    out->updated_at_ms = (int64_t)updated_ms;
     out->is_disabled = disabled == 1;
-    return found == 9;
+    return is_whole;
 }
 
 static int by_name(const void *a, const void *b)

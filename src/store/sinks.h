@@ -12,6 +12,7 @@ enum { SINK_NAME_MAX = 32, SINKS_MAX = 32 };
 
 struct sink_status {
     char name[SINK_NAME_MAX + 1];
+    bool is_disabled;
     uint64_t sequence;      /* everything up to it was acknowledged */
     uint64_t last_sequence; /* of the data, when it was written */
     int64_t
@@ -20,11 +21,13 @@ struct sink_status {
     uint64_t sent, failed; /* since adtally-sinks started: events, and attempts */
     uint64_t waiting;      /* events that are tried again, one by one */
     uint64_t dead_letters;
-    bool is_disabled;
 };
 
 /* Of letters, digits, - and _; at most SINK_NAME_MAX. */
 bool sink_name_is_good(struct span name);
+
+/* The number behind `"name":` in a line of JSON of ours; false: there is none. */
+bool sink_number(const char *line, const char *name, uint64_t *out);
 
 bool sink_status_write(int dir_fd, const struct sink_status *status); /* dir_fd: of DIR/sinks */
 bool sink_status_read(int dir_fd, const char *name, struct sink_status *out);
