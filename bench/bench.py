@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 import parts
+import postgres
 from measure import Invalid
 from table import Table, count_of
 
@@ -28,6 +29,7 @@ PARTS = {
     "disk": (parts.disk, "bytes per event, written and kept"),
     "restart": (parts.restart, "ready after SIGTERM and SIGKILL"),
     "index": (parts.index, "an index entry: bytes and nanoseconds"),
+    "postgres": (postgres.part, "two servers over one PostgreSQL, beside the store alone"),
 }
 # quick, default
 SIZES = {"seconds": (1, 3), "rounds": (1, 3), "tail_seconds": (5, 20),

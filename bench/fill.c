@@ -1,6 +1,7 @@
-/* fill DIR EPOCH_MS CLICKS CONVERSIONS IMPRESSIONS: records so many of each into an existing data
- * directory, through the store, without HTTP; the n-th click has the n-th conversion, the n-th
- * impression is of its bid. names.h says their ids, and these are their other keys:
+/* fill DIR|URL EPOCH_MS CLICKS CONVERSIONS IMPRESSIONS: records so many of each into an existing
+ * data directory or database, through the store, without HTTP; the n-th click has the n-th
+ * conversion, the n-th impression is of its bid. names.h says their ids, and these are their other
+ * keys:
  *
  *     Idempotency-Key  fill-<n, 12 digits>
  *     order_id         order-<n, 12 digits>
@@ -198,7 +199,10 @@ static void fill_directory(int count, char **arguments)
     struct store_options options;
     char problem[STORE_PROBLEM_MAX];
     store_options_init(&options);
-    options.dir = arguments[1];
+    if (strncmp(arguments[1], "postgres", 8) == 0)
+        options.url = arguments[1];
+    else
+        options.dir = arguments[1];
     if (!hash_start()) fail("libsodium cannot be used here");
     if (store_open(&fill.store, &options, problem) != ERR_OK) fail(problem);
     fill.epoch_ms = (int64_t)number(arguments[2]);
