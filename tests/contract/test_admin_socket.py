@@ -164,6 +164,6 @@ def test_few_descriptors_are_few_connections(data_dir):
 @pytest.mark.data_file
 def test_another_store_is_refused_and_its_url_not_echoed(data_dir):
     for args in (["serve"], ["key", "list"], ["verify"]):
-        done = program.run(*args, "--data", data_dir, "--store", "postgresql://u:secret@h/d")
+        done = program.run(*args, "--data", data_dir, "--store", "mysql://u:secret@h/d")
         assert done.returncode == 2 and b"sqlite" in done.stderr and b"secret" not in done.stderr
     assert not (data_dir / "adtally.db").exists()
