@@ -108,7 +108,7 @@ enum err store_verify_watched(const char *dir, struct writer *report, uint64_t *
  * short transactions, so that the WAL can start over; ends with what was recorded when it began. */
 enum store_format { STORE_NDJSON, STORE_CSV };
 struct store_export {
-    const char *dir;
+    const char *dir, *url;    /* url: as in struct store_options */
     enum store_format format; /* CSV: of one table */
     struct span table;        /* absent: all tables of events */
     struct span since;        /* a receipt: what was recorded after it; absent: everything */
@@ -135,8 +135,10 @@ struct store_feed_event {
     struct span text;        /* a JSON object, without a line feed */
 };
 
-/* ERR_NOT_FOUND: there is no such directory, or nothing in it yet. */
-enum err store_feed_open(struct store_feed **out, const char *dir, char problem[STORE_PROBLEM_MAX]);
+/* `url`, of a PostgreSQL database, stays the caller's; NULL: in `dir`. ERR_NOT_FOUND: there is no
+ * such directory or database, or nothing in it yet. */
+enum err store_feed_open(struct store_feed **out, const char *dir, const char *url,
+                         char problem[STORE_PROBLEM_MAX]);
 void store_feed_close(struct store_feed *feed);
 
 /* The next events behind *cursor and up to the sequence `to`, as many as fit, at least one if there
