@@ -177,3 +177,13 @@ enum err store_backup(const char *dir, const char *file, const struct store_prog
  * nothing was made. */
 enum err store_restore(const char *file, const char *dir, const struct store_progress *progress,
                        char problem[STORE_PROBLEM_MAX]);
+
+/* Fills an empty database with all of a data directory that no server has open: keys, secrets,
+ * polls and events with their sequences, and what makes an event a duplicate. Done in parts: when
+ * it is cut off, the next call goes on. */
+struct store_copy {
+    const char *dir, *url;
+    struct store_progress progress;
+    uint64_t events; /* out: those of the directory */
+};
+enum err store_copy(struct store_copy *copy, char problem[STORE_PROBLEM_MAX]);
