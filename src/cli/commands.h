@@ -17,5 +17,6 @@ int command_export(struct args *args);
 int command_import(struct args *args);
 int command_backup(struct args *args);
 int command_restore(struct args *args);
+int command_copy(struct args *args);
 int command_erase(struct args *args);
 int command_report(struct args *args);

@@ -86,8 +86,10 @@ static bool empty_wal(struct erasing *erasing)
 static bool find_and_erase(struct erasing *erasing)
 {
     struct progress progress;
+    const char *url = erasing->reach.options->store_url;
     const struct store_person person = {
         .dir = erasing->reach.options->data_path,
+        .url = url[0] ? url : NULL,
         .user_id = erasing->user_id,
         .session_id = erasing->session_id,
         .on_rows = on_rows,
@@ -146,7 +148,7 @@ int command_erase(struct args *args)
     int status = reach_open(&erasing.reach, &erasing.target, false);
     if (status != EXIT_DONE) return status;
     rng_fill(erasing.key, sizeof erasing.key);
-    bool ok = !options_need_data_file(erasing.reach.options) && find_and_erase(&erasing);
+    bool ok = find_and_erase(&erasing);
     reach_close(&erasing.reach);
     bool is_printed = erasing.json ? print_json(&erasing) : print_text(&erasing);
     return ok && are_all_erased(&erasing) && is_printed ? EXIT_DONE : EXIT_FAILED;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* adtally export: reads the data directory itself, running server or not. */
+/* adtally export: reads the store itself, running server or not. */
 
 struct ask {
     struct target target;
@@ -69,8 +69,8 @@ int command_export(struct args *args)
     if (!read_ask(&ask, args, &export)) return EXIT_USAGE;
     enum options_result result =
         options_load_for(&options, ask.target.data, ask.target.store, ask.target.config);
-    if (result == OPTIONS_OK) result = options_need_data_file(&options);
     export.dir = options.data_path;
+    export.url = options.store_url[0] ? options.store_url : NULL;
     int status = result == OPTIONS_OK    ? run_export(&export)
                  : result == OPTIONS_BAD ? EXIT_USAGE
                                          : EXIT_FAILED;

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "cli/args.h"
+#include "cli/options.h"
 #include "cli/reach.h"
 #include "cli/say.h"
 #include "sink/sink.h"
@@ -25,20 +26,36 @@
 enum { PATH_SIZE = 1024 };
 
 struct ask {
-    char data[PATH_SIZE], config[PATH_SIZE];
+    char data[PATH_SIZE], config[PATH_SIZE], store[OPTIONS_STORE_MAX];
     struct span name;
     bool is_json;
 };
 
+/* What the server of the directory is told in its configuration, or is told here. */
+static bool find_store(struct ask *ask, struct span data, struct span store)
+{
+    struct options options;
+    bool is_good = options_load_for(&options, data, store, SPAN_NONE) == OPTIONS_OK;
+    if (is_good) snprintf(ask->store, sizeof ask->store, "%s", options.store_url);
+    options_free(&options);
+    return is_good;
+}
+
+static const char *url_of(const struct ask *ask)
+{
+    return ask->store[0] ? ask->store : NULL;
+}
+
 static bool read_ask(struct ask *ask, struct args *args, const char *command, bool wants_name)
 {
     char problem[STORE_PROBLEM_MAX];
-    struct span data = SPAN_NONE, config = SPAN_NONE;
+    struct span data = SPAN_NONE, config = SPAN_NONE, store = SPAN_NONE;
     const struct flag flags[] = {{SPAN("--data"), &data, NULL},
                                  {SPAN("--config"), &config, NULL},
+                                 {SPAN("--store"), &store, NULL},
                                  {SPAN("--json"), NULL, &ask->is_json}};
     struct operands operands = {.list = &ask->name, .cap = wants_name};
-    if (!args_read(args, command, flags, 3, &operands)) return false;
+    if (!args_read(args, command, flags, 4, &operands)) return false;
     if (!data.ptr) {
         say("--data DIR is missing: the data directory of adtally");
         return false;
@@ -55,7 +72,7 @@ static bool read_ask(struct ask *ask, struct args *args, const char *command, bo
         say("a path is longer than %d bytes", PATH_SIZE - 1);
         return false;
     }
-    if (reach_act_as_owner(ask->data, problem)) return true;
+    if (reach_act_as_owner(ask->data, problem)) return find_store(ask, data, store);
     say("%s", problem);
     return false;
 }
@@ -138,6 +155,7 @@ static int serve(const struct ask *ask, int dir_fd, const struct sinks_config *c
         struct sink *sink = &sinks[started];
         sink->config = &config->sinks[started];
         sink->dir = ask->data;
+        sink->url = url_of(ask);
         sink->dir_fd = dir_fd;
         is_good = worker_start(&sink->worker, sink_run, sink);
     }
@@ -208,7 +226,7 @@ static uint64_t last_sequence(const struct ask *ask, const struct sink_status *s
     char problem[STORE_PROBLEM_MAX];
     struct store_feed *feed = NULL;
     uint64_t last = 0;
-    if (!store_feed_open(&feed, ask->data, problem)) store_feed_last(feed, &last);
+    if (!store_feed_open(&feed, ask->data, url_of(ask), problem)) store_feed_last(feed, &last);
     store_feed_close(feed);
     for (unsigned i = 0; i < count; i++)
         if (statuses[i].last_sequence > last) last = statuses[i].last_sequence;

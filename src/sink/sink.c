@@ -123,7 +123,8 @@ static bool open_feed(struct sink *sink)
 {
     char problem[STORE_PROBLEM_MAX];
     uint64_t last = 0;
-    if (store_feed_open(&sink->feed, sink->dir, problem) || store_feed_last(sink->feed, &last)) {
+    if (store_feed_open(&sink->feed, sink->dir, sink->url, problem) ||
+        store_feed_last(sink->feed, &last)) {
         sink_tell(sink, sink->feed ? "the database cannot be read" : problem);
         return false;
     }

@@ -11,6 +11,7 @@
 struct sink {
     const struct sink_config *config;
     const char *dir; /* the data directory */
+    const char *url; /* of the PostgreSQL database that has the events; NULL: `dir` does */
     int dir_fd;      /* of DIR/sinks */
     struct worker worker;
     struct store_feed *feed;

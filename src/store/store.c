@@ -107,17 +107,18 @@ enum err store_verify_watched(const char *dir, struct writer *report, uint64_t *
 
 enum err store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX])
 {
-    return sqlite_store_export(export, problem);
+    return export->url ? pg_store_export(export, problem) : sqlite_store_export(export, problem);
 }
 
-enum err store_feed_open(struct store_feed **out, const char *dir, char problem[STORE_PROBLEM_MAX])
+enum err store_feed_open(struct store_feed **out, const char *dir, const char *url,
+                         char problem[STORE_PROBLEM_MAX])
 {
-    return sqlite_feed_open(out, dir, problem);
+    return url ? pg_feed_open(out, url, problem) : sqlite_feed_open(out, dir, problem);
 }
 
 void store_feed_close(struct store_feed *feed)
 {
-    sqlite_feed_close(feed);
+    if (feed) feed->engine->close(feed);
 }
 
 enum err store_feed_read(struct store_feed *feed, uint64_t *cursor, uint64_t to,
@@ -125,27 +126,27 @@ enum err store_feed_read(struct store_feed *feed, uint64_t *cursor, uint64_t to,
                          char problem[STORE_PROBLEM_MAX])
 {
     ASSERT(cap > 0);
-    return sqlite_feed_read(feed, cursor, to, events, cap, count, problem);
+    return feed->engine->read(feed, cursor, to, events, cap, count, problem);
 }
 
 enum err store_feed_last(struct store_feed *feed, uint64_t *last)
 {
-    return sqlite_feed_last(feed, last);
+    return feed->engine->last(feed, last);
 }
 
 void store_feed_receipt(const struct store_feed *feed, uint64_t sequence, char *out)
 {
-    sqlite_feed_receipt(feed, sequence, out);
+    feed->engine->receipt(feed, sequence, out);
 }
 
 bool store_feed_sequence(const struct store_feed *feed, struct span receipt, uint64_t *out)
 {
-    return sqlite_feed_sequence(feed, receipt, out);
+    return feed->engine->sequence(feed, receipt, out);
 }
 
 enum err store_find_person(const struct store_person *person)
 {
-    return sqlite_store_find_person(person);
+    return person->url ? pg_store_find_person(person) : sqlite_store_find_person(person);
 }
 
 enum err store_backup(const char *dir, const char *file, const struct store_progress *progress,
@@ -158,4 +159,9 @@ enum err store_restore(const char *file, const char *dir, const struct store_pro
                        char problem[STORE_PROBLEM_MAX])
 {
     return sqlite_store_restore(file, dir, progress, problem);
+}
+
+enum err store_copy(struct store_copy *copy, char problem[STORE_PROBLEM_MAX])
+{
+    return pg_store_copy(copy, problem);
 }

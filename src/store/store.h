@@ -108,7 +108,7 @@ enum err store_verify_watched(const char *dir, struct writer *report, uint64_t *
  * short transactions, so that the WAL can start over; ends with what was recorded when it began. */
 enum store_format { STORE_NDJSON, STORE_CSV };
 struct store_export {
-    const char *dir;
+    const char *dir, *url;    /* url: as in struct store_options */
     enum store_format format; /* CSV: of one table */
     struct span table;        /* absent: all tables of events */
     struct span since;        /* a receipt: what was recorded after it; absent: everything */
@@ -135,8 +135,10 @@ struct store_feed_event {
     struct span text;        /* a JSON object, without a line feed */
 };
 
-/* ERR_NOT_FOUND: there is no such directory, or nothing in it yet. */
-enum err store_feed_open(struct store_feed **out, const char *dir, char problem[STORE_PROBLEM_MAX]);
+/* `url`, of a PostgreSQL database, stays the caller's; NULL: in `dir`. ERR_NOT_FOUND: there is no
+ * such directory or database, or nothing in it yet. */
+enum err store_feed_open(struct store_feed **out, const char *dir, const char *url,
+                         char problem[STORE_PROBLEM_MAX]);
 void store_feed_close(struct store_feed *feed);
 
 /* The next events behind *cursor and up to the sequence `to`, as many as fit, at least one if there
@@ -156,7 +158,7 @@ bool store_feed_sequence(const struct store_feed *feed, struct span receipt, uin
 /* Finds the rows that tell of a person, for OP_ERASE, beside a running server: those of the user,
  * and of the session when one is named, and what belongs to their clicks and bids. */
 struct store_person {
-    const char *dir;
+    const char *dir, *url; /* url: as in struct store_options */
     struct span user_id, session_id; /* session_id: may be absent */
     /* At most ERASE_ROWS_MAX sequences of a table, to be erased before this returns. False: stop,
      * ERR_IO. */
@@ -175,3 +177,13 @@ enum err store_backup(const char *dir, const char *file, const struct store_prog
  * nothing was made. */
 enum err store_restore(const char *file, const char *dir, const struct store_progress *progress,
                        char problem[STORE_PROBLEM_MAX]);
+
+/* Fills an empty database with all of a data directory that no server has open: keys, secrets,
+ * polls and events with their sequences, and what makes an event a duplicate. Done in parts: when
+ * it is cut off, the next call goes on. */
+struct store_copy {
+    const char *dir, *url;
+    struct store_progress progress;
+    uint64_t events; /* out: those of the directory */
+};
+enum err store_copy(struct store_copy *copy, char problem[STORE_PROBLEM_MAX]);

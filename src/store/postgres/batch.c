@@ -142,7 +142,7 @@ static void name_server_event(struct pg_batch *batch, struct batch_op *op)
 }
 
 /* 128 bits under the pepper, which all nodes share and nobody else knows. */
-static void digest_of(const struct pg_store *store, const struct span *texts, int count,
+static void digest_of(const struct secrets *secrets, const struct span *texts, int count,
                       char out[KEY_DIGEST_LEN])
 {
     enum { TEXTS_MAX = 6 };
@@ -150,28 +150,34 @@ static void digest_of(const struct pg_store *store, const struct span *texts, in
     struct writer hex;
     ASSERT(count <= TEXTS_MAX);
     for (int i = 0; i < count; i++)
-        hash_secret(parts[i], store->secrets->pepper, texts[i]);
-    hash_secret(digest, store->secrets->pepper,
+        hash_secret(parts[i], secrets->pepper, texts[i]);
+    hash_secret(digest, secrets->pepper,
                 (struct span){(const char *)parts, (size_t)count * sizeof parts[0]});
     writer_init(&hex, out, KEY_DIGEST_LEN);
     writer_hex(&hex, digest, KEY_DIGEST_LEN / 2);
 }
 
-void batch_rater(const struct pg_store *store, struct span publisher, struct span session,
+void batch_rater(const struct secrets *secrets, struct span publisher, struct span session,
                  char out[KEY_DIGEST_LEN])
 {
-    digest_of(store, (const struct span[]){publisher, session}, 2, out);
+    digest_of(secrets, (const struct span[]){publisher, session}, 2, out);
+}
+
+void batch_rating(const struct secrets *secrets, const struct ad_feedback *feedback,
+                  char out[KEY_DIGEST_LEN])
+{
+    const struct span says[] = {feedback->sentiment,         feedback->reasons,
+                                feedback->comment,           feedback->sent_placement,
+                                feedback->sent_placement_id, feedback->sent_user_id};
+    digest_of(secrets, says, sizeof says / sizeof says[0], out);
 }
 
 static void name_ad_feedback(struct pg_store *store, struct batch_op *op)
 {
     const struct ad_feedback *feedback = &op->op->ad_feedback;
-    const struct span says[] = {feedback->sentiment,         feedback->reasons,
-                                feedback->comment,           feedback->sent_placement,
-                                feedback->sent_placement_id, feedback->sent_user_id};
     struct span bid_id = feedback->ad.bid_id;
-    batch_rater(store, feedback->ad.publisher_id, feedback->sent_session_id, op->rater);
-    digest_of(store, says, sizeof says / sizeof says[0], op->digest);
+    batch_rater(store->secrets, feedback->ad.publisher_id, feedback->sent_session_id, op->rater);
+    batch_rating(store->secrets, feedback, op->digest);
     struct span rater = {op->rater, sizeof op->rater};
     op->bid = want_bid(store->batch, bid_id, OP_AD_FEEDBACK);
     op->rating = name_key(store->batch, KEY_RATING, 0, PARTS(bid_id, rater)); /* with the bid's */

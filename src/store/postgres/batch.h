@@ -138,8 +138,12 @@ struct batch_key *batch_find(struct pg_batch *batch, enum key_table table, int64
                              const struct span *parts);
 
 /* What a publisher's session is called in tables of keys: not the session's own name. */
-void batch_rater(const struct pg_store *store, struct span publisher, struct span session,
+void batch_rater(const struct secrets *secrets, struct span publisher, struct span session,
                  char out[KEY_DIGEST_LEN]);
+
+/* What it says, as a digest. */
+void batch_rating(const struct secrets *secrets, const struct ad_feedback *feedback,
+                  char out[KEY_DIGEST_LEN]);
 
 /* What bid_key tells of an ad-feedback, in `detail`: who, what, and the id that stands. */
 enum { RATING_DETAIL_LEN = 2 * KEY_DIGEST_LEN + UUID_TEXT_LEN };

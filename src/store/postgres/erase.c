@@ -4,6 +4,7 @@
 #include "base/writer.h"
 #include "store/checksum.h"
 #include "store/erased.h"
+#include "store/postgres/merge.h"
 #include "store/postgres/result.h"
 
 #include <string.h>
@@ -36,14 +37,6 @@ static uint64_t add_text(uint64_t checksum, struct span text)
     return checksum_add(checksum, text.ptr ? CHECKSUM_TEXT : CHECKSUM_NULL, text.ptr, text.len);
 }
 
-static uint64_t add_column(uint64_t checksum, const PGresult *result, int row, int column)
-{
-    enum { OID_BIGINT = 20 };
-    bool is_number = PQftype(result, column) == OID_BIGINT && !pg_is_null(result, row, column);
-    if (is_number) return checksum_add_i64(checksum, pg_get_i64(result, row, column));
-    return add_text(checksum, pg_get_text(result, row, column));
-}
-
 static const struct erased_column *find_column(enum op_kind table, const char *name)
 {
     const struct erased_column *columns = erased_columns(table);
@@ -70,9 +63,9 @@ static struct row_sums sum_row(enum op_kind table, const PGresult *result, int r
     uint64_t of_row = checksum_start(event_table_name(table)), erased = of_row;
     for (int i = 0; i < last; i++) {
         const struct erased_column *column = find_column(table, PQfname(result, i));
-        of_row = add_column(of_row, result, row, i);
+        of_row = pg_checksum_column(of_row, result, row, i);
         erased = column ? add_text(erased, value_of(column, pseudonym))
-                        : add_column(erased, result, row, i);
+                        : pg_checksum_column(erased, result, row, i);
     }
     return (struct row_sums){pg_get_i64(result, row, last), (int64_t)of_row, (int64_t)erased};
 }

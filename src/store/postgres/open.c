@@ -50,11 +50,25 @@ static enum err hold_dir(struct pg_store *store, char problem[STORE_PROBLEM_MAX]
     return err;
 }
 
+/* Who records into half of what was will take a duplicate for new. */
+static enum err refuse_half_copied(struct pg_store *store, char problem[STORE_PROBLEM_MAX])
+{
+    bool is_copying;
+    int64_t cursor;
+    enum err err =
+        say(store, pg_copying(&store->connection, &is_copying, &cursor), "read", problem);
+    if (err || !is_copying) return err;
+    snprintf(problem, STORE_PROBLEM_MAX,
+             "adtally copy has not filled the database to the end: run it again, then this");
+    return ERR_FOREIGN;
+}
+
 static enum err prepare(struct pg_store *store, char problem[STORE_PROBLEM_MAX])
 {
     enum err err = hold_dir(store, problem);
     if (!err) err = say(store, pg_connect(&store->connection), "reach", problem);
     if (!err) err = pg_migrate(&store->connection, problem);
+    if (!err) err = refuse_half_copied(store, problem);
     if (!err) err = say(store, warn_of_loss(store), "read", problem);
     if (!err) err = say(store, pg_partitions_ahead(store), "write", problem);
     if (!err) err = say(store, pg_copies_load(store), "read", problem);

@@ -95,8 +95,12 @@ enum err pg_migrate(struct pg_connection *connection, char problem[STORE_PROBLEM
  * change, and one such transaction waits for the other. */
 #define PG_COUNT_CHANGE "UPDATE change SET number = number + 1 WHERE id = 1"
 
+/* Whether `adtally copy` has begun to fill it and is not done: nobody else may write to it. */
+enum pg_failure pg_copying(struct pg_connection *connection, bool *is_copying, int64_t *cursor);
+
 /* Sends rows of fresh secrets, as a part of the transaction that makes the schema. */
 void pg_secrets_send_new(struct pg_connection *connection);
+void pg_secrets_send(struct pg_connection *connection, struct secrets *secrets); /* these */
 
 /* secrets.c, keys.c, polls.c: each its own transaction, which counts the change up. */
 enum pg_failure pg_secrets_load(struct pg_store *store);

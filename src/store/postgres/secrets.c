@@ -53,19 +53,23 @@ static void wipe(struct pg_params *params)
 static const char insert_sql[] =
     "INSERT INTO secret (name, value, created_at_ms) VALUES ($1, $2::bytea, $3)";
 
-static void send_all(struct pg_connection *connection, struct secrets *secrets, int64_t now_ms)
+void pg_secrets_send(struct pg_connection *connection, struct secrets *secrets)
 {
     struct pg_params params = {.count = 0};
     struct part parts[PARTS];
     char name[NAME_SIZE];
-    const struct token_key *key = &secrets->token_keys[0];
     list_parts(parts, secrets);
     for (int i = 0; i < PARTS; i++) {
-        set_row(&params, parts[i].name, parts[i].bytes, parts[i].size, now_ms);
+        set_row(&params, parts[i].name, parts[i].bytes, parts[i].size,
+                secrets->token_keys[0].created_at_ms);
         pg_send(connection, insert_sql, &params);
     }
-    set_row(&params, token_name(name, key), key->key.bytes, sizeof key->key.bytes, now_ms);
-    pg_send(connection, insert_sql, &params);
+    for (uint32_t i = 0; i < secrets->token_keys_count; i++) {
+        const struct token_key *key = &secrets->token_keys[i];
+        set_row(&params, token_name(name, key), key->key.bytes, sizeof key->key.bytes,
+                key->created_at_ms);
+        pg_send(connection, insert_sql, &params);
+    }
     wipe(&params);
     pg_params_fini(&params);
 }
@@ -80,7 +84,7 @@ void pg_secrets_send_new(struct pg_connection *connection)
         return;
     }
     secrets_generate(secrets, now_ms);
-    send_all(connection, secrets, now_ms);
+    pg_secrets_send(connection, secrets);
     secret_free(secrets, sizeof *secrets);
 }
 

@@ -1,6 +1,6 @@
+#include "base/uninitialized.h"
 #include "store/engine.h"
 #include "store/sqlite/merge.h"
-#include "store/sqlite/row_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,11 +30,13 @@ static enum err put_row(struct exporting *exporting, const struct merge_table *t
                         struct span receipt)
 {
     struct writer out;
+    struct text_row row UNINITIALIZED;
+    merge_take(table, &row);
     writer_init(&out, exporting->memory, ROW_TEXT_MAX);
     if (exporting->export->format == STORE_CSV)
-        row_text_csv(&out, receipt, table->rows);
+        row_text_csv(&out, receipt, &row);
     else
-        row_text_ndjson(&out, table->name, receipt, table->rows);
+        row_text_ndjson(&out, table->name, receipt, &row);
     return put(exporting, &out);
 }
 
@@ -90,10 +92,7 @@ static enum err choose_tables(struct exporting *exporting, bool *are_events)
     for (size_t i = 0; i < sizeof other_tables / sizeof other_tables[0] && !err; i++)
         if (span_eq(asked, other_tables[i])) err = merge_add_other(merge, asked);
     if (err || merge->tables_count) return err;
-    snprintf(merge->problem, STORE_PROBLEM_MAX,
-             "no table is called \"%.*s\": click, conversion, server_event, impression, feedback,"
-             " ad_feedback, vote, poll or poll_option",
-             SPAN_FMT(asked));
+    snprintf(merge->problem, STORE_PROBLEM_MAX, STORE_NO_TABLE, SPAN_FMT(asked));
     return ERR_NOT_FOUND;
 }
 
@@ -105,9 +104,7 @@ static enum err find_range(struct exporting *exporting)
     if (err || !receipt.ptr) return err;
     if (!receipt_read(&since, exporting->merge.receipt_key, receipt) ||
         since > (uint64_t)exporting->end) {
-        snprintf(exporting->merge.problem, STORE_PROBLEM_MAX,
-                 "\"%.*s\" is no receipt of this data directory: take the last one that was"
-                 " exported",
+        snprintf(exporting->merge.problem, STORE_PROBLEM_MAX, STORE_NO_RECEIPT,
                  (int)(receipt.len < 64 ? receipt.len : 64), receipt.ptr);
         return ERR_NOT_FOUND;
     }
@@ -118,9 +115,11 @@ static enum err find_range(struct exporting *exporting)
 static enum err put_head(struct exporting *exporting, bool are_events)
 {
     struct writer out;
+    struct text_row row UNINITIALIZED;
     if (exporting->export->format != STORE_CSV || exporting->export->since.ptr) return ERR_OK;
     writer_init(&out, exporting->memory, ROW_TEXT_MAX);
-    row_text_csv_head(&out, are_events, exporting->merge.tables[0].rows);
+    merge_take(&exporting->merge.tables[0], &row);
+    row_text_csv_head(&out, are_events, &row);
     return put(exporting, &out);
 }
 

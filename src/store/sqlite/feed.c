@@ -1,8 +1,8 @@
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/uninitialized.h"
 #include "store/engine.h"
 #include "store/sqlite/merge.h"
-#include "store/sqlite/row_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,8 @@ struct feed_columns {
     int recorded_at, key, key_else, partner, campaign, link;
 };
 
-struct store_feed {
+struct sqlite_feed {
+    struct store_feed feed;
     struct merge merge;
     struct feed_columns columns[EVENT_TABLES];
     sqlite3_stmt *version;
@@ -32,6 +33,11 @@ struct store_feed {
     struct arena arena;
     char *row, *texts;
 };
+
+static struct sqlite_feed *feed_of(struct store_feed *feed)
+{
+    return (struct sqlite_feed *)(void *)feed;
+}
 
 static int column_of(sqlite3_stmt *rows, const char *name)
 {
@@ -66,7 +72,7 @@ static void find_columns(struct feed_columns *columns, enum op_kind kind, sqlite
     };
 }
 
-static enum err add_tables(struct store_feed *feed)
+static enum err add_tables(struct sqlite_feed *feed)
 {
     static const char *const linked[EVENT_TABLES] = {
         [OP_CONVERSION] = "SELECT campaign_id FROM click WHERE seq = ?",
@@ -80,31 +86,9 @@ static enum err add_tables(struct store_feed *feed)
     return err;
 }
 
-enum err sqlite_feed_open(struct store_feed **out, const char *dir, char problem[STORE_PROBLEM_MAX])
+static void close_feed(struct store_feed *base)
 {
-    struct store_feed *feed = calloc(1, sizeof *feed);
-    *out = NULL;
-    problem[0] = '\0';
-    if (!feed) return ERR_NO_MEMORY;
-    enum err err = merge_open(&feed->merge, dir, problem);
-    feed->row = malloc(ROW_TEXT_MAX);
-    feed->texts = malloc(TEXTS_MAX);
-    if (!err && !(feed->row && feed->texts)) err = ERR_NO_MEMORY;
-    if (!err) err = add_tables(feed);
-    if (!err) {
-        arena_init(&feed->arena, feed->texts, TEXTS_MAX);
-        *out = feed;
-        return ERR_OK;
-    }
-    if (!problem[0])
-        snprintf(problem, STORE_PROBLEM_MAX, "cannot read %.400s: %s", dir, err_text(err));
-    sqlite_feed_close(feed);
-    return err;
-}
-
-void sqlite_feed_close(struct store_feed *feed)
-{
-    if (!feed) return;
+    struct sqlite_feed *feed = feed_of(base);
     for (int i = 0; i < EVENT_TABLES; i++)
         sqlite3_finalize(feed->campaigns[i]);
     sqlite3_finalize(feed->version);
@@ -114,19 +98,21 @@ void sqlite_feed_close(struct store_feed *feed)
     free(feed);
 }
 
-void sqlite_feed_receipt(const struct store_feed *feed, uint64_t sequence, char *out)
+static void write_receipt(const struct store_feed *base, uint64_t sequence, char *out)
 {
+    const struct sqlite_feed *feed = (const struct sqlite_feed *)(const void *)base;
     receipt_write(out, feed->merge.receipt_key, sequence);
 }
 
-bool sqlite_feed_sequence(const struct store_feed *feed, struct span receipt, uint64_t *out)
+static bool read_receipt(const struct store_feed *base, struct span receipt, uint64_t *out)
 {
+    const struct sqlite_feed *feed = (const struct sqlite_feed *)(const void *)base;
     return receipt_read(out, feed->merge.receipt_key, receipt);
 }
 
 /* A restore, or a file moved by hand, puts another database in the place of the one that is open.
  */
-static bool has_moved(struct store_feed *feed)
+static bool has_moved(struct sqlite_feed *feed)
 {
     int moved = 0;
     int64_t now_ms = clock_mono_ms();
@@ -136,8 +122,9 @@ static bool has_moved(struct store_feed *feed)
     return code == SQLITE_OK && moved;
 }
 
-enum err sqlite_feed_last(struct store_feed *feed, uint64_t *last)
+static enum err read_last(struct store_feed *base, uint64_t *last)
 {
+    struct sqlite_feed *feed = feed_of(base);
     if (has_moved(feed)) return ERR_FOREIGN;
     if (sqlite3_step(feed->version) != SQLITE_ROW) {
         sqlite3_reset(feed->version);
@@ -153,7 +140,7 @@ enum err sqlite_feed_last(struct store_feed *feed, uint64_t *last)
 }
 
 struct reading {
-    struct store_feed *feed;
+    struct sqlite_feed *feed;
     struct store_feed_event *events;
     size_t cap, count;
     int64_t at; /* the sequence of the last event that was taken */
@@ -185,15 +172,17 @@ static enum err take(void *arg, const struct merge_table *table)
     const struct feed_columns *columns = &reading->feed->columns[table->kind];
     struct store_feed_event *event = &reading->events[reading->count];
     struct writer out;
+    struct text_row row UNINITIALIZED;
     char receipt[RECEIPT_LEN];
     if (reading->count == reading->cap || arena_room(arena) < EVENT_ROOM) return ERR_FULL;
     *event = (struct store_feed_event){.table = table->kind,
                                        .sequence = (uint64_t)sqlite3_column_int64(table->rows, 0),
                                        .recorded_at_ms =
                                            sqlite3_column_int64(table->rows, columns->recorded_at)};
-    sqlite_feed_receipt(reading->feed, event->sequence, receipt);
+    receipt_write(receipt, reading->feed->merge.receipt_key, event->sequence);
     writer_init(&out, reading->feed->row, ROW_TEXT_MAX);
-    row_text_ndjson(&out, table->name, (struct span){receipt, sizeof receipt}, table->rows);
+    merge_take(table, &row);
+    row_text_ndjson(&out, table->name, (struct span){receipt, sizeof receipt}, &row);
     if (out.overflow) return ERR_CORRUPT_ROW;
     out.len--; /* the line feed */
     event->text = arena_copy(arena, writer_text(&out));
@@ -212,16 +201,17 @@ static int64_t min_of(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-enum err sqlite_feed_read(struct store_feed *feed, uint64_t *cursor, uint64_t to,
-                          struct store_feed_event *events, size_t cap, size_t *count,
-                          char problem[STORE_PROBLEM_MAX])
+static enum err read_events(struct store_feed *base, uint64_t *cursor, uint64_t to,
+                            struct store_feed_event *events, size_t cap, size_t *count,
+                            char problem[STORE_PROBLEM_MAX])
 {
+    struct sqlite_feed *feed = feed_of(base);
     struct reading reading = {feed, events, cap, 0, 0};
     uint64_t last = 0;
     problem[0] = '\0';
     feed->merge.problem = problem;
     arena_reset(&feed->arena);
-    enum err err = sqlite_feed_last(feed, &last);
+    enum err err = read_last(base, &last);
     int64_t at = (int64_t)*cursor, end = (int64_t)(to < last ? to : last);
     while (!err && at < end) {
         int64_t part = min_of(end, at + SEQUENCES_PER_READ);
@@ -237,5 +227,36 @@ enum err sqlite_feed_read(struct store_feed *feed, uint64_t *cursor, uint64_t to
     if (!err) *cursor = (uint64_t)(at > (int64_t)*cursor ? at : (int64_t)*cursor);
     if (err && !problem[0])
         snprintf(problem, STORE_PROBLEM_MAX, "cannot read what was recorded: %s", err_text(err));
+    return err;
+}
+
+static const struct feed_engine sqlite_feed_engine = {
+    .close = close_feed,
+    .read = read_events,
+    .last = read_last,
+    .receipt = write_receipt,
+    .sequence = read_receipt,
+};
+
+enum err sqlite_feed_open(struct store_feed **out, const char *dir, char problem[STORE_PROBLEM_MAX])
+{
+    struct sqlite_feed *feed = calloc(1, sizeof *feed);
+    *out = NULL;
+    problem[0] = '\0';
+    if (!feed) return ERR_NO_MEMORY;
+    feed->feed.engine = &sqlite_feed_engine;
+    enum err err = merge_open(&feed->merge, dir, problem);
+    feed->row = malloc(ROW_TEXT_MAX);
+    feed->texts = malloc(TEXTS_MAX);
+    if (!err && !(feed->row && feed->texts)) err = ERR_NO_MEMORY;
+    if (!err) err = add_tables(feed);
+    if (!err) {
+        arena_init(&feed->arena, feed->texts, TEXTS_MAX);
+        *out = &feed->feed;
+        return ERR_OK;
+    }
+    if (!problem[0])
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot read %.400s: %s", dir, err_text(err));
+    close_feed(&feed->feed);
     return err;
 }

@@ -1,5 +1,6 @@
 #include "store/sqlite/merge.h"
 
+#include "base/assert.h"
 #include "base/uninitialized.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
@@ -64,6 +65,19 @@ enum err merge_step(struct merge *merge, struct merge_table *table)
     int code = sqlite3_step(table->rows);
     table->has_row = code == SQLITE_ROW;
     return code == SQLITE_ROW || code == SQLITE_DONE ? ERR_OK : db_last_err(merge->db);
+}
+
+void merge_take(const struct merge_table *table, struct text_row *out)
+{
+    sqlite3_stmt *rows = table->rows;
+    out->count = sqlite3_column_count(rows) - 1;
+    ASSERT(out->count <= ROW_CELLS_MAX);
+    for (int i = 0; i < out->count; i++) {
+        bool is_number = sqlite3_column_type(rows, i) == SQLITE_INTEGER;
+        out->names[i] = span_of(sqlite3_column_name(rows, i));
+        out->cells[i] = is_number ? (struct row_cell){.number = sqlite3_column_int64(rows, i)}
+                                  : (struct row_cell){true, db_column_text(rows, i), 0};
+    }
 }
 
 bool merge_is_whole(struct merge *merge, const struct merge_table *table)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "store/row_text.h"
 #include "store/sqlite/db.h"
 #include "store/store.h"
 #include "token/receipt.h"
@@ -30,6 +31,9 @@ enum err merge_add_other(struct merge *merge, struct span name);
 
 /* Its next row, if it has one. */
 enum err merge_step(struct merge *merge, struct merge_table *table);
+
+/* Its row, as long as it is the table's; names are there before the first one is. */
+void merge_take(const struct merge_table *table, struct text_row *out);
 
 /* False: the row is damaged, and `problem` says so. */
 bool merge_is_whole(struct merge *merge, const struct merge_table *table);

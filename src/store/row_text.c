@@ -1,6 +1,5 @@
-#include "store/sqlite/row_text.h"
+#include "store/row_text.h"
 
-#include "store/sqlite/db.h"
 #include "json/write.h"
 
 #include <string.h>
@@ -36,28 +35,27 @@ static void write_text(struct writer *out, struct span text)
     writer_char(out, '"');
 }
 
-static void write_json_column(struct writer *out, sqlite3_stmt *row, int column)
+static void write_json_column(struct writer *out, struct span name, const struct row_cell *cell)
 {
-    struct span name = span_of(sqlite3_column_name(row, column));
-    int type = sqlite3_column_type(row, column);
-    if (type == SQLITE_NULL) return;
+    if (cell->is_text && !cell->text.ptr) return;
     json_write_comma(out);
     json_write_key(out, name);
-    if (type == SQLITE_INTEGER)
-        writer_i64(out, sqlite3_column_int64(row, column));
+    if (!cell->is_text)
+        writer_i64(out, cell->number);
     else if (is_json(name))
-        writer_put(out, db_column_text(row, column));
+        writer_put(out, cell->text);
     else
-        write_text(out, db_column_text(row, column));
+        write_text(out, cell->text);
 }
 
-void row_text_ndjson(struct writer *out, struct span table, struct span receipt, sqlite3_stmt *row)
+void row_text_ndjson(struct writer *out, struct span table, struct span receipt,
+                     const struct text_row *row)
 {
     writer_char(out, '{');
     json_write_text_member(out, SPAN("table"), table);
     json_write_text_member(out, SPAN("receipt"), receipt);
-    for (int i = 0; i < sqlite3_column_count(row) - 1; i++)
-        write_json_column(out, row, i);
+    for (int i = 0; i < row->count; i++)
+        write_json_column(out, row->names[i], &row->cells[i]);
     writer_lit(out, "}\n");
 }
 
@@ -84,25 +82,25 @@ static void write_cell(struct writer *out, struct span text)
     writer_char(out, '"');
 }
 
-void row_text_csv_head(struct writer *out, bool has_receipt, sqlite3_stmt *row)
+void row_text_csv_head(struct writer *out, bool has_receipt, const struct text_row *row)
 {
     if (has_receipt) writer_lit(out, "receipt");
-    for (int i = 0; i < sqlite3_column_count(row) - 1; i++) {
+    for (int i = 0; i < row->count; i++) {
         if (i > 0 || has_receipt) writer_char(out, ',');
-        write_cell(out, span_of(sqlite3_column_name(row, i)));
+        write_cell(out, row->names[i]);
     }
     writer_char(out, '\n');
 }
 
-void row_text_csv(struct writer *out, struct span receipt, sqlite3_stmt *row)
+void row_text_csv(struct writer *out, struct span receipt, const struct text_row *row)
 {
     writer_put(out, receipt);
-    for (int i = 0; i < sqlite3_column_count(row) - 1; i++) {
+    for (int i = 0; i < row->count; i++) {
         if (i > 0 || receipt.ptr) writer_char(out, ',');
-        if (sqlite3_column_type(row, i) == SQLITE_INTEGER)
-            writer_i64(out, sqlite3_column_int64(row, i));
-        else if (sqlite3_column_type(row, i) != SQLITE_NULL)
-            write_cell(out, db_column_text(row, i));
+        if (!row->cells[i].is_text)
+            writer_i64(out, row->cells[i].number);
+        else if (row->cells[i].text.ptr)
+            write_cell(out, row->cells[i].text);
     }
     writer_char(out, '\n');
 }

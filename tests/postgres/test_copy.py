@@ -1,0 +1,205 @@
+"""`adtally copy`: afterwards the database is what the data directory was."""
+
+import json
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from support import server as program
+from support.checksum import MASK, checksum, encode, murmur64a
+from support.publisher import rate
+from support.world import COLLECT, World, event, is_duplicate, unique
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path += [str(TESTS / "data"), str(TESTS / "sinks")]
+
+from base import collect_many  # noqa: E402
+from events import lines_of, people, results, serve  # noqa: E402
+
+FINAL_S = 10
+
+
+@pytest.fixture
+def world():
+    made = World()
+    yield made
+    made.close()
+
+
+def copy(data, url, expect=0):
+    done = program.run("copy", "--from", data, "--to", url, timeout_s=120)
+    assert done.returncode == expect, done.stderr
+    assert expect == 0 or len(done.stderr.splitlines()) == 1
+    return (done.stdout if expect == 0 else done.stderr).decode()
+
+
+def exported(data, *options):
+    return lines_of(program.cli("export", "--format", "ndjson", *options, "--data", data))
+
+
+def is_the_same(world, url):
+    assert exported(world.data, "--store", url) == exported(world.data)
+
+
+def fill(world):
+    """Everything a data directory has: rotated keys, a revoked one, two ratings of one bid."""
+    persons, poll_id = people(world, 3)
+    persons[0].rating["comment"] = "another"
+    assert rate(world, persons[0].rating).status == 200
+    program.cli("token-key", "rotate", "--data", world.data)
+    persons += people(world, 2)[0]
+    order = world.click()
+    assert world.convert(order, idem="first", order_id="o-1").status == 200
+    program.cli("key", "create", "--class", "partner", "--partner-id", "gone", "--label", "l",
+                "--data", world.data)
+    return persons, poll_id
+
+
+def cli_lines(command, data, *options):
+    return json.loads(program.cli(command, "list", "--json", "--data", data, *options))
+
+
+def test_all_is_what_it_was(world, database):
+    persons, _ = fill(world)
+    before = [results(world, person.ad) for person in persons]
+    ratings = [rate(world, person.rating) for person in persons]
+    keys, tokens = cli_lines("key", world.data), cli_lines("token-key", world.data)
+    world.server.stop()
+    assert copy(world.data, database) == f"copied {len(exported(world.data))} events\n"
+    is_the_same(world, database)
+    with serve(world, program.temp_dir(), "--store", database):
+        for person in persons:
+            person.is_remembered()
+        assert [results(world, person.ad) for person in persons] == before
+        again = [rate(world, person.rating) for person in persons]
+        assert [a.json for a in again] == [a.json for a in ratings]
+        data = world.server.data
+        assert cli_lines("key", data, "--store", database) == keys
+        assert cli_lines("token-key", data, "--store", database) == tokens
+        seqs = {line["seq"] for line in exported(world.data)}
+        assert world.post(COLLECT, event(event_id=unique("new"))).status == 204
+        end = time.monotonic() + FINAL_S
+        while len(now := exported(data, "--store", database)) <= len(seqs):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert len({line["seq"] for line in now}) == len(seqs) + 1
+
+
+def test_the_oracle_notices_a_row_and_a_key_that_is_lost(world, database, cluster):
+    persons, _ = fill(world)
+    world.server.stop()
+    copy(world.data, database)
+    name = database.rsplit("/", 1)[1]
+    cluster.sql("DELETE FROM conversion_key", name)
+    cluster.sql("DELETE FROM vote", name)
+    with pytest.raises(AssertionError):
+        is_the_same(world, database)
+    with serve(world, program.temp_dir(), "--store", database), pytest.raises(AssertionError):
+        persons[0].is_remembered()
+
+
+def test_limits_of_a_bid_and_of_a_session_go_on(world, database):
+    """A click of the bid more after the copy is the bid's next, not its first."""
+    ad = world.mint()
+    for _ in range(99):
+        assert world.get(world.target(ad["url"])).status in (302, 303)
+    world.server.stop()
+    copy(world.data, database)
+    with serve(world, program.temp_dir(), "--store", database):
+        world.get(world.target(ad["url"]))
+        world.get(world.target(ad["url"]))
+    clicks = [x for x in exported(world.data, "--store", database) if x["table"] == "click"]
+    assert len(clicks) == 100
+
+
+def test_texts_that_a_database_does_not_take_are_as_exports_write_them(world, database):
+    world.get(world.target(world.mint()["url"]))
+    world.server.stop()
+    with sqlite3.connect(world.data / "adtally.db") as conn:
+        row = list(conn.execute("SELECT * FROM click").fetchone())
+        names = [c[1] for c in conn.execute("PRAGMA table_info(click)")]
+        assert checksum("click", row[:-1]) == row[-1]
+        raw = b"caf\xe9\xff"
+        value = 0
+        for part in ("click", *(raw if n == "user_agent" else v
+                                for n, v in zip(names[:-1], row[:-1]))):
+            kind, data = (2, part) if part is raw else encode(part)
+            value = murmur64a(data, value + kind & MASK)
+        conn.execute("UPDATE click SET user_agent = CAST(? AS TEXT), checksum = ?",
+                     (raw, value - (1 << 64) if value >> 63 else value))
+    copy(world.data, database)
+    is_the_same(world, database)
+    assert exported(world.data)[0]["user_agent"] == "caf\xe9\xff"
+
+
+def begin(data, url):
+    return subprocess.Popen([program.BINARY, "copy", "--from", data, "--to", url],
+                            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def cursor(cluster, database):
+    name = database.rsplit("/", 1)[1]
+    rows = cluster.sql("SELECT cursor FROM copying", name, check=False)
+    return int(rows[0][0]) if rows else None
+
+
+def test_a_copy_that_is_killed_goes_on(world, database, cluster):
+    persons, _ = fill(world)
+    collect_many(world, 12000)
+    world.server.stop()
+    killed = 0
+    for wanted in (0, 2048, 6144):
+        proc = begin(world.data, database)
+        while proc.poll() is None and (cursor(cluster, database) or -1) < wanted:
+            time.sleep(0.005)
+        proc.send_signal(signal.SIGKILL)
+        killed += proc.wait() == -signal.SIGKILL
+        proc.stderr.close()
+    assert killed and cursor(cluster, database) is not None
+    refused = program.run("serve", "--data", program.temp_dir(), "--listen", "127.0.0.1:0",
+                          "--store", database)
+    assert refused.returncode == 1 and b"adtally copy has not filled" in refused.stderr
+    copy(world.data, database)
+    is_the_same(world, database)
+    with serve(world, program.temp_dir(), "--store", database):
+        for person in persons:
+            person.is_remembered()
+
+
+def test_what_is_refused(world, database, cluster):
+    click = world.click()
+    answer = world.convert(click, idem="one")
+    assert "another" in copy(world.data, database, expect=1)
+    world.server.stop()
+    copy(world.data, database)
+    assert "give the copy one that is empty" in copy(world.data, database, expect=1)
+    with serve(world, program.temp_dir(), "--store", database):
+        is_duplicate(world.convert(click, idem="one"), of=answer.receipt)
+        empty = cluster.url(cluster.new_database())
+        with serve(world, program.temp_dir(), "--store", empty):
+            assert "in use" in copy(world.data, empty, expect=1)
+    assert "not the other way" in copy("postgresql://u@h/d", world.data, expect=2)
+
+
+def test_a_copy_of_another_directory_is_not_gone_on_with(world, database, cluster):
+    collect_many(world, 10)
+    world.server.stop()
+    copy(world.data, database)
+    cluster.sql("INSERT INTO copying VALUES (1, 1)", database.rsplit("/", 1)[1])
+    other = World()
+    other.server.stop()
+    assert "another data directory" in copy(other.data, database, expect=1)
+    other.close()
+
+
+def test_damage_is_not_copied(world, database):
+    collect_many(world, 10)
+    world.server.stop()
+    with sqlite3.connect(world.data / "adtally.db") as conn:
+        conn.execute("UPDATE server_event SET tag_id = 'x' WHERE seq = 6")
+    assert "(seq 6) is damaged" in copy(world.data, database, expect=1)
