@@ -17,6 +17,7 @@ REFUSALS = (500, 503)  # as each route's dialect says it
 OF_A_PROXY = (502, 503, 504)
 CONNECTIONS = 8
 PAUSE_S = 0.03
+REFUSED_PAUSE_S = 0.5  # of clients that are in a hurry: they are asked for a second
 BACK_S = 20
 
 
@@ -87,7 +88,8 @@ class PatientStage(Stage):
             self.retry()
 
     def judge(self):
-        assert not store.contradictions(self.world.data)
+        found = store.contradictions(self.world.data)
+        assert not found, found
         return super().judge()
 
 
@@ -126,7 +128,7 @@ class Traffic:
             refused = self.stage.refused
             self.stage.send(conn, self.stage.batch(rng))
             if self.stage.refused > refused:
-                time.sleep(PAUSE_S)
+                time.sleep(REFUSED_PAUSE_S)
 
     def wait_for(self, what):
         end = time.monotonic() + BACK_S

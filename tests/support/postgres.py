@@ -101,7 +101,8 @@ class Cluster:
         self.start()
 
     def start(self):
-        self.pg_ctl("start")
+        started = self.pg_ctl("start", check=False)
+        assert started.returncode == 0, (self.dir / "log").read_text()[-2000:]
 
     def stop(self, mode="fast"):
         self.pg_ctl("stop", "-m", mode, check=False)
@@ -120,6 +121,9 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
         while any(map(is_alive, pids)):
             time.sleep(0.002)
+        # A zombie that nobody waits for would keep these.
+        (self.data / "postmaster.pid").unlink()
+        (self.dir / f".s.PGSQL.{self.port}.lock").unlink()
 
     def destroy(self):
         self.stop("immediate")
