@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 readonly EVERY_BUILD=(tests/contract tests/crash tests/interop)
 readonly RELEASE_ONLY=(tests/reports tests/data tests/lint tests/dev tests/bench tests/browser)
 readonly FAULTS=(tests/points tests/power tests/faults) DAMAGE=(tests/sim tests/corruption)
-readonly STREAMS=(tests/sinks) ALONE=(tests/hostile) LAST=(tests/fuzz)
+readonly STREAMS=(tests/sinks) DATABASE=(tests/postgres) ALONE=(tests/hostile) LAST=(tests/fuzz)
 readonly PYTEST_SECONDS_MAX=1200
 
 existing() {
@@ -71,9 +71,10 @@ run_release() {
     run_pytest "$dir" "$results" faults "${FAULTS[@]}" >"$results/faults.log" 2>&1 &
     run_pytest "$dir" "$results" damage "${DAMAGE[@]}" >"$results/damage.log" 2>&1 &
     run_pytest "$dir" "$results" sinks "${STREAMS[@]}" >"$results/sinks.log" 2>&1 &
+    run_pytest "$dir" "$results" postgres "${DATABASE[@]}" >"$results/postgres.log" 2>&1 &
     run_pytest "$dir" "$results" pytest "${EVERY_BUILD[@]}" "${RELEASE_ONLY[@]}"
     wait
-    cat "$results/faults.log" "$results/damage.log" "$results/sinks.log"
+    cat "$results/faults.log" "$results/damage.log" "$results/sinks.log" "$results/postgres.log"
     run_pytest "$dir" "$results" hostile "${ALONE[@]}"
 }
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly SUITES='crash points power faults sim fuzz corruption hostile'
+readonly SUITES='crash points power faults sim fuzz corruption hostile postgres'
 
 names=() options=()
 while [[ $# -gt 0 ]]; do

@@ -1,6 +1,11 @@
+import pathlib
+import sys
+
 import pytest
 
-from support import postgres
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crash"))  # load and oracle
+
+from support import postgres  # noqa: E402
 
 
 @pytest.fixture(scope="session")

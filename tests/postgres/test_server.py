@@ -164,3 +164,28 @@ def test_a_database_may_become_read_only_for_a_while(world, own_cluster):
     await_answers(clients, time.monotonic(), 200)
     clients.stop()
     check_once(world, clients.acked)
+
+
+def test_rights_may_be_taken_for_a_while(world, own_cluster):
+    """What is refused for that is not counted, and the log says what to grant."""
+    name = store.database_of(world.data)
+    own_cluster.sql("CREATE ROLE writer LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO writer", name)
+    url = own_cluster.url(name, user="writer")
+    data = program.temp_dir()
+    server = program.Server(data, ["--store", url])
+    store.share(data, world.data)
+    server.start()
+    world.server, first = server, world.server
+    try:
+        clients = Clients(world)
+        await_answers(clients, 0, 200)
+        own_cluster.sql("REVOKE INSERT ON conversion FROM writer", name)
+        await_answers(clients, time.monotonic(), 503)
+        own_cluster.sql("GRANT INSERT ON conversion TO writer", name)
+        await_answers(clients, time.monotonic(), 200)
+        clients.stop()
+        check_once(world, clients.acked)
+        assert "grant its user the rights" in server.stderr
+    finally:
+        server.kill()
+        world.server = first

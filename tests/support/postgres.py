@@ -9,11 +9,14 @@ import glob
 import os
 import pathlib
 import pwd
+import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 
 SETTINGS = {
@@ -35,9 +38,13 @@ def binaries():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the kernel gives to clients: who tries to reach a server that is stopped would
+    get its port as his own now and then."""
+    while True:
+        port = random.SystemRandom().randrange(15000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def unprivileged():
@@ -48,6 +55,14 @@ def unprivileged():
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     raise RuntimeError("no user to run PostgreSQL as")
+
+
+def is_alive(pid):
+    """A zombie that nobody has waited for yet is dead."""
+    with contextlib.suppress(OSError):
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state not in "ZX"
+    return False
 
 
 class Cluster:
@@ -86,10 +101,29 @@ class Cluster:
         self.start()
 
     def start(self):
-        self.pg_ctl("start")
+        started = self.pg_ctl("start", check=False)
+        assert started.returncode == 0, (self.dir / "log").read_text()[-2000:]
 
     def stop(self, mode="fast"):
         self.pg_ctl("stop", "-m", mode, check=False)
+
+    def postmaster(self):
+        return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+
+    def kill(self):
+        """kill -9 of the postmaster and of every process of it, as when the machine goes."""
+        first = self.postmaster()
+        os.kill(first, signal.SIGSTOP)  # it forks no more
+        pids = [first, *map(int, pathlib.Path(f"/proc/{first}/task/{first}/children")
+                            .read_text().split())]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while any(map(is_alive, pids)):
+            time.sleep(0.002)
+        # A zombie that nobody waits for would keep these.
+        (self.data / "postmaster.pid").unlink()
+        (self.dir / f".s.PGSQL.{self.port}.lock").unlink()
 
     def destroy(self):
         self.stop("immediate")
