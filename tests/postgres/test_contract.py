@@ -1,5 +1,6 @@
 """The contract's and the crash suite over a database instead of a data file: the same tests, run with
-ADTALLY_TEST_STORE=postgres (tests/support/store.py). Here are those that record something."""
+ADTALLY_TEST_STORE=postgres (tests/support/store.py). Here are those that record something, most of them with
+`./dev torture postgres --long`."""
 
 import os
 import pathlib
@@ -9,12 +10,12 @@ import sys
 import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
-SUITES = ["contract/test_nodes.py", "contract/test_conversion.py",
-          "contract/test_conversion_dedup.py", "contract/test_collect.py",
-          "contract/test_clicks.py", "contract/test_impressions.py", "contract/test_feedback.py",
-          "contract/test_ad_feedback.py", "contract/test_polls.py",
-          "contract/test_poll_results.py", "crash/test_kill9.py", "crash/test_race.py",
-          "crash/test_restart_publisher.py"]
+SHORT = ["contract/test_nodes.py", "contract/test_conversion_dedup.py", "crash/test_race.py"]
+LONG = ["contract/test_conversion.py", "contract/test_collect.py", "contract/test_clicks.py",
+        "contract/test_impressions.py", "contract/test_feedback.py",
+        "contract/test_ad_feedback.py", "contract/test_polls.py",
+        "contract/test_poll_results.py", "crash/test_kill9.py", "crash/test_restart_publisher.py"]
+SUITES = SHORT + (LONG if os.environ.get("ADTALLY_LONG") else [])
 
 
 @pytest.mark.parametrize("suite", SUITES)
