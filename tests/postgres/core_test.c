@@ -278,7 +278,7 @@ static void a_schema_is_made_once(void **state)
     int64_t secrets = base_number(url, "SELECT sum(hashtext(name || value::text)) FROM secret");
     assert_int_equal(base_number(url, "SELECT count(*) FROM secret"), 4);
     assert_int_equal(migrate(url, problem), ERR_OK);
-    assert_int_equal(base_number(url, "SELECT count(*) FROM adtally_schema"), 1);
+    assert_int_equal(base_number(url, "SELECT count(*) FROM adtally_schema"), 2);
     assert_int_equal(base_number(url, "SELECT sum(hashtext(name || value::text)) FROM secret"),
                      secrets);
 }
@@ -308,7 +308,7 @@ static void many_start_at_once(void **state)
         assert_string_equal(starters[i].problem, "");
         assert_int_equal(starters[i].err, ERR_OK);
     }
-    assert_int_equal(base_number(url, "SELECT count(*) FROM adtally_schema"), 1);
+    assert_int_equal(base_number(url, "SELECT count(*) FROM adtally_schema"), 2);
     assert_int_equal(base_number(url, "SELECT count(*) FROM secret"), 4);
     assert_int_equal(base_number(url, "SELECT count(*) FROM counter"), 1);
 }

@@ -203,3 +203,17 @@ def test_damage_is_not_copied(world, database):
     with sqlite3.connect(world.data / "adtally.db") as conn:
         conn.execute("UPDATE server_event SET tag_id = 'x' WHERE seq = 6")
     assert "(seq 6) is damaged" in copy(world.data, database, expect=1)
+
+
+def test_a_claim_that_was_cut_off_is_taken_up(world, database, cluster):
+    """Killed between the claim and the first transaction: of an empty database, and of a used one."""
+    collect_many(world, 10)
+    world.server.stop()
+    name = database.rsplit("/", 1)[1]
+    with serve(world, program.temp_dir(), "--store", database):
+        cluster.sql("INSERT INTO copying VALUES (1, -1)", name)
+        assert "in use" in copy(world.data, database, expect=1)
+    assert cluster.sql("SELECT count(*) FROM lane", name) == [["0"]]
+    copy(world.data, database)
+    is_the_same(world, database)
+    assert cluster.sql("SELECT count(*) FROM copying", name) == [["0"]]

@@ -164,14 +164,42 @@ static enum err check_empty(struct pg_copy *copy)
                    : ERR_OK;
 }
 
-/* The database had secrets of its own since its schema was made. */
-static enum err begin_copy(struct pg_copy *copy)
+/* Told first, then asked: a server that starts meanwhile sees the row, or is seen by its lane. */
+static enum err claim(struct pg_copy *copy)
 {
     struct pg_connection *connection = &copy->connection;
     enum err err = check_empty(copy);
     if (err) return err;
+    err = tell(copy, pg_run(connection,
+                            "INSERT INTO copying (id, cursor) VALUES (1, -1)"
+                            " ON CONFLICT DO NOTHING",
+                            NULL, NULL));
+    if (!err) err = check_empty(copy);
+    if (err == ERR_FOREIGN)
+        (void)pg_run(connection, "DELETE FROM copying WHERE id = 1 AND cursor < 0", NULL, NULL);
+    return err;
+}
+
+/* Division by zero where another copy has gone on meanwhile. */
+static void send_cursor(struct pg_copy *copy, int64_t from, int64_t to)
+{
+    pg_params_reset(&copy->params, 2);
+    pg_set_i64(&copy->params, 0, to);
+    pg_set_i64(&copy->params, 1, from);
+    pg_send(&copy->connection,
+            "WITH moved AS (UPDATE copying SET cursor = $1 WHERE id = 1 AND cursor = $2"
+            " RETURNING 1) SELECT 1 / count(*) FROM moved",
+            &copy->params);
+}
+
+/* The database had secrets of its own since its schema was made. */
+static enum err begin_copy(struct pg_copy *copy)
+{
+    struct pg_connection *connection = &copy->connection;
+    enum err err = claim(copy);
+    if (err) return err;
     pg_send(connection, begin_sql, NULL);
-    pg_send(connection, "INSERT INTO copying (id, cursor) VALUES (1, 0)", NULL);
+    send_cursor(copy, -1, 0);
     pg_send(connection, PG_COUNT_CHANGE, NULL);
     pg_send(connection, "DELETE FROM secret", NULL);
     pg_secrets_send(connection, copy->secrets);
@@ -203,22 +231,12 @@ static enum err find_begin(struct pg_copy *copy, int64_t *cursor)
     bool is_copying;
     enum err err = tell(copy, pg_copying(&copy->connection, &is_copying, cursor));
     if (err) return err;
-    return is_copying ? check_same_source(copy) : begin_copy(copy);
+    if (is_copying && *cursor >= 0) return check_same_source(copy);
+    *cursor = 0;
+    return begin_copy(copy);
 }
 
 /* -- events -------------------------------------------------------------------------------- */
-
-/* Division by zero where another copy has gone on meanwhile. */
-static void send_cursor(struct pg_copy *copy, int64_t from, int64_t to)
-{
-    pg_params_reset(&copy->params, 2);
-    pg_set_i64(&copy->params, 0, to);
-    pg_set_i64(&copy->params, 1, from);
-    pg_send(&copy->connection,
-            "WITH moved AS (UPDATE copying SET cursor = $1 WHERE id = 1 AND cursor = $2"
-            " RETURNING 1) SELECT 1 / count(*) FROM moved",
-            &copy->params);
-}
 
 static enum err copy_part(struct pg_copy *copy, int64_t from, int64_t to)
 {

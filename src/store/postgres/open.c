@@ -68,11 +68,11 @@ static enum err prepare(struct pg_store *store, char problem[STORE_PROBLEM_MAX])
     enum err err = hold_dir(store, problem);
     if (!err) err = say(store, pg_connect(&store->connection), "reach", problem);
     if (!err) err = pg_migrate(&store->connection, problem);
-    if (!err) err = refuse_half_copied(store, problem);
     if (!err) err = say(store, warn_of_loss(store), "read", problem);
     if (!err) err = say(store, pg_partitions_ahead(store), "write", problem);
     if (!err) err = say(store, pg_copies_load(store), "read", problem);
     if (!err) err = say(store, pg_lane_open(store), "write", problem);
+    if (!err) err = refuse_half_copied(store, problem); /* either it sees the lane, or we see it */
     return err;
 }
 
