@@ -10,7 +10,7 @@ import pytest
 from support import postgres, store
 from support import server as program
 from support.http import Conn
-from support.world import LANDING, V1, World, conversion
+from support.world import LANDING, V1, World, conversion, together
 
 BACK_S = 10
 LOCKED_S = 20
@@ -195,6 +195,13 @@ def test_rights_may_be_taken_for_a_while(world, own_cluster):
         world.server = first
 
 
+def send_alone(world, click, key):
+    """So that requests of several threads come in one batch."""
+    with Conn(world.port, timeout_s=LOCKED_S) as conn:
+        conn.send(world.post_bytes(V1, conversion(click), headers=[("Idempotency-Key", key)]))
+        return conn.read().status
+
+
 def test_a_lock_that_somebody_holds_refuses_in_time(world, own_cluster):
     """A batch is not tried again and again, by halves neither, while its clients wait."""
     click = world.click(landing_url=LANDING)
@@ -202,11 +209,7 @@ def test_a_lock_that_somebody_holds_refuses_in_time(world, own_cluster):
                                "-c", "BEGIN; LOCK TABLE conversion; SELECT pg_sleep(100)"])
     try:
         time.sleep(0.5)
-        requests = [world.post_bytes(V1, conversion(click), headers=[("Idempotency-Key", f"l{n}")])
-                    for n in range(8)]
-        with Conn(world.port, timeout_s=LOCKED_S) as conn:
-            conn.send(b"".join(requests))
-            assert {conn.read().status for _ in requests} == {503}
+        assert set(together(8, lambda n: send_alone(world, click, f"l{n}"))) == {503}
     finally:
         own_cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                         " WHERE query LIKE '%pg_sleep(100)' AND pid <> pg_backend_pid()")
