@@ -119,7 +119,7 @@ def query_postgres(data, sql, args):
     assert len(parts) == len(args) + 1, sql
     filled = parts[0] + "".join(literal(a) + p for a, p in zip(args, parts[1:]))
     return json.loads(value_of(url_of(data),
-                               f"SELECT coalesce(json_agg(t), '[]') FROM ({filled}) t"))
+                               f"SELECT coalesce(json_agg(one_row), '[]') FROM ({filled}) one_row"))
 
 
 def query_sqlite(data, sql, args):
