@@ -1,5 +1,5 @@
-"""HAProxy in front of several nodes, as docs tell it: what never reached a node goes to another one,
-what may have been recorded is for the client to repeat."""
+"""HAProxy in front of several nodes: what never reached a node goes to another one, what may have
+been recorded is for the client to repeat."""
 
 import pathlib
 import shutil

@@ -33,8 +33,7 @@ def over(cluster):
 
 
 def is_refusal(answer):
-    """An unavailable event is told so with the time to come again; who clicked arrives all the same,
-    without the id of a click."""
+    """With the time to come again; who clicked arrives all the same, without the id of a click."""
     if answer.status == 302:
         return "thrad_click_id=" not in answer.header("location")
     if answer.status in OF_A_PROXY and b"<html>" in answer.body:
@@ -72,7 +71,8 @@ class PatientStage(Stage):
                 if event.key.startswith("click "):
                     self.clicks.append(read[1])
         finally:
-            self.oracle.answered(*((e.key, status, receipt or e.key) for e, status, receipt in came))
+            self.oracle.answered(*((e.key, status, receipt or e.key)
+                                   for e, status, receipt in came))
             self.answers_count += len(came)
             for event, _, _ in came:
                 self.pending.pop(event.key, None)
@@ -94,8 +94,8 @@ class PatientStage(Stage):
 
 
 class Traffic:
-    """Clients that send events of every kind until they are told to stop; a connection that breaks is
-    made again."""
+    """Clients that send events of every kind until they are told to stop; a connection that
+    breaks is made again."""
 
     def __init__(self, stage, seed, connections=CONNECTIONS):
         self.stage, self.errors, self.is_over = stage, [], False

@@ -61,8 +61,8 @@ def await_service(stage, rng):
 
 
 def cut_each_step(stage, wire, rng, direction, kind=None):
-    """Cuts after 0, 1, 2, ... messages, every other time inside of the next one, until a batch passes
-    whole; how many cuts, and how many of them no client noticed."""
+    """Cuts after 0, 1, 2, ... messages, every other time inside of the next one, until a batch
+    passes whole; how many cuts, and how many of them no client noticed."""
     cuts = unnoticed = 0
     for count in range(0, STEPS_MAX, STRIDES[direction]):
         await_service(stage, rng)
@@ -86,8 +86,8 @@ def test_a_cut_at_each_message_loses_and_doubles_nothing(own_cluster, tmp_path, 
         acknowledged = stage.judge()
         stage.votes_agree()
     cuts, unnoticed = map(sum, zip(*counts))
-    torture.say(f"postgres: connection cut {cuts} times at each message {direction}, {unnoticed} not "
-                f"noticed by any client, {acknowledged} events acknowledged, 0 lost, 0 doubled "
+    torture.say(f"postgres: connection cut {cuts} times at each message {direction}, {unnoticed} "
+                f"not noticed by any client, {acknowledged} events acknowledged, 0 lost, 0 doubled "
                 f"({time.monotonic() - started:.0f} s, seed {seed})")
     assert unnoticed > 0
     is_lost = any(message.startswith(b"C") and b"COMMIT" in message for message in wire.dropped)

@@ -20,7 +20,7 @@ def own_cluster():
 
 
 def kill_and_recover(cluster, stage, traffic, rng, is_long):
-    """After a long outage clients were refused, after a short one a batch may have been waited for."""
+    """In a long outage clients are refused, in a short one a batch may have been waited for."""
     traffic.wait_for_answers(ANSWERS_PER_CYCLE)
     time.sleep(rng.uniform(0, 0.05))
     cluster.kill()

@@ -1,5 +1,5 @@
-"""A database whose disk is full: 503 with Retry-After, nothing half recorded, and service again when
-there is room."""
+"""A database whose disk is full: 503 with Retry-After, nothing half recorded, and service again
+when there is room."""
 
 import contextlib
 import shutil

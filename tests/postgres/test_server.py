@@ -1,6 +1,7 @@
 """A server over PostgreSQL: what it says when it cannot start, and a database that goes and comes."""
 
 import json
+import subprocess
 import threading
 import time
 
@@ -8,9 +9,11 @@ import pytest
 
 from support import postgres, store
 from support import server as program
-from support.world import LANDING, World
+from support.http import Conn
+from support.world import LANDING, V1, World, conversion, together
 
 BACK_S = 10
+LOCKED_S = 20
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +172,8 @@ def test_a_database_may_become_read_only_for_a_while(world, own_cluster):
 def test_rights_may_be_taken_for_a_while(world, own_cluster):
     """What is refused for that is not counted, and the log says what to grant."""
     name = store.database_of(world.data)
-    own_cluster.sql("CREATE ROLE writer LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO writer", name)
+    own_cluster.sql("CREATE ROLE writer LOGIN", name)
+    own_cluster.sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO writer", name)
     url = own_cluster.url(name, user="writer")
     data = program.temp_dir()
     server = program.Server(data, ["--store", url])
@@ -189,3 +193,29 @@ def test_rights_may_be_taken_for_a_while(world, own_cluster):
     finally:
         server.kill()
         world.server = first
+
+
+def send_alone(world, click, key):
+    """So that requests of several threads come in one batch."""
+    with Conn(world.port, timeout_s=LOCKED_S) as conn:
+        conn.send(world.post_bytes(V1, conversion(click), headers=[("Idempotency-Key", key)]))
+        return conn.read().status
+
+
+def test_a_lock_that_somebody_holds_refuses_in_time(world, own_cluster):
+    """A batch is not tried again and again, by halves neither, while its clients wait."""
+    click = world.click(landing_url=LANDING)
+    holder = subprocess.Popen(["psql", "-X", "-q", own_cluster.url(store.database_of(world.data)),
+                               "-c", "BEGIN; LOCK TABLE conversion; SELECT pg_sleep(100)"])
+    try:
+        time.sleep(0.5)
+        assert set(together(8, lambda n: send_alone(world, click, f"l{n}"))) == {503}
+    finally:
+        own_cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE query LIKE '%pg_sleep(100)' AND pid <> pg_backend_pid()")
+        holder.wait()
+    end = time.monotonic() + BACK_S
+    while world.convert(click, idem="l0").status != 200:
+        assert time.monotonic() < end, "no service although the lock is gone"
+        time.sleep(0.05)
+    assert world.counts()["conversion"] == 1

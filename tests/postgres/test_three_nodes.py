@@ -16,7 +16,8 @@ from support import postgres, store, torture
 from support import server as program
 from support.http import Closed
 from support.publisher import (ballots, feedback, is_gif, is_given, new_poll, ping_target,
-                               publisher_key, rate_bytes, rating, results, send_feedback, tally, vote)
+                               publisher_key, rate_bytes, rating, results, send_feedback, tally,
+                               vote)
 from support.world import COLLECT, World, event, together, unique
 
 NODES = 3
@@ -47,7 +48,8 @@ class Front(World):
 
     def __init__(self, nodes, proxy):
         self.nodes, self.proxy, self.data = nodes, proxy, nodes[0].data
-        self.partner, self.adserver, self.conns = nodes[0].partner, nodes[0].adserver, nodes[0].conns
+        self.partner, self.adserver = nodes[0].partner, nodes[0].adserver
+        self.conns = nodes[0].conns
 
     @property
     def port(self):
@@ -84,6 +86,7 @@ def nodes():
         cluster = stack.enter_context(postgres.Cluster().running())
         stack.enter_context(over(cluster))
         made = [World()]
+        publisher_key(made[0].data)  # the others know it from their start
         made += [Node(made[0]) for _ in range(NODES - 1)]
         for node in made:
             stack.callback(shutil.rmtree, node.data, ignore_errors=True)
@@ -150,7 +153,6 @@ def test_impressions_and_feedback_of_one_bid_count_once(nodes):
 
 def test_ratings_of_one_session_count_once(nodes):
     key = publisher_key(nodes[0].data)
-    await_known(nodes), time.sleep(1)
     with nodes[0].records(impression=RACES, ad_feedback=RACES):
         for ad in nodes[0].mint_many([nodes[0].ad()] * RACES):
             is_gif(nodes[0].get(ping_target(ad)))
@@ -179,6 +181,10 @@ class NodesStage(PatientStage):
         self.world = world
         self.before = set(self.stored())
         super().__init__(world, oracle)
+        end = time.monotonic() + KNOWN_S
+        while {results(node, self.witness).status for node in world.nodes} != {200}:
+            assert time.monotonic() < end, "the poll does not come to the other nodes"
+            time.sleep(0.05)
 
     def stored(self):
         return [row for row in super().stored() if row not in self.before]

@@ -38,8 +38,8 @@ def binaries():
 
 
 def free_port():
-    """Below those that the kernel gives to clients: who tries to reach a server that is stopped would
-    get its port as his own now and then."""
+    """Below those that the kernel gives to clients: who tries to reach a server that is stopped
+    would get its port as his own now and then."""
     while True:
         port = random.SystemRandom().randrange(15000, 32000)
         with socket.socket() as probe, contextlib.suppress(OSError):

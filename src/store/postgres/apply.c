@@ -13,6 +13,7 @@
 enum {
     ATTEMPTS_MAX = 12,         /* of one batch, when others take its keys */
     PAUSE_MS_MAX = 64,         /* between two of them */
+    AGAIN_MS_MAX = 5 * 1000,   /* of all of them: clients wait */
     RESOLVE_MS_MAX = 5 * 1000, /* until it is known whether a COMMIT stands */
     RESOLVE_PAUSE_MS = 50,
     RESOLVE_ATTEMPTS_MAX = RESOLVE_MS_MAX / RESOLVE_PAUSE_MS,
@@ -126,12 +127,14 @@ static enum pg_failure do_events(struct pg_store *store, struct op *const ops[],
 {
     enum pg_failure failure = PG_AGAIN;
     bool is_unknown = false; /* then it must not be done again: it may stand */
+    int64_t deadline_us = clock_mono_us() + AGAIN_MS_MAX * 1000;
     for (int attempt = 0; attempt < ATTEMPTS_MAX && failure; attempt++) {
         failure = try_events(store, ops, count, &is_unknown);
         if (attempt == 0 && lacks_partition(&store->connection, failure) &&
             !pg_partitions_ahead(store))
             failure = PG_AGAIN;
         if (is_unknown || !is_worth_another(failure, attempt)) break;
+        if (clock_mono_us() >= deadline_us) break;
         if (failure != PG_UNREACHABLE) rest_at_random(attempt);
     }
     return failure;
@@ -176,6 +179,12 @@ static bool has_zero_byte(const struct op *op)
     return false;
 }
 
+/* 55P03: somebody holds a table or a row for long, which is no op's doing. */
+static bool is_locked_out(const struct pg_connection *connection)
+{
+    return strcmp(connection->sqlstate, "55P03") == 0;
+}
+
 /* One op that cannot be stored takes no other with it: halves are done by themselves. The failure
  * is of those for which nothing else is to be said; PG_FINE: some op has its outcome. */
 static enum pg_failure apply_events(struct pg_store *store, struct op *const ops[], size_t count)
@@ -184,7 +193,7 @@ static enum pg_failure apply_events(struct pg_store *store, struct op *const ops
     if (!failure) return PG_FINE;
     refuse(ops, count);
     bool is_op = failure == PG_TAKEN || failure == PG_AGAIN || is_about_values(&store->connection);
-    if (failure == PG_UNREACHABLE || !is_op) {
+    if (failure == PG_UNREACHABLE || !is_op || is_locked_out(&store->connection)) {
         log_failure(store, count);
         return failure;
     }
