@@ -126,7 +126,7 @@ static void check_votes(struct bench *bench, uint64_t a, uint64_t b)
     assert_int_equal(results.vote.results.votes[1], b);
 }
 
-static void votes_are_counted_from_the_log(void **state)
+static void votes_are_counted_with_and_without_the_log(void **state)
 {
     struct bench *bench = *state;
     expect(bench, poll_op(), OUTCOME_RECORDED);
@@ -142,6 +142,12 @@ static void votes_are_counted_from_the_log(void **state)
     check_votes(bench, 2, 1);
     expect(bench, vote_op(SPAN("4"), SPAN("a")), OUTCOME_RECORDED);
     reopen_store(bench);
+    check_votes(bench, 2, 2);
+    expect(bench, vote_op(SPAN("2"), SPAN("a")), OUTCOME_DUPLICATE);
+    store_close(bench->store);
+    log_files_remove(bench->dir);
+    open_store(bench);
+    assert_int_equal(rows_read(bench), 4);
     check_votes(bench, 2, 2);
     expect(bench, vote_op(SPAN("2"), SPAN("a")), OUTCOME_DUPLICATE);
 }
@@ -254,7 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_CASE(a_start_reads_no_row_that_the_logs_cover),
         STORE_CASE(a_start_reads_on_where_the_logs_end),
-        STORE_CASE(votes_are_counted_from_the_log),
+        STORE_CASE(votes_are_counted_with_and_without_the_log),
         STORE_CASE(a_session_s_minute_outlives_a_start),
         STORE_CASE(logs_of_another_copy_are_not_used),
         STORE_CASE(logs_of_another_directory_are_not_used),
