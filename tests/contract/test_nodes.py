@@ -166,8 +166,7 @@ def test_a_password_is_never_shown(pair):
 
 def test_what_reads_the_file_says_that_there_is_none(pair):
     data = pair[0].data
-    for command in (["export", "--format", "ndjson"], ["verify"], ["report", "traffic"], ["backup", "/nowhere"],
-                    ["erase", "--user-id", "u"]):
+    for command in (["verify"], ["report", "traffic"], ["backup", "/nowhere"]):
         done = program.run(*command, "--data", data, "--store", store.url_of(data))
         assert done.returncode == 1 and b"PostgreSQL" in done.stderr, done
 
