@@ -76,7 +76,6 @@ static void sort_round(struct round *round)
 
 static void prefetch(const struct loading *loading, uint32_t at)
 {
-    if (at >= loading->round.count) return;
     const struct index_change *change = &loading->round.changes[loading->round.order[at]];
     index_prefetch(index_of(loading, change), &change->key);
 }
@@ -85,8 +84,9 @@ static enum err make_shards(const struct loading *loading, unsigned from, unsign
 {
     const struct round *round = &loading->round;
     enum err err = ERR_OK;
-    for (uint32_t at = round->begins[from]; at < round->begins[to] && !err; at++) {
-        prefetch(loading, at + PREFETCH_DISTANCE);
+    uint32_t end = round->begins[to]; /* what follows is the other thread's */
+    for (uint32_t at = round->begins[from]; at < end && !err; at++) {
+        if (end - at > PREFETCH_DISTANCE) prefetch(loading, at + PREFETCH_DISTANCE);
         err = make_change(loading, &round->changes[round->order[at]]);
     }
     return err;
