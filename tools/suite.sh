@@ -7,6 +7,10 @@ cd "$(dirname "$0")/.."
 # Against any build; what looks at the tree itself or breaks things on purpose runs once, in the
 # release build.
 readonly EVERY_BUILD=(tests/contract tests/crash tests/interop)
+# Under ThreadSanitizer only what has threads meet: the rest of the contract is one loop's parsing.
+readonly MEETING=(tests/crash tests/contract/test_{admin_listener,admin_socket,auth,collect,conversion_dedup}.py
+    tests/contract/test_{full_disk,full_disk_publisher,lifecycle,metrics,mint,poll_results,polls}.py
+    tests/contract/test_{rate_limit,reload,restart,tail,window}.py)
 readonly RELEASE_ONLY=(tests/reports tests/data tests/lint tests/dev tests/bench tests/browser)
 readonly FAULTS=(tests/points tests/power tests/faults) DAMAGE=(tests/sim tests/corruption)
 readonly STREAMS=(tests/sinks) DATABASE=(tests/postgres) ALONE=(tests/hostile) LAST=(tests/fuzz)
@@ -15,7 +19,7 @@ readonly PYTEST_SECONDS_MAX=1200
 existing() {
     local path
     for path in "$@"; do
-        [[ -d $path ]] && echo "$path"
+        [[ -e $path ]] && echo "$path"
     done
     return 0
 }
@@ -88,6 +92,8 @@ run_in() {
     run_unit "$dir" "$results"
     if [[ $dir == build ]]; then
         run_release "$dir" "$results"
+    elif [[ $dir == *tsan ]]; then
+        run_pytest "$dir" "$results" pytest "${MEETING[@]}"
     else
         run_pytest "$dir" "$results" pytest "${EVERY_BUILD[@]}"
     fi
