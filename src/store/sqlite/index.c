@@ -151,13 +151,26 @@ static uint64_t slots_for(size_t shard, uint64_t wanted)
     }
 }
 
+/* Zeroes. A fresh page that is read before it is written gets mapped twice, and the second time all
+ * cores that run a thread of ours are told: so each is written once, at once. */
+static uint64_t *fresh_entries(uint64_t slots, size_t size)
+{
+    enum { PAGE_SIZE = 4096 };
+    volatile char *entries = calloc(slots, size);
+    if (!entries) return NULL;
+    for (size_t at = 0; at < slots * size; at += PAGE_SIZE)
+        entries[at] = 0;
+    entries[slots * size - 1] = 0;
+    return (uint64_t *)(uintptr_t)entries;
+}
+
 /* Moves what is live into fresh memory with room for `more`, larger only when that needs it. */
 static bool rehash(struct index *index, struct index_shard *shard, uint64_t more)
 {
     uint64_t wanted = count_live(index, shard) + more;
     uint64_t slots = slots_for((size_t)(shard - index->shards), wanted);
     if (slots > UINT32_MAX) return false;
-    uint64_t *entries = calloc(slots, entry_size(index));
+    uint64_t *entries = fresh_entries(slots, entry_size(index));
     if (!entries) return false;
     struct index_shard old = *shard;
     *shard = (struct index_shard){.entries = entries, .slots = (uint32_t)slots};

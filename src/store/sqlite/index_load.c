@@ -74,9 +74,19 @@ static void sort_round(struct round *round)
         round->order[next[index_shard(&round->changes[i].key)]++] = i;
 }
 
-static void prefetch(const struct loading *loading, uint32_t at)
+static const struct index_change *nth(const struct round *round, uint32_t at)
 {
-    const struct index_change *change = &loading->round.changes[loading->round.order[at]];
+    return &round->changes[round->order[at]];
+}
+
+/* The change first, since it lies anywhere too, then where it belongs. */
+static void ask_ahead(const struct loading *loading, uint32_t at, uint32_t end)
+{
+    const struct round *round = &loading->round;
+    if (end - at > 2 * PREFETCH_DISTANCE)
+        __builtin_prefetch(nth(round, at + 2 * PREFETCH_DISTANCE));
+    if (end - at <= PREFETCH_DISTANCE) return;
+    const struct index_change *change = nth(round, at + PREFETCH_DISTANCE);
     index_prefetch(index_of(loading, change), &change->key);
 }
 
@@ -86,8 +96,8 @@ static enum err make_shards(const struct loading *loading, unsigned from, unsign
     enum err err = ERR_OK;
     uint32_t end = round->begins[to]; /* what follows is the other thread's */
     for (uint32_t at = round->begins[from]; at < end && !err; at++) {
-        if (end - at > PREFETCH_DISTANCE) prefetch(loading, at + PREFETCH_DISTANCE);
-        err = make_change(loading, &round->changes[round->order[at]]);
+        ask_ahead(loading, at, end);
+        err = make_change(loading, nth(round, at));
     }
     return err;
 }
