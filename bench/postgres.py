@@ -76,6 +76,8 @@ def together(bench, cluster):
     spent = sum((node.usage().cpu_seconds - was.cpu_seconds)
                 for node, was in zip(nodes, before[0]))
     database = cpu_of(postmaster(cluster)) - before[1]
+    for node in nodes:
+        node.stop()  # before the database
     rows = int(cluster.sql("SELECT count(*) FROM conversion", url.rsplit("/", 1)[1])[0][0])
     return {"rate": requests / seconds, "node_us": spent * 1e6 / requests,
             "database_us": database * 1e6 / requests, "rows": rows, "requests": requests,
