@@ -158,7 +158,7 @@ bool store_feed_sequence(const struct store_feed *feed, struct span receipt, uin
 /* Finds the rows that tell of a person, for OP_ERASE, beside a running server: those of the user,
  * and of the session when one is named, and what belongs to their clicks and bids. */
 struct store_person {
-    const char *dir, *url; /* url: as in struct store_options */
+    const char *dir, *url;           /* url: as in struct store_options */
     struct span user_id, session_id; /* session_id: may be absent */
     /* At most ERASE_ROWS_MAX sequences of a table, to be erased before this returns. False: stop,
      * ERR_IO. */

@@ -1,7 +1,7 @@
 #include "base/secret.h"
+#include "store/dir.h"
 #include "store/engine.h"
 #include "store/sqlite/db.h"
-#include "store/dir.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
 #include "store/sqlite/verify.h"

@@ -2,10 +2,10 @@
 
 #include "base/limits.h"
 #include "store/dedup.h"
+#include "store/dir.h"
 #include "store/engine.h"
 #include "store/sqlite/batch_rows.h"
 #include "store/sqlite/db.h"
-#include "store/dir.h"
 #include "store/sqlite/index.h"
 #include "store/sqlite/index_log.h"
 #include "store/sqlite/window.h"
