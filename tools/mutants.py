@@ -15,7 +15,7 @@ import sys
 import tomllib
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
-COPIED = ("src", "tests", "bench", "man", "etc", "docs", "tools", "meson.build",
+COPIED = ("src", "tests", "bench", "man", "etc", "docs", "sql", "tools", "meson.build",
           "meson_options.txt", "dev", "README.md", "CONTRIBUTING.md")
 TREE = REPO / "build-mutants" / "tree"
 BUILD = TREE / "build"
