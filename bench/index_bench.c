@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "store/sqlite/index.h"
+#include "store/index.h"
 #include "token/hash.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "store/engine.h"
-#include "store/sqlite/window.h"
+#include "store/window.h"
 #include "token/hash.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "store/sqlite/index.h"
+#include "store/index.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,8 +4,8 @@
 #include "base/rng.h"
 #include "event/flags.h"
 #include "store/dedup.h"
-#include "store/sqlite/window.h"
 #include "store/store.h"
+#include "store/window.h"
 #include "store_bench.h"
 #include "token/hash.h"
 

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
-#include "store/sqlite/window.h"
 #include "store/store.h"
+#include "store/window.h"
 #include "store_bench.h"
 
 /* The store suite, publisher's side: impressions, feedback in both dialects, polls. */

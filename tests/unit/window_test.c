@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "store/sqlite/window.h"
+#include "store/window.h"
 
 static const int64_t START_MS = 1000000;
 

@@ -5,7 +5,7 @@
 #include "store/event_row.h"
 #include "store/poll_copy.h"
 #include "store/postgres/pg.h"
-#include "store/sqlite/window.h"
+#include "store/window.h"
 
 /* A batch of events under way: what its ops name is read, all of it at once; the ops are decided in
  * their order, each knowing what those before it did; what they record is written at once.

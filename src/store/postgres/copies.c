@@ -1,7 +1,24 @@
 #include "store/postgres/pg.h"
 #include "store/postgres/result.h"
 
-/* What others may have changed since it was copied. */
+/* What nodes keep copies of: its changes, and what others may have changed since it was copied. */
+
+enum pg_failure pg_change(struct pg_store *store, const char *sql, int64_t *changed)
+{
+    struct pg_connection *connection = &store->connection;
+    pg_send(connection, "BEGIN", NULL);
+    pg_send(connection, PG_COUNT_CHANGE, NULL);
+    pg_send(connection, sql, &store->own_params);
+    pg_send(connection, "COMMIT", NULL);
+    pg_flush(connection);
+    pg_skip(connection);
+    pg_skip(connection);
+    PGresult *result = pg_result(connection);
+    enum pg_failure failure = pg_finish(connection);
+    *changed = pg_changed(result);
+    PQclear(result);
+    return failure;
+}
 
 enum pg_failure pg_copies_look(struct pg_store *store)
 {

@@ -26,24 +26,6 @@ static void set_key(struct pg_params *params, const struct api_key *key)
     set_time(params, 10, key->revoked_at_ms);
 }
 
-/* One statement and the change that it is. */
-static enum pg_failure change(struct pg_store *store, const char *sql, int64_t *changed)
-{
-    struct pg_connection *connection = &store->connection;
-    pg_send(connection, "BEGIN", NULL);
-    pg_send(connection, PG_COUNT_CHANGE, NULL);
-    pg_send(connection, sql, &store->own_params);
-    pg_send(connection, "COMMIT", NULL);
-    pg_flush(connection);
-    pg_skip(connection);
-    pg_skip(connection);
-    PGresult *result = pg_result(connection);
-    enum pg_failure failure = pg_finish(connection);
-    *changed = pg_changed(result);
-    PQclear(result);
-    return failure;
-}
-
 /* A key with this id or this secret exists: nothing that trying again would change. */
 static enum pg_failure create_key(struct pg_store *store, struct op *op)
 {
@@ -53,7 +35,7 @@ static enum pg_failure create_key(struct pg_store *store, struct op *op)
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8::bytea, $9, $10, $11)";
     int64_t changed;
     set_key(&store->own_params, &op->key);
-    enum pg_failure failure = change(store, sql, &changed);
+    enum pg_failure failure = pg_change(store, sql, &changed);
     if (!failure) op->outcome = OUTCOME_RECORDED;
     if (failure == PG_TAKEN) op->outcome = OUTCOME_CONFLICT;
     return failure == PG_TAKEN ? PG_FINE : failure;
@@ -67,7 +49,7 @@ static enum pg_failure revoke_key(struct pg_store *store, struct op *op)
     pg_params_reset(&store->own_params, 2);
     pg_set_i64(&store->own_params, 0, op->received_at_ms);
     pg_set_text(&store->own_params, 1, op->key_id);
-    enum pg_failure failure = change(store, sql, &changed);
+    enum pg_failure failure = pg_change(store, sql, &changed);
     if (!failure) op->outcome = changed ? OUTCOME_RECORDED : OUTCOME_NOT_FOUND;
     return failure;
 }

@@ -95,6 +95,9 @@ enum err pg_migrate(struct pg_connection *connection, char problem[STORE_PROBLEM
  * change, and one such transaction waits for the other. */
 #define PG_COUNT_CHANGE "UPDATE change SET number = number + 1 WHERE id = 1"
 
+/* Such a transaction of one statement, with own_params. *changed: rows. */
+enum pg_failure pg_change(struct pg_store *store, const char *sql, int64_t *changed);
+
 /* Whether `adtally copy` has begun to fill it and is not done: nobody else may write to it. */
 enum pg_failure pg_copying(struct pg_connection *connection, bool *is_copying, int64_t *cursor);
 

@@ -295,24 +295,14 @@ static enum pg_failure put(struct pg_store *store, struct op *op)
 
 static enum pg_failure withdraw(struct pg_store *store, struct op *op)
 {
-    struct pg_connection *connection = &store->connection;
+    static const char sql[] = "UPDATE poll SET withdrawn_at_ms ="
+                              " coalesce(withdrawn_at_ms, $2::bigint) WHERE poll_id = $1";
+    int64_t changed;
     pg_params_reset(&store->own_params, 2);
     pg_set_i64(&store->own_params, 0, op->poll.id);
     pg_set_i64(&store->own_params, 1, op->received_at_ms);
-    pg_send(connection, "BEGIN", NULL);
-    pg_send(connection, PG_COUNT_CHANGE, NULL);
-    pg_send(connection,
-            "UPDATE poll SET withdrawn_at_ms = coalesce(withdrawn_at_ms, $2::bigint)"
-            " WHERE poll_id = $1",
-            &store->own_params);
-    pg_send(connection, "COMMIT", NULL);
-    pg_flush(connection);
-    pg_skip(connection);
-    pg_skip(connection);
-    PGresult *changed = pg_result(connection);
-    enum pg_failure failure = pg_finish(connection);
-    if (!failure) op->outcome = pg_changed(changed) ? OUTCOME_RECORDED : OUTCOME_NOT_FOUND;
-    PQclear(changed);
+    enum pg_failure failure = pg_change(store, sql, &changed);
+    if (!failure) op->outcome = changed ? OUTCOME_RECORDED : OUTCOME_NOT_FOUND;
     return failure;
 }
 

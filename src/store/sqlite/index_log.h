@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
-#include "store/sqlite/index.h"
+#include "store/index.h"
 
 #include <stdbool.h>
 #include <stddef.h>

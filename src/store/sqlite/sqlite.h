@@ -4,11 +4,11 @@
 #include "store/dedup.h"
 #include "store/dir.h"
 #include "store/engine.h"
+#include "store/index.h"
 #include "store/sqlite/batch_rows.h"
 #include "store/sqlite/db.h"
-#include "store/sqlite/index.h"
 #include "store/sqlite/index_log.h"
-#include "store/sqlite/window.h"
+#include "store/window.h"
 
 #include <stdbool.h>
 #include <stdint.h>

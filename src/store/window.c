@@ -1,6 +1,6 @@
-#include "store/sqlite/window.h"
+#include "store/window.h"
 
-#include "store/sqlite/index.h"
+#include "store/index.h"
 
 #include <stdlib.h>
 

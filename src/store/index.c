@@ -1,4 +1,4 @@
-#include "store/sqlite/index.h"
+#include "store/index.h"
 
 #include "base/assert.h"
 
