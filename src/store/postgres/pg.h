@@ -135,4 +135,4 @@ void pg_sweep(struct pg_store *store, int64_t now_ms);
 enum err pg_apply(struct store *store, struct op *const ops[], size_t count);
 
 /* uses.c */
-enum err pg_share_uses(struct store *store, struct store_use uses[], size_t count);
+enum err pg_share_uses(struct store *base, struct store_use uses[], size_t count);
