@@ -1,7 +1,7 @@
+#include "ops.h"
 #include "unit.h"
 
 #include "base/clock.h"
-#include "base/rng.h"
 #include "store/sqlite/sqlite.h"
 #include "store/sqlite/wal.h"
 #include "store/store.h"
@@ -20,21 +20,6 @@
 
 static const int64_t DAY_MS = 86400000, HOUR_MS = 3600000;
 
-static struct op click_op(int64_t at_ms, struct span bid)
-{
-    uint8_t random[10];
-    rng_fill(random, sizeof random);
-    return (struct op){
-        .kind = OP_CLICK,
-        .received_at_ms = at_ms,
-        .click = {.id = uuid_make_v7(at_ms, random),
-                  .ad = {.bid_id = bid, .publisher_id = SPAN("pub")},
-                  .landing_url = SPAN("https://shop.example/"),
-                  .route = SPAN("redirect"),
-                  .expires_at_ms = at_ms + 90 * DAY_MS},
-    };
-}
-
 struct clicked {
     char text[UUID_TEXT_LEN];
     struct span id;
@@ -43,7 +28,7 @@ struct clicked {
 static void record_click(struct bench *bench, struct clicked *clicked, int64_t at_ms,
                          struct span bid, struct span advertiser)
 {
-    struct op op = click_op(at_ms, bid);
+    struct op op = click_op(bid, at_ms);
     op.click.ad.advertiser_id = advertiser;
     assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
     uuid_write(clicked->text, &op.click.id);
@@ -55,9 +40,7 @@ static struct op conversion_op(struct span click, struct span key, struct span o
     return (struct op){
         .kind = OP_CONVERSION,
         .received_at_ms = now_ms,
-        .conversion = {.sender = {.partner_id = SPAN("partner"),
-                                  .api_key_id = SPAN("key"),
-                                  .api_key_label = SPAN("label")},
+        .conversion = {.sender = some_sender,
                        .click_id = click,
                        .event_type = SPAN("purchase_completed"),
                        .idempotency_key = key,
@@ -69,23 +52,6 @@ static struct op conversion_op(struct span click, struct span key, struct span o
                        .value = {49, 990000000},
                        .currency = SPAN("USD"),
                        .channel = SPAN("server")},
-    };
-}
-
-static struct op event_op(struct span tag, struct span event_id, int64_t at_ms)
-{
-    return (struct op){
-        .kind = OP_SERVER_EVENT,
-        .received_at_ms = at_ms,
-        .server_event = {.sender = {.partner_id = SPAN("partner"),
-                                    .api_key_id = SPAN("key"),
-                                    .api_key_label = SPAN("label")},
-                         .event_name = SPAN("page_view"),
-                         .tag_id = tag,
-                         .event_id = event_id,
-                         .timestamp = at_ms / 1000,
-                         .channel = SPAN("server"),
-                         .params = SPAN("{}")},
     };
 }
 
@@ -378,14 +344,14 @@ static void bid_has_at_most_100_recorded_clicks(void **state)
 {
     struct bench *bench = *state;
     for (int i = 0; i < 100; i++) {
-        struct op op = click_op(now_ms + i, SPAN("bid"));
+        struct op op = click_op(SPAN("bid"), now_ms + i);
         assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
         if (i == 50) reopen_store(bench);
     }
     for (int round = 0; round < 2; round++) {
-        struct op over = click_op(now_ms + 200, SPAN("bid"));
+        struct op over = click_op(SPAN("bid"), now_ms + 200);
         assert_int_equal(apply_one(bench, &over), OUTCOME_LIMITED);
-        struct op other = click_op(now_ms + 200, SPAN("bid2"));
+        struct op other = click_op(SPAN("bid2"), now_ms + 200);
         assert_int_equal(apply_one(bench, &other), OUTCOME_RECORDED);
         reopen_store(bench);
     }
@@ -400,13 +366,13 @@ static void start_counts_the_clicks_of_a_bid_that_outlived_them(void **state)
     bench->options.impression_ttl_ms = 60 * MINUTE_MS;
     reopen_store(bench);
     for (int i = 0; i < 100; i++) {
-        struct op op = click_op(now_ms - 30 * MINUTE_MS + i, SPAN("bid"));
+        struct op op = click_op(SPAN("bid"), now_ms - 30 * MINUTE_MS + i);
         assert_int_equal(apply_one(bench, &op), OUTCOME_RECORDED);
     }
-    struct op younger = click_op(now_ms - 20 * MINUTE_MS, SPAN("bid2"));
+    struct op younger = click_op(SPAN("bid2"), now_ms - 20 * MINUTE_MS);
     assert_int_equal(apply_one(bench, &younger), OUTCOME_RECORDED);
     for (int round = 0; round < 2; round++) {
-        struct op over = click_op(now_ms, SPAN("bid"));
+        struct op over = click_op(SPAN("bid"), now_ms);
         assert_int_equal(apply_one(bench, &over), OUTCOME_LIMITED);
         reopen_store(bench);
     }
@@ -453,7 +419,7 @@ static void fail_batch(struct bench *bench, size_t size, bool has_click)
         ops[i] = event_op(SPAN("tag"), SPAN_NONE, now_ms);
         batch[i] = &ops[i];
     }
-    if (has_click) ops[0] = click_op(now_ms, SPAN("bid"));
+    if (has_click) ops[0] = click_op(SPAN("bid"), now_ms);
     refuse_writes(bench, size);
     assert_int_not_equal(store_apply(bench->store, batch, OPS), ERR_OK);
     allow_writes(bench);
@@ -468,7 +434,7 @@ static void wal_that_two_failed_batches_left_is_not_damaged(void **state)
     char path[128];
     struct stat wal;
     struct wal_damage damage;
-    struct op first = click_op(now_ms, SPAN("bid"));
+    struct op first = click_op(SPAN("bid"), now_ms);
     assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
     snprintf(path, sizeof path, "%s/adtally.db-wal", bench->dir);
     assert_int_equal(stat(path, &wal), 0);
@@ -489,7 +455,7 @@ static void wal_whose_torn_header_ends_a_transaction_is_not_damaged(void **state
     struct stat wal;
     struct wal_damage damage;
     const uint8_t other[] = {0, 0, 0, 2, 0, 0, 0, 9};
-    struct op first = click_op(now_ms, SPAN("bid")), second = click_op(now_ms, SPAN("bid"));
+    struct op first = click_op(SPAN("bid"), now_ms), second = click_op(SPAN("bid"), now_ms);
     assert_int_equal(apply_one(bench, &first), OUTCOME_RECORDED);
     snprintf(path, sizeof path, "%s/adtally.db-wal", bench->dir);
     assert_int_equal(stat(path, &wal), 0);
