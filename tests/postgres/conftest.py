@@ -14,7 +14,7 @@ from support.world import World  # noqa: E402
 def cluster():
     """For tests that leave it running: nothing is asked of its disk, and databases by the hundred
     are made in it."""
-    with postgres.Cluster(postgres.SHORT_LIVED).running() as running:
+    with postgres.Cluster(postgres.SHORT_LIVED, postgres.memory()).running() as running:
         yield running
 
 

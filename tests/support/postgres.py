@@ -31,6 +31,7 @@ SETTINGS = {
     "log_min_messages": "warning",
 }
 SHORT_LIVED = {"fsync": "off", "full_page_writes": "off"}  # no server of it is asked to be durable
+MEMORY_MIN = 4 << 30
 START_TIMEOUT_S = 60
 
 
@@ -88,12 +89,19 @@ def template():
     return path / "data"
 
 
+def memory():
+    """A folder in memory for a cluster's parent, or None where there is little of it."""
+    path = "/dev/shm"
+    has_room = os.path.isdir(path) and shutil.disk_usage(path).free > MEMORY_MIN
+    return path if has_room else None
+
+
 class Cluster:
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, parent=None):
         self.bin = binaries()
         assert self.bin, "install postgresql-15 (tools/install.sh test)"
         self.user = unprivileged()
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="adtally-pg-"))
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="adtally-pg-", dir=parent))
         self.data = self.dir / "data"
         self.port = free_port()
         self.settings = SETTINGS | (settings or {})
