@@ -461,7 +461,7 @@ def test_no_request_leaves_the_origin(world, site, browser, busy):
 
 def paint_max_ms():
     """Other work on this machine is not the page's: then the limit only tells what went wrong."""
-    return PAINT_MAX_MS * max(1, min(4, os.getloadavg()[0] / os.cpu_count()))
+    return PAINT_MAX_MS * max(1, min(12, os.getloadavg()[0] / os.cpu_count()))
 
 
 # Noted behind the frame that it tells of.

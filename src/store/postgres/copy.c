@@ -228,7 +228,7 @@ static enum err check_same_source(struct pg_copy *copy)
 
 static enum err find_begin(struct pg_copy *copy, int64_t *cursor)
 {
-    bool is_copying;
+    bool is_copying = false;
     enum err err = tell(copy, pg_copying(&copy->connection, &is_copying, cursor));
     if (err) return err;
     if (is_copying && *cursor >= 0) return check_same_source(copy);

@@ -132,7 +132,7 @@ int64_t pg_partition_time(int64_t recorded_at_ms, int64_t database_ms); /* clamp
 void pg_sweep(struct pg_store *store, int64_t now_ms);
 
 /* apply.c: a batch of ops, of events and of what is configured. */
-enum err pg_apply(struct store *store, struct op *const ops[], size_t count);
+enum err pg_apply(struct store *base, struct op *const ops[], size_t count);
 
 /* uses.c */
-enum err pg_share_uses(struct store *store, struct store_use uses[], size_t count);
+enum err pg_share_uses(struct store *base, struct store_use uses[], size_t count);
