@@ -10,7 +10,7 @@ import pytest
 from support import postgres, store
 from support import server as program
 from support.http import Conn
-from support.world import LANDING, V1, World, conversion, together
+from support.world import LANDING, V1, World, conversion, table, together
 
 BACK_S = 10
 PROMPT_S = 2.5  # an answer while it is away takes some 0.8 s at most, and this machine may be busy
@@ -61,6 +61,69 @@ def test_a_newer_schema_is_told_in_a_sentence(own_cluster, tmp_path):
                     "INSERT INTO adtally_schema VALUES (7, 0)", name)
     text = problem(own_cluster.url(name), tmp_path)
     assert "newer adtally" in text and len(text.splitlines()) == 1
+
+
+def role_with(cluster, name, *rights):
+    """A user of this database who may just do this."""
+    role = "r" + name
+    cluster.sql(f"CREATE ROLE {role} LOGIN; " + "; ".join(f"GRANT {r} TO {role}" for r in rights),
+                name)
+    return cluster.url(name, user=role)
+
+
+def made_by_another(cluster, tmp_path):
+    """A database in which a server of its owner has been."""
+    name = cluster.new_database()
+    key = program.run("key", "create", "--class", "adserver", "--label", "l", "--data",
+                      tmp_path / "owner", "--store", cluster.url(name))
+    assert key.returncode == 0, key.stderr
+    return name
+
+
+def nothing_there(cluster):
+    return cluster.url("nowhere")
+
+
+def unknown_user(cluster):
+    return cluster.url(cluster.new_database(), user="nobody_here")
+
+
+def may_not_create(cluster):
+    return role_with(cluster, cluster.new_database())
+
+
+def read_only_for_all(cluster):
+    name = cluster.new_database()
+    cluster.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    return cluster.url(name)
+
+
+def not_utf8(cluster):
+    name = cluster.new_database()
+    cluster.sql(f"DROP DATABASE {name}; CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0")
+    return cluster.url(name)
+
+
+@table("make, says", {
+    "a database that does not exist": (nothing_there, "create the database that --store names"),
+    "a user that does not exist": (unknown_user, "user and the password"),
+    "a user who may not make tables": (may_not_create, "grant its user the rights"),
+    "a database that takes no writes": (read_only_for_all, "name the primary in --store"),
+    "a database in another encoding": (not_utf8, "UTF8"),
+})
+def test_what_keeps_a_server_from_starting_is_told_in_a_sentence(own_cluster, tmp_path, make, says):
+    text = problem(make(own_cluster), tmp_path)
+    assert says in text and len(text.splitlines()) == 1, text
+
+
+@table("rights", {
+    "nothing": ["USAGE ON SCHEMA public"],
+    "reading alone": ["USAGE ON SCHEMA public", "SELECT ON ALL TABLES IN SCHEMA public"],
+})
+def test_a_user_who_may_not_write_is_told_what_to_grant(own_cluster, tmp_path, rights):
+    name = made_by_another(own_cluster, tmp_path)
+    text = problem(role_with(own_cluster, name, *rights), tmp_path)
+    assert "grant its user the rights" in text and len(text.splitlines()) == 1, text
 
 
 class Clients:

@@ -59,6 +59,26 @@ const char *pg_advice(const struct pg_connection *connection)
     return at->advice;
 }
 
+/* libpq does not say what kind of error kept it from connecting: told by the text, where that is
+ * the English one, for the sake of the advice alone. */
+static const char *sqlstate_of(const char *message)
+{
+    static const struct {
+        const char *begin, *end, *sqlstate;
+    } kinds[] = {
+        {"database \"", "\" does not exist", "3D000"},   {"role \"", "\" does not exist", "28000"},
+        {"password authentication failed", "", "28P01"}, {"no password supplied", "", "28P01"},
+        {"no pg_hba.conf entry", "", "28000"},           {"session is read-only", "", "25006"},
+        {"server is in hot standby mode", "", "25006"},  {"too many clients", "", "53300"},
+        {"remaining connection slots", "", "53300"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const char *at = strstr(message, kinds[i].begin);
+        if (at && strstr(at, kinds[i].end)) return kinds[i].sqlstate;
+    }
+    return NULL;
+}
+
 /* Of what changes seldom by itself: not bounded together with lines that strangers cause. */
 void pg_tell_trouble(struct pg_connection *connection)
 {
@@ -200,7 +220,7 @@ static enum pg_failure fail(struct pg_connection *connection, const char *messag
     connection->backoff_ms = backoff_ms;
     connection->retry_at_ms = clock_mono_ms() + backoff_ms;
     connection->failure = PG_FINE;
-    pg_note_failure(connection, PG_UNREACHABLE, NULL, message);
+    pg_note_failure(connection, PG_UNREACHABLE, sqlstate_of(message), message);
     pg_disconnect(connection);
     pg_tell_trouble(connection);
     return PG_UNREACHABLE;
