@@ -681,6 +681,54 @@ static void batch_reads_no_more_of_large_tables(void **state)
     assert_true(rows_scanned() - before < ROWS);
 }
 
+static int64_t days_looked_at(void)
+{
+    usleep(200000);
+    return base_number(url, "SELECT sum(idx_scan)::bigint FROM pg_stat_user_tables WHERE"
+                            " relname ~ '^(click|impression)_([0-9]{8}|past)$'");
+}
+
+/* Each event that follows another one is told with that one's campaign, however many days there
+ * are. */
+static void campaigns_are_looked_for_on_their_day(void **state)
+{
+    enum { DAYS = 40, EVENTS = 50 };
+    struct store_feed_event events[2 + 2 * EVENTS];
+    struct store_feed *feed;
+    char problem[STORE_PROBLEM_MAX], bids[EVENTS][16];
+    uint64_t cursor = 0;
+    size_t count;
+    begin_days_ago(DAYS);
+    struct store *store = open_lane();
+    struct op click = click_op(SPAN("bid"));
+    assert_int_equal(apply_one(store, &click), OUTCOME_RECORDED);
+    uuid_write(click_id, &click.click.id);
+    for (int i = 0; i < EVENTS; i++) {
+        snprintf(bids[i], sizeof bids[i], "b%d", i);
+        struct span bid = span_of(bids[i]);
+        struct op ops[] = {impression_op(bid), feedback_op(bid),
+                           conversion_op((struct span){click_id, sizeof click_id}, bid, bid)};
+        for (int at = 0; at < 3; at++)
+            assert_int_equal(apply_one(store, &ops[at]), OUTCOME_RECORDED);
+    }
+    store_close(store);
+    int64_t before = days_looked_at(), linked = 0;
+    assert_int_equal(store_feed_open(&feed, NULL, url, problem), ERR_OK);
+    do {
+        assert_int_equal(store_feed_read(feed, &cursor, UINT64_MAX / 2, events,
+                                         sizeof events / sizeof events[0], &count, problem),
+                         ERR_OK);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(span_eq(events[i].campaign_id, SPAN("c")));
+            linked += events[i].table == OP_CONVERSION || events[i].table == OP_FEEDBACK;
+        }
+    } while (count > 0);
+    store_feed_close(feed);
+    assert_int_equal(linked, 2 * EVENTS);
+    /* today, and the days before and behind it, and each read asks all days for what is new */
+    assert_true(days_looked_at() - before < linked * 4 + 4 * 2 * (DAYS + 4));
+}
+
 #define CASE(name) cmocka_unit_test_setup(name, new_database)
 
 int main(void)
@@ -698,6 +746,7 @@ int main(void)
         CASE(days_past_their_time_are_removed),
         CASE(days_of_the_past_go_and_nothing_counts_again),
         CASE(batch_reads_no_more_of_large_tables),
+        CASE(campaigns_are_looked_for_on_their_day),
     };
     hash_start();
     return UNIT_RUN(tests);

@@ -3,6 +3,7 @@ two start at one moment; nothing in it counts again."""
 
 import contextlib
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -17,8 +18,7 @@ from support.world import COLLECT, World, event, is_duplicate, is_recorded, toge
 
 SQL = pathlib.Path(__file__).resolve().parents[2] / "sql"
 VERSIONS = len(list(SQL.glob("[0-9]*.sql")))
-# What each version behind the first added: undone, there is the first again.
-ADDED = {2: "DROP TABLE copying"}
+COMMENTS, MADE = re.compile(r"--.*"), re.compile(r"\s*CREATE TABLE (\w+) \(")
 COLUMNS = ("SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "
            "WHERE table_schema = 'public' AND table_name !~ '_(past|[0-9]{8})$' "
            "AND table_name NOT IN ('adtally_schema', 'adtally_lock') ORDER BY 1, 2")
@@ -30,10 +30,19 @@ def own_cluster():
         yield running
 
 
+def undone(version):
+    """The statements that take a version back. One that did more than make tables needs its own."""
+    (script,) = SQL.glob(f"{version:04}-*.sql")
+    statements = COMMENTS.sub("", script.read_text()).split(";\n")
+    tables = [MADE.match(text) for text in statements if text.strip()]
+    assert all(tables), f"say how {script.name} is taken back"
+    return "".join(f"DROP TABLE {table[1]};" for table in tables)
+
+
 def take_back(cluster, name):
     """The database as the first version made it."""
     for version in range(VERSIONS, 1, -1):
-        cluster.sql(f"{ADDED[version]}; DELETE FROM adtally_schema WHERE version = {version}", name)
+        cluster.sql(f"{undone(version)} DELETE FROM adtally_schema WHERE version = {version}", name)
     first = cluster.new_database()
     cluster.sql((SQL / "0001-first.sql").read_text(), first)
     assert cluster.sql(COLUMNS, name) == cluster.sql(COLUMNS, first)
