@@ -67,5 +67,4 @@ enum err pg_store_open(struct store **out, const struct store_options *options,
 void pg_store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg);
 enum err pg_store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX]);
 enum err pg_feed_open(struct store_feed **out, const char *url, char problem[STORE_PROBLEM_MAX]);
-enum err pg_store_copy(struct store_copy *copy, char problem[STORE_PROBLEM_MAX]);
 enum err pg_store_find_person(const struct store_person *person);

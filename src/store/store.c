@@ -160,8 +160,3 @@ enum err store_restore(const char *file, const char *dir, const struct store_pro
 {
     return sqlite_store_restore(file, dir, progress, problem);
 }
-
-enum err store_copy(struct store_copy *copy, char problem[STORE_PROBLEM_MAX])
-{
-    return pg_store_copy(copy, problem);
-}
