@@ -12,7 +12,7 @@ from copying import (Person, begin, cli_lines, collect_many, copy, exported, fil
 from support import server as program
 from support.checksum import checksum
 from support.publisher import rate
-from support.world import World, unique
+from support.world import COLLECT, World, event, unique
 
 PART = 4096  # sequences
 
@@ -220,6 +220,18 @@ def test_a_lock_that_is_lost_ends_the_copy(large, cluster):
         proc.send_signal(signal.SIGCONT)
         assert proc.wait() == 1
         assert b"kept servers from writing to the database is gone" in proc.stderr.read()
+    copy(large.database, data)
+    assert exported(data) == large.lines
+
+
+def test_a_server_that_comes_meanwhile_ends_the_copy(large):
+    data, node = new_dir(), program.temp_dir()
+    with stopped_at(large.database, data, PART) as proc:
+        with serve(large, node, "--store", large.database):
+            assert large.post(COLLECT, event(event_id="late")).status == 503
+            proc.send_signal(signal.SIGCONT)
+            assert proc.wait() == 1
+            assert b"is in use by the server" in proc.stderr.read()
     copy(large.database, data)
     assert exported(data) == large.lines
 

@@ -106,11 +106,26 @@ static enum err ask(struct copy_source *base, const char *sql, char answer[COPY_
     return pg_merge_fail(&source->merge, pg_ask(connection, sql, answer, COPY_ANSWER_SIZE));
 }
 
+/* What needs no sequence, as an erasure, is done by who has a lane, too. */
+static enum err find_servers(struct pg_source *source)
+{
+    static const char sql[] = "SELECT node FROM lane WHERE seen_at_ms > " NOW_MS " - " SEEN_MS
+                              " ORDER BY seen_at_ms DESC LIMIT 1";
+    char node[COPY_ANSWER_SIZE];
+    enum err err = ask(&source->source, sql, node);
+    if (err || !node[0]) return err;
+    snprintf(source->problem, STORE_PROBLEM_MAX,
+             "the database is in use by the server %s: stop it first (one that was killed is taken"
+             " for gone after two hours, or when its rows of the table lane are deleted)",
+             node);
+    return ERR_BUSY;
+}
+
 /* A lock that is lost is not taken again: somebody may have recorded meanwhile. */
 static enum err check(struct copy_source *base)
 {
     struct pg_source *source = pg_source_of(base);
-    if (!pg_run_text(&source->lock, "SELECT 1")) return ERR_OK;
+    if (!pg_run_text(&source->lock, "SELECT 1")) return find_servers(source);
     return refuse(source, "the connection that kept servers from writing to the database is gone:"
                           " run the command again to go on");
 }
@@ -152,22 +167,6 @@ static enum err take_locks(struct pg_source *source)
         snprintf(source->problem, STORE_PROBLEM_MAX, "cannot read the database: %s: %s",
                  lock->message, pg_advice(lock));
     return pg_err(failure);
-}
-
-/* With the locks, so that none comes after it was looked for and records. */
-static enum err find_servers(struct pg_source *source)
-{
-    static const char sql[] = "SELECT node FROM lane WHERE seen_at_ms > " NOW_MS " - " SEEN_MS
-                              " ORDER BY seen_at_ms DESC LIMIT 1";
-    char node[128];
-    struct pg_connection *connection = &source->merge.connection;
-    enum err err = pg_merge_fail(&source->merge, pg_ask(connection, sql, node, sizeof node));
-    if (err || !node[0]) return err;
-    snprintf(source->problem, STORE_PROBLEM_MAX,
-             "the database is in use by the server %s: stop it first (one that was killed is taken"
-             " for gone after two hours, or when its rows of the table lane are deleted)",
-             node);
-    return ERR_BUSY;
 }
 
 static enum err refuse_half_copied(struct pg_source *source)
@@ -214,7 +213,7 @@ static enum err open_source(struct pg_source *source, const char *url)
     source->source.secrets = secret_new(sizeof *source->source.secrets);
     if (!err && !source->source.secrets) err = ERR_NO_MEMORY;
     if (!err) err = take_locks(source);
-    if (!err) err = find_servers(source);
+    if (!err) err = find_servers(source); /* with the locks: who comes later does not record */
     if (!err) err = refuse_half_copied(source);
     if (!err) err = find_last(source);
     if (!err)
