@@ -32,6 +32,8 @@ static enum err open_both(struct copying *copying)
     enum err err = copy->is_from_database
                        ? pg_copy_source_open(&copying->source, copy->url, problem)
                        : sqlite_copy_source_open(&copying->source, copy->dir, problem);
+    for (int i = 0; i < EVENT_TABLES && !err; i++)
+        err = copying->source->rows->engine->ask_for(copying->source->rows, (enum op_kind)i);
     if (err) return err;
     struct secrets *secrets = copying->source->secrets;
     return copy->is_from_database
@@ -43,12 +45,13 @@ static enum err open_both(struct copying *copying)
 
 static enum err copy_part(struct copying *copying, int64_t to)
 {
-    struct copy_source *source = copying->source;
     struct copy_target *target = copying->target;
-    enum err err = source->engine->check(source);
+    struct rows *rows = copying->source->rows;
+    uint64_t at = (uint64_t)target->cursor;
+    enum err err = copying->source->engine->check(copying->source);
     if (!err) err = target->engine->begin_part(target);
-    if (!err)
-        err = source->engine->read(source, target->cursor, to, target->engine->put_event, target);
+    while (!err && at < (uint64_t)to)
+        err = rows->engine->read(rows, &at, (uint64_t)to, target->engine->put_event, target);
     return err ? err : target->engine->end_part(target, to);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "store/keys.h"
-#include "store/row_text.h"
+#include "store/rows.h"
 #include "store/store.h"
 
 /* adtally copy: all of a data set, out of one engine into the other. copy.c takes the steps; an
@@ -11,27 +11,17 @@
 enum copy_table { COPY_API_KEY, COPY_POLL, COPY_POLL_OPTION, COPY_POLL_COUNT, COPY_TABLES };
 struct span copy_table_name(enum copy_table table);
 
-/* All columns but the checksum, of either engine in the same order; bytes stand as they are. The
- * row is whole, and the caller's again afterwards. Anything but ERR_OK ends the reading. */
-typedef enum err copy_on_event(void *arg, enum op_kind kind, const struct text_row *row,
-                               int64_t checksum);
-typedef enum err copy_on_row(void *arg, enum copy_table table, const struct text_row *row);
-
 enum { COPY_ANSWER_SIZE = 128 };
 
 struct copy_source {
     const struct copy_source_engine *engine;
+    struct rows *rows; /* of either engine with columns in the same order */
     struct secrets *secrets;
     int64_t last; /* sequence: nobody records a later one while the source is open */
 };
 
 /* What goes wrong is said in the `problem` of who opened it. */
 struct copy_source_engine {
-    /* Events behind `after` and up to `to`, in the order of their sequences. */
-    enum err (*read)(struct copy_source *source, int64_t after, int64_t to, copy_on_event *on_event,
-                     void *arg);
-    enum err (*read_table)(struct copy_source *source, enum copy_table table, copy_on_row *on_row,
-                           void *arg);
     enum err (*ask)(struct copy_source *source, const char *sql, char answer[COPY_ANSWER_SIZE]);
     enum err (*check)(struct copy_source *source); /* still nobody records */
     void (*close)(struct copy_source *source);
@@ -48,7 +38,7 @@ struct copy_target_engine {
     bool keeps_checksums; /* of every row, as they were */
     /* A part, which stands as a whole or not at all: begin, events, then end. */
     enum err (*begin_part)(struct copy_target *target);
-    copy_on_event *put_event; /* arg: the target */
+    rows_on_event *put_event; /* arg: the target */
     enum err (*end_part)(struct copy_target *target, int64_t to);
     /* Secrets and what is configured, in place of what an earlier copy brought of it. */
     enum err (*configure)(struct copy_target *target, struct copy_source *source);

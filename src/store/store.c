@@ -105,11 +105,6 @@ enum err store_verify_watched(const char *dir, struct writer *report, uint64_t *
     return sqlite_store_verify(dir, report, findings, progress);
 }
 
-enum err store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX])
-{
-    return export->url ? pg_store_export(export, problem) : sqlite_store_export(export, problem);
-}
-
 enum err store_feed_open(struct store_feed **out, const char *dir, const char *url,
                          char problem[STORE_PROBLEM_MAX])
 {

@@ -104,7 +104,7 @@ static void add_bytes(struct pg_params *params, int at, struct span bytes)
     pg_add_text(params, at, digits.overflow ? SPAN_NONE : writer_text(&digits));
 }
 
-static enum err add_configured(void *arg, enum copy_table table, const struct text_row *row)
+static enum err add_configured(void *arg, const struct text_row *row)
 {
     struct pg_target *target = arg;
     target->rows_count++;
@@ -122,11 +122,13 @@ static enum err add_configured(void *arg, enum copy_table table, const struct te
 
 static enum err send_configured(struct pg_target *target, struct copy_source *source)
 {
+    struct rows *rows = source->rows;
     enum err err = ERR_OK;
     for (int i = 0; i < COPY_TABLES && !err; i++) {
         target->rows_count = 0;
         pg_params_reset(&target->params, configured[i].columns);
-        err = source->engine->read_table(source, (enum copy_table)i, add_configured, target);
+        err = rows->engine->read_table(rows, copy_table_name((enum copy_table)i), add_configured,
+                                       target);
         pg_send(&target->connection, configured[i].remove, NULL);
         if (!err && target->rows_count)
             pg_send(&target->connection, configured[i].insert, &target->params);

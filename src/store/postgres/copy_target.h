@@ -47,7 +47,7 @@ static inline struct pg_target *pg_target_of(struct copy_target *target)
 enum pg_failure copy_rows_begin(struct pg_target *target);
 
 /* Adds an event to the part, and its keys. `arg`: the struct copy_target. */
-copy_on_event copy_put_event;
+rows_on_event copy_put_event;
 
 void copy_part_reset(struct pg_target *target);
 void copy_part_send(struct pg_target *target);

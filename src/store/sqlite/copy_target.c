@@ -25,8 +25,9 @@ struct dir_target {
     const char *path; /* of the directory */
     struct sqlite_store *store;
     sqlite3_stmt *inserts[EVENT_TABLES];
-    int64_t newest_ms;    /* recorded_at_ms of all events so far, the highest */
-    sqlite3_stmt *insert; /* of the table being configured */
+    int64_t newest_ms; /* recorded_at_ms of all events so far, the highest */
+    struct span table; /* being configured */
+    sqlite3_stmt *insert;
     uint64_t rows_count;
 };
 
@@ -143,28 +144,30 @@ static enum err end_part(struct copy_target *base, int64_t to)
 
 /* -- what is configured -------------------------------------------------------------------- */
 
-static enum err put_configured(void *arg, enum copy_table table, const struct text_row *row)
+static enum err put_configured(void *arg, const struct text_row *row)
 {
     struct dir_target *target = arg;
-    struct db_binder to = db_row(target->insert, copy_table_name(table));
+    struct db_binder to = db_row(target->insert, target->table);
     bind_row(&to, row);
     target->rows_count++;
     return db_insert(&to);
 }
 
 static enum err put_table(struct dir_target *target, struct copy_source *source,
-                          enum copy_table table, uint64_t *rows)
+                          enum copy_table table, uint64_t *count)
 {
     char sql[SQL_MAX];
     sqlite3 *db = target->store->db;
+    struct rows *rows = source->rows;
+    struct span name = target->table = copy_table_name(table);
     target->rows_count = 0;
-    snprintf(sql, sizeof sql, "DELETE FROM %.*s", SPAN_FMT(copy_table_name(table)));
+    snprintf(sql, sizeof sql, "DELETE FROM %.*s", SPAN_FMT(name));
     enum err err = db_exec(db, sql);
-    if (!err) err = prepare_insert(db, copy_table_name(table), &target->insert);
-    if (!err) err = source->engine->read_table(source, table, put_configured, target);
+    if (!err) err = prepare_insert(db, name, &target->insert);
+    if (!err) err = rows->engine->read_table(rows, name, put_configured, target);
     sqlite3_finalize(target->insert);
     target->insert = NULL;
-    *rows = target->rows_count;
+    *count = target->rows_count;
     return err;
 }
 
