@@ -45,7 +45,6 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
                              const struct store_progress *progress);
 enum err sqlite_feed_open(struct store_feed **out, const char *dir,
                           char problem[STORE_PROBLEM_MAX]);
-enum err sqlite_store_find_person(const struct store_person *person);
 enum err sqlite_store_backup(const char *dir, const char *file,
                              const struct store_progress *progress,
                              char problem[STORE_PROBLEM_MAX]);
@@ -58,4 +57,3 @@ enum err pg_store_open(struct store **out, const struct store_options *options,
                        char problem[STORE_PROBLEM_MAX]);
 void pg_store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg);
 enum err pg_feed_open(struct store_feed **out, const char *url, char problem[STORE_PROBLEM_MAX]);
-enum err pg_store_find_person(const struct store_person *person);

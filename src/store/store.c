@@ -139,11 +139,6 @@ bool store_feed_sequence(const struct store_feed *feed, struct span receipt, uin
     return feed->engine->sequence(feed, receipt, out);
 }
 
-enum err store_find_person(const struct store_person *person)
-{
-    return person->url ? pg_store_find_person(person) : sqlite_store_find_person(person);
-}
-
 enum err store_backup(const char *dir, const char *file, const struct store_progress *progress,
                       char problem[STORE_PROBLEM_MAX])
 {
