@@ -80,6 +80,21 @@ def stopped_at(database, data, sequences):
         proc.stderr.close()
 
 
+def marks_are_true(data):
+    """Rows below a mark are as old as it says, and as many."""
+    tables = [row["table"] for row in exported(data)]
+    with contextlib.closing(sqlite3.connect(data / "adtally.db")) as db:
+        db.row_factory = sqlite3.Row
+        marks = db.execute("SELECT * FROM age_mark ORDER BY seq").fetchall()
+        for mark in marks:
+            for table in set(tables):
+                count, newest = db.execute(f"SELECT count(*), coalesce(max(recorded_at_ms), 0) FROM {table}"
+                                           " WHERE seq < ?", (mark["seq"],)).fetchone()
+                assert mark[table] == count and newest <= mark["time_ms"]
+        assert len(marks) > 1 and marks[-1]["seq"] == db.execute(
+            "SELECT last_seq + 1 FROM total").fetchone()[0]
+
+
 def half_copied(database, data, sequences=PART):
     with stopped_at(database, data, sequences):
         pass
@@ -100,6 +115,7 @@ def test_there_and_back_is_what_it_was(world, database):
     data = new_dir()
     assert copy(database, data) == f"copied {len(exported(world.data))} events\n"
     is_verified(data)
+    marks_are_true(data)
     assert exported(data) == exported(world.data)
     for table in ("poll", "poll_option"):
         assert exported(data, "--table", table) == exported(world.data, "--table", table)
@@ -134,6 +150,7 @@ def test_what_servers_recorded_in_a_database_goes_on_in_a_file(world, database):
             for person in persons:
                 person.is_remembered()
             persons.append(Person(world, poll_id, unique("person")))
+        program.cli("report", "traffic", "--data", data)
         is_verified(data)
     now = exported(data)
     assert now[:len(lines)] == lines
@@ -165,6 +182,7 @@ def test_a_copy_that_is_killed_goes_on(large):
     assert refused.returncode == 1 and b"was not filled to the end by adtally copy" in refused.stderr
     copy(large.database, data)
     is_verified(data)
+    marks_are_true(data)
     assert exported(data) == large.lines
     with serve(large, data):
         for person in large.persons:

@@ -20,6 +20,7 @@ enum { TIMEOUT_MS = 60 * 60 * 1000 };
 struct pg_source {
     struct copy_source source; /* first: what the copy holds */
     struct pg_connection lock; /* all is asked here but the rows */
+    bool is_held;
     char *problem;
 };
 
@@ -34,9 +35,13 @@ static enum err refuse(struct pg_source *source, const char *why)
     return ERR_BUSY;
 }
 
+/* A lock that is lost is not taken again: somebody may have recorded meanwhile. */
 static enum err tell(struct pg_source *source, enum pg_failure failure)
 {
     const struct pg_connection *lock = &source->lock;
+    if (failure && source->is_held && !lock->conn)
+        return refuse(source, "the connection that kept servers from writing to the database is"
+                              " gone: run the command again to go on");
     if (failure)
         snprintf(source->problem, STORE_PROBLEM_MAX, "cannot read the database: %s: %s",
                  lock->message, pg_advice(lock));
@@ -64,13 +69,10 @@ static enum err find_servers(struct pg_source *source)
     return ERR_BUSY;
 }
 
-/* A lock that is lost is not taken again: somebody may have recorded meanwhile. */
+/* Over the connection of the lock: it fails when that is gone. */
 static enum err check(struct copy_source *base)
 {
-    struct pg_source *source = pg_source_of(base);
-    if (!pg_run_text(&source->lock, "SELECT 1")) return find_servers(source);
-    return refuse(source, "the connection that kept servers from writing to the database is gone:"
-                          " run the command again to go on");
+    return find_servers(pg_source_of(base));
 }
 
 static void close_source(struct copy_source *base)
@@ -94,7 +96,7 @@ static enum err take_locks(struct pg_source *source)
 {
     static const char *const locks[] = {
         "SELECT set_config('idle_in_transaction_session_timeout', '0', false)",
-        "BEGIN",
+        "BEGIN ISOLATION LEVEL READ COMMITTED",
         "SELECT 1 FROM counter WHERE id = 1 FOR UPDATE NOWAIT",
         "SELECT 1 FROM change WHERE id = 1 FOR UPDATE NOWAIT",
     };
@@ -104,6 +106,7 @@ static enum err take_locks(struct pg_source *source)
         failure = pg_run_text(lock, locks[i]);
     if (failure == PG_AGAIN)
         return refuse(source, "a server or another copy has the database: stop it first");
+    source->is_held = !failure;
     return tell(source, failure);
 }
 
