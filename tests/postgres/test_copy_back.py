@@ -2,19 +2,27 @@
 
 import contextlib
 import json
+import pathlib
 import signal
 import sqlite3
+import sys
 
 import pytest
 
 from copying import (Person, begin, cli_lines, collect_many, copy, exported, fill, is_verified,
                      people, results, serve, wait_for)
 from support import server as program
+from support import torture
 from support.checksum import checksum
 from support.publisher import rate
 from support.world import COLLECT, World, event, unique
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "points"))
+
+from crash_point import KILLED, CrashPoint  # noqa: E402
+
 PART = 4096  # sequences
+POINTS = torture.size(10, 10**6)
 
 
 @pytest.fixture
@@ -187,6 +195,30 @@ def test_a_copy_that_is_killed_goes_on(large):
     with serve(large, data):
         for person in large.persons:
             person.is_remembered()
+
+
+def test_a_copy_may_die_before_any_call(world, database):
+    """Killed, a directory is one that no server takes, or the whole copy; then it goes on."""
+    fill(world)
+    world.server.stop()
+    copy(world.data, database)
+    lines, point = exported(world.data), CrashPoint()
+    point.arm(0)
+    assert point.run("copy", "--from", database, "--to", new_dir()).returncode == 0
+    calls, states = point.count, set()
+    for number in sorted({1 + calls * i // POINTS for i in range(POINTS)} | {calls - 2, calls}):
+        data = new_dir()
+        point.arm(number)
+        assert point.run("copy", "--from", database, "--to", data).returncode == KILLED
+        is_whole = (data / "adtally.db").exists()
+        states.add(is_whole)
+        if not is_whole:
+            assert program.run("key", "list", "--data", data).returncode == 1
+            copy(database, data)
+        is_verified(data)
+        assert exported(data) == lines, (number, point.call)
+    point.close()
+    assert states == {False, True}
 
 
 LOSSES = {
