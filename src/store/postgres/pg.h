@@ -104,6 +104,8 @@ enum pg_failure pg_copying(struct pg_connection *connection, bool *is_copying, i
 void pg_secrets_send_new(struct pg_connection *connection);
 void pg_secrets_send(struct pg_connection *connection, struct secrets *secrets); /* these */
 
+enum pg_failure pg_secrets_read(struct pg_connection *connection, struct secrets *secrets);
+
 /* secrets.c, keys.c, polls.c: each its own transaction, which counts the change up. */
 enum pg_failure pg_secrets_load(struct pg_store *store);
 enum pg_failure pg_keys_apply(struct pg_store *store, struct op *op);
