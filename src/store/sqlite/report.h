@@ -53,7 +53,7 @@ void report_ratio_write(struct writer *out, report_amount dividend, report_amoun
  * taken back. What is in temp.part already goes. */
 enum err report_fold(struct report_db *db, int64_t after, int64_t last);
 
-/* temp.part into main. Inside of a transaction. */
+/* report_keep.c: temp.part into main. Inside of a transaction. */
 enum err report_keep(struct report_db *db);
 
 /* report_open.c. ERR_CORRUPT: what main has is not of this log, it begins again. */
