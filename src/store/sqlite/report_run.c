@@ -328,12 +328,10 @@ static void add_comment_columns(struct report_table *table)
 static void put_sql(struct writer *sql, const struct report_query *query,
                     const struct report_db *db)
 {
-    if (query->kind == REPORT_TRAFFIC)
-        report_sums_sql(sql, query, "1, 2, 3, 4, 5", true);
-    else if (query->kind == REPORT_MONEY)
-        report_sums_sql(sql, query, "1, 2, 3", true);
+    if (query->kind == REPORT_TRAFFIC || query->kind == REPORT_MONEY)
+        report_sums_sql(sql, query, true);
     else if (query->kind == REPORT_REASONS)
-        report_sums_sql(sql, query, "6", false);
+        report_sums_sql(sql, query, false);
     else if (query->kind == REPORT_POLLS)
         report_polls_sql(sql, query, db->has_poll_counts);
     else
@@ -369,7 +367,8 @@ static enum err query_table(struct report_db *db, const struct report_query *que
     sqlite3_stmt *rows = NULL;
     writer_init(&sql, memory, sizeof memory);
     put_sql(&sql, query, db);
-    enum err err = report_prepare(db, query, &sql, &rows);
+    enum err err = query->kind == REPORT_COMMENTS ? ERR_OK : report_gather(db, query);
+    if (!err) err = report_prepare(db, query, &sql, &rows);
     if (!err) err = fill(db, query, table, rows);
     sqlite3_finalize(rows);
     return err ? err : report_table_err(table);
