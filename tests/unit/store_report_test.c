@@ -298,7 +298,7 @@ static void change_reports(struct bench *bench, const char *sql)
 static void verify_finds_what_is_wrong(void **state)
 {
     static const char *const harms[] = {
-        "UPDATE agg SET sums = sums || sums WHERE unit = 1",
+        "UPDATE agg SET sums = zeroblob(length(sums)) WHERE unit = 1",
         "DELETE FROM agg WHERE names = 0 AND unit = 96",
         "DELETE FROM agg WHERE unit = 1 AND quarter = (SELECT max(quarter) FROM agg)",
         "UPDATE agg SET quarter = quarter + 960000",
