@@ -21,7 +21,7 @@ struct step {
     sqlite3_stmt *read, *write, *remove;
     struct part *parts;
     size_t count, cap;
-    struct report_sums quarter, hour, day, merged;
+    struct report_sums quarter, hour, day, kept, merged;
     struct report_bytes packed;
 };
 
@@ -83,19 +83,20 @@ static void bind_place(struct db_binder *row, const struct place *place)
     db_bind_i64(row, place->chunk);
 }
 
-/* What the row has so far, into merged. */
+/* What the row has so far. */
 static enum err read_kept(struct step *step, const struct place *place)
 {
     struct db_binder key = db_row(step->read, SPAN_NONE);
     struct report_packed packed;
     struct report_sum sum;
     bind_place(&key, place);
+    step->kept.count = 0;
     int code = sqlite3_step(step->read);
     enum err err = code == SQLITE_ROW || code == SQLITE_DONE ? ERR_OK : db_last_err(step->db->db);
     if (code == SQLITE_ROW) {
         report_packed_begin(&packed, db_column_text(step->read, 0), place->chunk);
         while (!err && report_packed_next(&packed, &sum))
-            err = report_sums_add(&step->merged, &sum, 1);
+            err = report_sums_add(&step->kept, &sum, 1);
         if (!err && packed.rest.len) err = ERR_CORRUPT;
     }
     sqlite3_reset(step->read);
@@ -124,10 +125,10 @@ static enum err keep_sums(struct step *step, struct place place, const struct re
         while (end < sums->count &&
                report_key_ad(sums->sums[end].key) / REPORT_CHUNK == place.chunk)
             end++;
-        step->merged.count = 0;
         err = read_kept(step, &place);
-        if (!err) err = report_sums_add(&step->merged, sums->sums + begin, end - begin);
-        report_sums_settle(&step->merged);
+        if (!err)
+            err = report_sums_merge(&step->merged, &step->kept,
+                                    &(struct report_sums){sums->sums + begin, end - begin, 0});
         if (!err) err = write_kept(step, &place);
     }
     return err;
@@ -209,6 +210,7 @@ static void step_fini(struct step *step)
     report_sums_free(&step->quarter);
     report_sums_free(&step->hour);
     report_sums_free(&step->day);
+    report_sums_free(&step->kept);
     report_sums_free(&step->merged);
     free(step->packed.bytes);
 }

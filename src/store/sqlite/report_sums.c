@@ -70,6 +70,27 @@ void report_sums_settle(struct report_sums *sums)
     sums->count = kept;
 }
 
+enum err report_sums_merge(struct report_sums *out, const struct report_sums *a,
+                           const struct report_sums *b)
+{
+    size_t left = 0, right = 0;
+    if (!report_grow((void **)&out->sums, &out->cap, a->count + b->count + 1, SUMS_FIRST,
+                     sizeof *out->sums))
+        return ERR_NO_MEMORY;
+    out->count = 0;
+    while (left < a->count || right < b->count) {
+        bool is_left =
+            right == b->count || (left < a->count && a->sums[left].key <= b->sums[right].key);
+        struct report_sum sum = is_left ? a->sums[left++] : b->sums[right++];
+        if (is_left && right < b->count && b->sums[right].key == sum.key) {
+            sum.count += b->sums[right].count;
+            sum.amount += b->sums[right++].amount;
+        }
+        if (!is_nothing(&sum)) out->sums[out->count++] = sum;
+    }
+    return ERR_OK;
+}
+
 void report_sums_free(struct report_sums *sums)
 {
     free(sums->sums);

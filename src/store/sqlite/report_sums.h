@@ -54,6 +54,10 @@ void report_sums_settle(
     struct report_sums *sums); /* in order, each key once, and none of nothing */
 void report_sums_free(struct report_sums *sums);
 
+/* Of two settled ones, settled. */
+enum err report_sums_merge(struct report_sums *out, const struct report_sums *a,
+                           const struct report_sums *b);
+
 /* Bytes that grow. */
 struct report_bytes {
     char *bytes;
