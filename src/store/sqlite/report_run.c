@@ -7,7 +7,7 @@
 
 /* More than so many events are kept first, so that the next report need not read them again. */
 enum {
-    LIVE_MAX = 65536,
+    LIVE_MAX = REPORT_STEP,
     REFUSALS_MAX = 5,
     CURRENCY_MAX = 64,
     NANO_DIGITS = 9,
