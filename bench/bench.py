@@ -17,6 +17,7 @@ import sys
 import observed
 import parts
 import postgres
+import reports
 from measure import Invalid
 from table import Table, count_of
 
@@ -32,10 +33,13 @@ PARTS = {
     "index": (parts.index, "an index entry: bytes and nanoseconds"),
     "observed": (observed.part, "what /metrics and an open dashboard cost"),
     "postgres": (postgres.part, "two servers over one PostgreSQL, beside the store alone"),
+    "reports": (reports.part, "the usual reports, and the writer beside them; not part of a run"),
 }
+ALONE = {"reports"}  # what runs when it is asked for
 # quick, default
 SIZES = {"seconds": (1, 3), "rounds": (1, 3), "tail_seconds": (5, 20),
-         "disk_events": (200_000, 1_000_000), "ads": (60_000, 300_000)}
+         "disk_events": (200_000, 1_000_000), "ads": (60_000, 300_000),
+         "report_events": (1_000_000, 10_000_000)}
 
 
 def print_machine():
@@ -73,7 +77,8 @@ def parse():
     connections = given.connections or ("1,256" if given.quick else "1,16,64,256,1024")
     given.connections = [int(text) for text in connections.split(",")]
     given.peers = [] if given.peers == "none" else given.peers.split(",")
-    given.parts = [name for name in PARTS if getattr(given, name)] or list(PARTS)
+    given.parts = [name for name in PARTS if getattr(given, name)] or [
+        name for name in PARTS if name not in ALONE]
     return given
 
 

@@ -6,16 +6,21 @@
 #include "store/report.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 enum {
     LOOK_EVERY_MS = 1000,
-    STEP_EVENTS = 4096,
+    STEP_EVENTS = 32768,  /* a fifth of a second, which the log's WAL waits for */
     WORTH_EVENTS = 16384, /* fewer are counted by each report itself */
-    HASTE_EVENTS = 1000000,
-    REST_TIMES = 9, /* of what a step took; once, when far behind */
     REST_MIN_MS = 5,
     RETRY_MS = 60 * 1000,
+    NICENESS = 10, /* where there is too little for all, the writer goes first */
 };
+
+/* How long it rests, as a multiple of what a step took, when so many events are left. */
+static const struct {
+    int64_t behind, rest_times;
+} haste[] = {{262144, 1}, {65536, 3}, {0, 9}};
 
 struct reporter {
     struct worker worker;
@@ -31,18 +36,25 @@ static int64_t recorded(struct reporter *reporter)
     return (int64_t)stats.store.sequence_next - 1;
 }
 
+static int64_t rest_ms(int64_t took_ms, int64_t behind)
+{
+    size_t i = 0;
+    while (behind < haste[i].behind)
+        i++;
+    int64_t ms = took_ms * haste[i].rest_times;
+    return ms > REST_MIN_MS ? ms : REST_MIN_MS;
+}
+
 /* One step after the other until few are left. */
 static enum err catch_up(struct reporter *reporter, struct report_db *db)
 {
     int64_t behind = 0;
     enum err err = report_behind(db, &behind);
-    while (!err && behind >= STEP_EVENTS) {
+    while (!err && behind >= WORTH_EVENTS) {
         int64_t begin_ms = clock_mono_ms();
         err = report_catch_up(db, STEP_EVENTS);
         int64_t took_ms = clock_mono_ms() - begin_ms + 1;
-        int64_t rest_ms = took_ms * (behind > HASTE_EVENTS ? 1 : REST_TIMES);
-        if (!worker_rest(&reporter->worker, rest_ms > REST_MIN_MS ? rest_ms : REST_MIN_MS))
-            return ERR_OK;
+        if (!worker_rest(&reporter->worker, rest_ms(took_ms, behind))) return ERR_OK;
         if (!err) err = report_behind(db, &behind);
     }
     if (!err) reporter->counted = recorded(reporter) - behind;
@@ -64,6 +76,7 @@ static void *run(void *arg)
 {
     struct reporter *reporter = arg;
     int64_t wait_ms = LOOK_EVERY_MS;
+    (void)setpriority(PRIO_PROCESS, 0, NICENESS); /* of the thread; refused, it does no harm */
     while (worker_rest(&reporter->worker, wait_ms)) {
         wait_ms = LOOK_EVERY_MS;
         if (recorded(reporter) - reporter->counted < WORTH_EVENTS) continue;

@@ -298,11 +298,12 @@ static void change_reports(struct bench *bench, const char *sql)
 static void verify_finds_what_is_wrong(void **state)
 {
     static const char *const harms[] = {
-        "UPDATE agg SET count = count + 1 WHERE metric = 1",
-        "DELETE FROM agg WHERE ad = (SELECT min(ad) FROM agg)",
-        "UPDATE agg SET amount = amount + 1 WHERE metric = 2",
-        "UPDATE agg SET quarter = quarter + 1000",
+        "UPDATE agg SET sums = zeroblob(length(sums)) WHERE unit = 1",
+        "DELETE FROM agg WHERE names = 0 AND unit = 96",
+        "DELETE FROM agg WHERE unit = 1 AND quarter = (SELECT max(quarter) FROM agg)",
+        "UPDATE agg SET quarter = quarter + 960000",
         "UPDATE agg_ad SET campaign = 'other' WHERE ad = 1",
+        "UPDATE agg_kind SET label = label || '!' WHERE metric = 3",
         "DELETE FROM agg_opinion",
         "UPDATE agg_state SET has_flags = 7",
     };

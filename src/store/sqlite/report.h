@@ -34,14 +34,12 @@ enum report_metric {
     METRIC_VOTE,        /* label: poll, space, option */
 };
 
-/* In a column of agg_ad: of all its names. No name can be this, since none has a NUL in it. */
-#define REPORT_ALL "char(0)"
-
 /* report_amount.c: exact sums. Amounts in SQL are billionths: an INTEGER, or, past its range, a
  * BLOB of 16 bytes. */
 __extension__ typedef __int128 report_amount;
 enum err report_amount_register(sqlite3 *db);
 report_amount report_amount_column(sqlite3_stmt *row, int column);
+void report_amount_bind(sqlite3_stmt *statement, int parameter, report_amount value);
 
 /* value / 10^digits, exact, with two decimals at least. */
 void report_amount_write(struct writer *out, report_amount value, int digits);
@@ -53,8 +51,15 @@ void report_ratio_write(struct writer *out, report_amount dividend, report_amoun
  * taken back. What is in temp.part already goes. */
 enum err report_fold(struct report_db *db, int64_t after, int64_t last);
 
-/* temp.part into main. Inside of a transaction. */
+/* report_keep.c: temp.part into main. Inside of a transaction. */
 enum err report_keep(struct report_db *db);
+
+/* report_gather.c: what a query asks of main, into temp.found: a row for each group of names,
+ * period and label. Inside of a transaction. */
+enum err report_gather(struct report_db *db, const struct report_query *query);
+
+/* The day or hour of a zone that a quarter is in, as a number in the order of time. */
+int64_t report_period(const struct zone *zone, int64_t quarter, bool is_hour);
 
 /* report_open.c. ERR_CORRUPT: what main has is not of this log, it begins again. */
 enum err report_position(struct report_db *db, int64_t *sequence); /* what main has */
@@ -87,9 +92,12 @@ enum err report_table_err(const struct report_table *table);
 
 /* report_query.c: what a query asks, as SQL. */
 enum { REPORT_SQL_MAX = 16 * 1024 };
-void report_sums_sql(struct writer *sql, const struct report_query *query, const char *metrics,
-                     bool has_metric);
+void report_sums_sql(struct writer *sql, const struct report_query *query, bool has_metric);
 void report_polls_sql(struct writer *sql, const struct report_query *query, bool has_counts);
 void report_comments_sql(struct writer *sql, const struct report_query *query, bool has_flags);
+void report_ads_sql(struct writer *sql, const struct report_query *query);
+void report_kinds_sql(struct writer *sql, const struct report_query *query);
+int report_names_of(const struct report_query *query); /* of the sums that are read */
+void report_quarters_of(const struct report_query *query, int64_t *from, int64_t *to);
 enum err report_prepare(struct report_db *db, const struct report_query *query,
                         const struct writer *sql, sqlite3_stmt **out);

@@ -11,8 +11,8 @@
 
 enum {
     REPORTS_APPLICATION_ID = 0x41445452,
-    REPORTS_VERSION = 4,
-    TABLES_COUNT = 4,
+    REPORTS_VERSION = 5,
+    TABLES_COUNT = 5,
     PATH_MAX_LEN = 512
 };
 
@@ -23,24 +23,24 @@ enum {
 /* A journal that is deleted, not a WAL: several processes write here, by turns, and Debian 12's
  * SQLite wants one writer to a WAL (db.h). */
 static const char *const make_tables =
-    "CREATE TABLE agg_ad (ad INTEGER PRIMARY KEY, " AD_TEXTS ", checksum INTEGER NOT NULL,"
-    " UNIQUE (campaign, advertiser, publisher, product, placement)) STRICT;"
-    "CREATE TABLE agg (unit INTEGER NOT NULL, ad INTEGER NOT NULL, metric INTEGER NOT NULL, "
-    "flagged INTEGER NOT NULL,"
-    " label TEXT NOT NULL, quarter INTEGER NOT NULL, count INTEGER NOT NULL, amount ANY NOT NULL,"
-    " checksum INTEGER NOT NULL, PRIMARY KEY (unit, ad, metric, flagged, label, quarter)) STRICT,"
-    " WITHOUT ROWID;"
+    "CREATE TABLE agg_ad (ad INTEGER PRIMARY KEY, names INTEGER NOT NULL, " AD_TEXTS ","
+    " checksum INTEGER NOT NULL,"
+    " UNIQUE (names, campaign, advertiser, publisher, product, placement)) STRICT;"
+    "CREATE TABLE agg_kind (kind INTEGER PRIMARY KEY, metric INTEGER NOT NULL,"
+    " flagged INTEGER NOT NULL, label TEXT NOT NULL, checksum INTEGER NOT NULL,"
+    " UNIQUE (metric, flagged, label)) STRICT;"
+    "CREATE TABLE agg (names INTEGER NOT NULL, unit INTEGER NOT NULL, quarter INTEGER NOT NULL,"
+    " chunk INTEGER NOT NULL, sums BLOB NOT NULL, checksum INTEGER NOT NULL,"
+    " PRIMARY KEY (names, unit, quarter, chunk)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE agg_opinion (bid INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " checksum INTEGER NOT NULL, PRIMARY KEY (bid, seq)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE agg_state (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL,"
     " row INTEGER NOT NULL, has_flags INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT;";
 
-#define PART_COLUMNS                                                                               \
-    "quarter INTEGER, " AD_TEXTS                                                                   \
-    ", flagged INTEGER, metric INTEGER, label TEXT, count INTEGER, amount"
-
 static const char *const make_temporary =
-    "CREATE TABLE temp.part (" PART_COLUMNS "); CREATE TABLE temp.rolled (" PART_COLUMNS ");"
+    "CREATE TABLE temp.part (quarter INTEGER, " AD_TEXTS
+    ", flagged INTEGER, metric INTEGER, label TEXT, count INTEGER, amount);"
+    "CREATE TABLE temp.found (period INTEGER, " AD_TEXTS ", metric INTEGER, label TEXT, n, a);"
     "CREATE TABLE temp.latest (seq INTEGER PRIMARY KEY, bid INTEGER);"
     "CREATE TABLE temp.signed (seq INTEGER PRIMARY KEY, sign INTEGER, bid INTEGER)";
 
@@ -63,7 +63,7 @@ enum { QUARTER_S = REPORT_QUARTER_MS / 1000, HOUR_S = 60 * 60, DAY_S = 24 * HOUR
 
 /* As a number, in the order of time: the day since 1970; or when the hour began, and its offset in
  * the last eight bits, since an hour that a clock shows twice is two. */
-static int64_t period_of(const struct zone *zone, int64_t quarter, bool is_hour)
+int64_t report_period(const struct zone *zone, int64_t quarter, bool is_hour)
 {
     int64_t instant_s = quarter * QUARTER_S;
     int32_t offset_s = zone_offset(zone, instant_s);
@@ -81,8 +81,8 @@ static void on_local_period(sqlite3_context *call, int count, sqlite3_value **va
     int64_t quarter = sqlite3_value_int64(values[0]);
     bool is_hour = sqlite3_value_int(values[1]) != 0;
     if (!last->is_set || quarter != last->quarter || is_hour != last->is_hour)
-        *last =
-            (struct report_period){quarter, period_of(db->zone, quarter, is_hour), is_hour, true};
+        *last = (struct report_period){quarter, report_period(db->zone, quarter, is_hour), is_hour,
+                                       true};
     sqlite3_result_int64(call, last->period);
 }
 
@@ -186,7 +186,7 @@ static enum err check_kept(struct report_db *db)
     if (application != REPORTS_APPLICATION_ID || version != REPORTS_VERSION) return ERR_FOREIGN;
     err = db_query_i64(db->db,
                        "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name IN"
-                       " ('agg', 'agg_ad', 'agg_opinion', 'agg_state')",
+                       " ('agg', 'agg_ad', 'agg_kind', 'agg_opinion', 'agg_state')",
                        &tables);
     return err ? err : tables == TABLES_COUNT ? ERR_OK : ERR_CORRUPT;
 }
@@ -363,7 +363,7 @@ enum err report_read_removed(struct report_db *db)
 static enum err begin_again(struct report_db *db)
 {
     enum err err = db_exec(db->db, "DELETE FROM main.agg; DELETE FROM main.agg_ad;"
-                                   "DELETE FROM main.agg_opinion");
+                                   "DELETE FROM main.agg_kind; DELETE FROM main.agg_opinion");
     return err ? err : put_state(db, 0, 0);
 }
 

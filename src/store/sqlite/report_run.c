@@ -1,4 +1,4 @@
-#include "store/sqlite/report.h"
+#include "store/sqlite/report_sums.h"
 
 #include "event/datetime.h"
 
@@ -6,7 +6,14 @@
 #include <string.h>
 
 /* More than so many events are kept first, so that the next report need not read them again. */
-enum { LIVE_MAX = 65536, CURRENCY_MAX = 64, NANO_DIGITS = 9, PICO_DIGITS = 12, NANO_PICOS = 1000 };
+enum {
+    LIVE_MAX = REPORT_STEP,
+    REFUSALS_MAX = 5,
+    CURRENCY_MAX = 64,
+    NANO_DIGITS = 9,
+    PICO_DIGITS = 12,
+    NANO_PICOS = 1000
+};
 static const int64_t PICOS_PER_UNIT = 1000000000000;
 
 /* Of one currency: of ads with a price in it, and the value of conversions in it. */
@@ -328,12 +335,10 @@ static void add_comment_columns(struct report_table *table)
 static void put_sql(struct writer *sql, const struct report_query *query,
                     const struct report_db *db)
 {
-    if (query->kind == REPORT_TRAFFIC)
-        report_sums_sql(sql, query, "1, 2, 3, 4, 5", true);
-    else if (query->kind == REPORT_MONEY)
-        report_sums_sql(sql, query, "1, 2, 3", true);
+    if (query->kind == REPORT_TRAFFIC || query->kind == REPORT_MONEY)
+        report_sums_sql(sql, query, true);
     else if (query->kind == REPORT_REASONS)
-        report_sums_sql(sql, query, "6", false);
+        report_sums_sql(sql, query, false);
     else if (query->kind == REPORT_POLLS)
         report_polls_sql(sql, query, db->has_poll_counts);
     else
@@ -369,7 +374,8 @@ static enum err query_table(struct report_db *db, const struct report_query *que
     sqlite3_stmt *rows = NULL;
     writer_init(&sql, memory, sizeof memory);
     put_sql(&sql, query, db);
-    enum err err = report_prepare(db, query, &sql, &rows);
+    enum err err = query->kind == REPORT_COMMENTS ? ERR_OK : report_gather(db, query);
+    if (!err) err = report_prepare(db, query, &sql, &rows);
     if (!err) err = fill(db, query, table, rows);
     sqlite3_finalize(rows);
     return err ? err : report_table_err(table);
@@ -391,14 +397,17 @@ static enum err run_in_snapshot(struct report_db *db, const struct report_query 
     return err;
 }
 
+/* Who else counts holds the file for a step at a time: a report waits for its turn, not for all
+ * that is to be counted. */
 static enum err catch_up(struct report_db *db)
 {
     int64_t behind = 0;
     enum err err = report_behind(db, &behind);
-    while (!err && behind > LIVE_MAX) {
-        err = report_catch_up(db, LIVE_MAX);
-        if (err == ERR_BUSY) return ERR_OK;
-        if (!err) err = report_behind(db, &behind);
+    for (int refused = 0; !err && behind > LIVE_MAX && refused < REFUSALS_MAX;) {
+        err = report_catch_up(db, REPORT_STEP);
+        refused = err == ERR_BUSY ? refused + 1 : 0;
+        if (err == ERR_BUSY && sqlite3_db_readonly(db->db, "main")) return ERR_OK;
+        if (!err || err == ERR_BUSY) err = report_behind(db, &behind);
     }
     return err;
 }

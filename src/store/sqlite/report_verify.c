@@ -1,4 +1,4 @@
-#include "store/sqlite/report.h"
+#include "store/sqlite/report_sums.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -8,38 +8,19 @@
 
 enum { PATH_MAX_LEN = 512 };
 
-/* Sessions that erasure renamed have other names in a recount: whose minds changed is no longer
- * told, so feedback is compared only where nothing was erased. */
-#define IS_ERASED                                                                                  \
-    "EXISTS (SELECT 1 FROM log.ad_feedback WHERE sent_session_id >= 'erased:'"                     \
-    " AND sent_session_id < 'erased;')"
-#define SUMS(schema)                                                                               \
-    "SELECT advertiser, publisher, campaign, product, placement, unit, metric, flagged, label,"    \
-    " quarter, count, amount FROM " schema ".agg JOIN " schema                                     \
-    ".agg_ad USING (ad) WHERE metric NOT IN (5, 6) OR NOT " IS_ERASED
-#define OPINIONS(schema) "SELECT bid, seq FROM " schema ".agg_opinion WHERE NOT " IS_ERASED
+#define OPINIONS(schema) "SELECT bid, seq FROM " schema ".agg_opinion WHERE NOT " REPORT_IS_ERASED
 #define MISSED(a, b) "(SELECT count(*) FROM (" a " EXCEPT " b "))"
 
-static const char *const count_differing =
-    "SELECT " MISSED(SUMS("main"), SUMS("kept")) " + " MISSED(SUMS("kept"), SUMS("main")) //
-    " + " MISSED(OPINIONS("main"), OPINIONS("kept")) " + "                                //
-    MISSED(OPINIONS("kept"), OPINIONS("main"));
-
-/* After rows were removed, sums may be more than what a recount finds, and never less. */
-static const char *const count_lower =
-    "SELECT count(*) FROM main.agg AS m JOIN main.agg_ad AS d USING (ad) WHERE"
-    " (metric NOT IN (5, 6) OR NOT " IS_ERASED ") AND m.count > coalesce((SELECT k.count"
-    " FROM kept.agg AS k WHERE k.unit = m.unit AND k.ad = (SELECT e.ad FROM kept.agg_ad AS e"
-    " WHERE e.campaign = d.campaign AND e.advertiser = d.advertiser AND e.publisher = d.publisher"
-    " AND e.product = d.product AND e.placement = d.placement) AND k.metric = m.metric"
-    " AND k.flagged = m.flagged AND k.label = m.label AND k.quarter = m.quarter), 0)";
+static const char *const count_opinions = "SELECT " MISSED(OPINIONS("main"), OPINIONS("kept")) //
+    " + " MISSED(OPINIONS("kept"), OPINIONS("main"));
 
 static const char *const count_damaged =
-    "SELECT (SELECT count(*) FROM kept.agg WHERE checksum IS NOT row_checksum('agg', unit, ad, "
-    "metric,"
-    " flagged, label, quarter, count, amount))"
-    " + (SELECT count(*) FROM kept.agg_ad WHERE checksum IS NOT row_checksum('agg_ad', ad,"
+    "SELECT (SELECT count(*) FROM kept.agg WHERE checksum IS NOT row_checksum('agg', names, unit,"
+    " quarter, chunk, sums))"
+    " + (SELECT count(*) FROM kept.agg_ad WHERE checksum IS NOT row_checksum('agg_ad', ad, names,"
     " advertiser, publisher, campaign, product, placement))"
+    " + (SELECT count(*) FROM kept.agg_kind WHERE checksum IS NOT row_checksum('agg_kind', kind,"
+    " metric, flagged, label))"
     " + (SELECT count(*) FROM kept.agg_opinion WHERE checksum IS NOT row_checksum('agg_opinion',"
     " bid, seq))"
     " + (SELECT count(*) FROM kept.agg_state WHERE checksum IS NOT row_checksum('agg_state', id,"
@@ -68,13 +49,28 @@ static enum err count(struct report_db *db, const char *sql, const char *text,
     return err;
 }
 
-static enum err recount(struct report_db *db, int64_t sequence, struct writer *report,
+/* In steps, so that memory holds the sums of all rows, not the rows. */
+static enum err recount(struct report_db *db, int64_t sequence)
+{
+    enum err err = ERR_OK;
+    for (int64_t after = 0; after < sequence && !err; after += REPORT_STEP) {
+        int64_t last = after + REPORT_STEP;
+        err = report_fold(db, after, last < sequence ? last : sequence);
+        if (!err) err = report_keep(db);
+    }
+    return err;
+}
+
+/* After rows were removed, sums may be more than what a recount finds, and never less. */
+static enum err compare(struct report_db *db, int64_t sequence, struct writer *report,
                         uint64_t *findings)
 {
-    enum err err = report_fold(db, 0, sequence);
-    if (!err) err = report_keep(db);
-    const char *sql = db->removed_below > 0 ? count_lower : count_differing;
-    if (!err) err = count(db, sql, "sums differ from a recount", report, findings);
+    int64_t differing = 0, opinions = 0;
+    bool is_removed = db->removed_below > 0;
+    enum err err = recount(db, sequence);
+    if (!err) err = report_compare(db, is_removed, &differing);
+    if (!err && !is_removed) err = db_query_i64(db->db, count_opinions, &opinions);
+    if (!err) tell(report, findings, "sums differ from a recount", differing + opinions);
     return err;
 }
 
@@ -90,7 +86,7 @@ static enum err check_kept(struct report_db *db, struct writer *report, uint64_t
     if (!err) err = report_read_removed(db);
     bool is_row = row == kept_row || (row == 0 && sequence < db->removed_below);
     bool is_of_log = sequence <= last && is_row && has_flags == db->has_flags;
-    return err || !is_of_log ? err : recount(db, sequence, report, findings);
+    return err || !is_of_log ? err : compare(db, sequence, report, findings);
 }
 
 static enum err check_in_snapshot(struct report_db *db, const char *path, struct writer *report,
