@@ -19,7 +19,7 @@ enum {
 
 struct reporter {
     struct worker worker;
-    const char *dir;
+    const char *dir, *url;
     struct ledger *ledger;
     int64_t counted; /* the thread's: events that the aggregates have */
 };
@@ -53,7 +53,7 @@ static enum err work(struct reporter *reporter)
 {
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
-    enum err err = report_open(&db, reporter->dir, problem);
+    enum err err = report_open(&db, reporter->dir, reporter->url, problem);
     if (err) return err;
     err = catch_up(reporter, db);
     report_close(db);
@@ -77,11 +77,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-enum err reporter_start(struct reporter **out, const char *dir, struct ledger *ledger)
+enum err reporter_start(struct reporter **out, const char *dir, const char *url,
+                        struct ledger *ledger)
 {
     struct reporter *reporter = calloc(1, sizeof *reporter);
     if (!reporter) return ERR_NO_MEMORY;
     reporter->dir = dir;
+    reporter->url = url;
     reporter->ledger = ledger;
     if (!worker_start(&reporter->worker, run, reporter)) {
         free(reporter);

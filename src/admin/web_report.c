@@ -93,7 +93,7 @@ static void report(struct web_request *request, const struct report_ask *ask)
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
     struct report_table *table = NULL;
-    enum err err = report_open(&db, request->admin->dir, problem);
+    enum err err = report_open(&db, request->admin->dir, request->admin->url, problem);
     if (!err) {
         err = run(db, &ask->query, &table);
         report_close(db);

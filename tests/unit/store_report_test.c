@@ -157,7 +157,7 @@ static struct report_db *open_reports(struct bench *bench)
 {
     struct report_db *db;
     char problem[STORE_PROBLEM_MAX];
-    assert_int_equal(report_open(&db, bench->dir, problem), ERR_OK);
+    assert_int_equal(report_open(&db, bench->dir, NULL, problem), ERR_OK);
     return db;
 }
 

@@ -6,7 +6,7 @@
 /* What reports.db keeps, against a recount in memory. A file of another moment of the log is no
  * finding: the next report begins it again. */
 
-enum { PATH_MAX_LEN = 512 };
+enum { PATH_MAX_LEN = 512, STEP_EVENTS = 65536 };
 
 /* Sessions that erasure renamed have other names in a recount: whose minds changed is no longer
  * told, so feedback is compared only where nothing was erased. */
@@ -71,8 +71,17 @@ static enum err count(struct report_db *db, const char *sql, const char *text,
 static enum err recount(struct report_db *db, int64_t sequence, struct writer *report,
                         uint64_t *findings)
 {
-    enum err err = report_fold(db, 0, sequence);
-    if (!err) err = report_keep(db);
+    int64_t after = 0;
+    enum err err = ERR_OK;
+    while (!err && after < sequence) {
+        int64_t end = sequence;
+        err = db->log->step(db, after, STEP_EVENTS, &end);
+        if (end > sequence || end == after) end = sequence;
+        if (!err) err = report_fold(db, after, end);
+        if (!err) err = report_keep(db);
+        after = end;
+    }
+    if (!err && db->log->load_erased) err = db->log->load_erased(db);
     const char *sql = db->removed_below > 0 ? count_lower : count_differing;
     if (!err) err = count(db, sql, "sums differ from a recount", report, findings);
     return err;
@@ -85,9 +94,9 @@ static enum err check_kept(struct report_db *db, struct writer *report, uint64_t
     if (!err) err = db_query_i64(db->db, "SELECT seq FROM kept.agg_state", &sequence);
     if (!err) err = db_query_i64(db->db, "SELECT row FROM kept.agg_state", &kept_row);
     if (!err) err = db_query_i64(db->db, "SELECT has_flags FROM kept.agg_state", &has_flags);
-    if (!err) err = report_last(db, &last);
-    if (!err) err = report_row(db, sequence, &row);
-    if (!err) err = report_read_removed(db);
+    if (!err) err = db->log->last(db, &last);
+    if (!err) err = db->log->row(db, sequence, &row);
+    if (!err) err = db->log->removed(db, &db->removed_below);
     bool is_row = row == kept_row || (row == 0 && sequence < db->removed_below);
     bool is_of_log = sequence <= last && is_row && has_flags == db->has_flags;
     return err || !is_of_log ? err : recount(db, sequence, report, findings);
@@ -107,34 +116,34 @@ static enum err check_in_snapshot(struct report_db *db, const char *path, struct
 }
 
 /* Who wrote was killed in the middle: what undoes it has to write. */
-static void undo_half_step(const char *dir)
+static void undo_half_step(const char *dir, const char *url)
 {
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
-    if (report_open(&db, dir, problem) == ERR_OK) report_close(db);
+    if (report_open(&db, dir, url, problem) == ERR_OK) report_close(db);
 }
 
-static enum err check_once(const char *dir, const char *path, struct writer *report,
-                           uint64_t *findings)
+static enum err check_once(const char *dir, const char *url, const char *path,
+                           struct writer *report, uint64_t *findings)
 {
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
-    enum err err = report_open_in_memory(&db, dir, problem);
+    enum err err = report_open_in_memory(&db, dir, url, problem);
     if (err) return err;
     err = check_in_snapshot(db, path, report, findings);
     report_close(db);
     return err;
 }
 
-enum err report_verify(const char *dir, struct writer *report, uint64_t *findings)
+enum err report_verify(const char *dir, const char *url, struct writer *report, uint64_t *findings)
 {
     char path[PATH_MAX_LEN];
     struct stat file;
     if ((size_t)snprintf(path, sizeof path, "%s/reports.db", dir) >= sizeof path) return ERR_IO;
     if (stat(path, &file) != 0 || file.st_size == 0) return ERR_OK;
-    enum err err = check_once(dir, path, report, findings);
+    enum err err = check_once(dir, url, path, report, findings);
     if (err != ERR_DENIED) return err;
-    undo_half_step(dir);
-    err = check_once(dir, path, report, findings);
+    undo_half_step(dir, url);
+    err = check_once(dir, url, path, report, findings);
     return err == ERR_DENIED ? ERR_OK : err; /* it cannot be read here, so no report uses it */
 }

@@ -297,5 +297,5 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
     if (!err) err = verify_database(db, report, findings, progress);
     if (!err) err = check_secrets_and_logs(db, dir, report, findings);
     sqlite3_close(db);
-    return err ? err : report_verify(dir, report, findings);
+    return err ? err : report_verify(dir, NULL, report, findings);
 }
