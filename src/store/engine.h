@@ -45,11 +45,14 @@ struct store_feed {
 #define STORE_NO_RECEIPT                                                                           \
     "\"%.*s\" is no receipt of this data directory: take the last one that was exported"
 
-/* store/sqlite */
+/* store/sqlite. Sums of reports against a recount, of whichever engine; of damage that ends it,
+ * `problem` tells. */
+enum err report_verify(const char *dir, const char *url, struct writer *report, uint64_t *findings,
+                       char problem[STORE_PROBLEM_MAX]);
 enum err sqlite_store_open(struct store **out, const struct store_options *options,
                            char problem[STORE_PROBLEM_MAX]);
-enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings,
-                             const struct store_progress *progress);
+enum err sqlite_store_verify(const struct store_verify *verify, struct writer *report,
+                             uint64_t *findings, char problem[STORE_PROBLEM_MAX]);
 enum err sqlite_store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX]);
 enum err sqlite_feed_open(struct store_feed **out, const char *dir,
                           char problem[STORE_PROBLEM_MAX]);
@@ -68,4 +71,6 @@ void pg_store_each_file(const char *url, void (*on_file)(const char *path, void 
 enum err pg_store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX]);
 enum err pg_feed_open(struct store_feed **out, const char *url, char problem[STORE_PROBLEM_MAX]);
 enum err pg_store_copy(struct store_copy *copy, char problem[STORE_PROBLEM_MAX]);
+enum err pg_store_verify(const struct store_verify *verify, struct writer *report,
+                         uint64_t *findings, char problem[STORE_PROBLEM_MAX]);
 enum err pg_store_find_person(const struct store_person *person);

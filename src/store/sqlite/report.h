@@ -106,9 +106,6 @@ enum err report_open_in_memory(struct report_db **out, const char *dir, const ch
 /* Empties main, whatever is in it; memory becomes main where the file cannot be written. */
 enum err report_make_anew(struct report_db *db);
 
-/* report_verify.c: a full recount against what is kept; no reports.db: nothing to find. */
-enum err report_verify(const char *dir, const char *url, struct writer *report, uint64_t *findings);
-
 /* report_table.c. Cells come row by row; a failure to add one is kept and told at the end. */
 struct report_table *report_table_new(void);
 void report_add_column(struct report_table *table, struct span name, enum report_column_type type);

@@ -1,3 +1,4 @@
+#include "store/engine.h"
 #include "store/sqlite/report.h"
 
 #include <stdio.h>
@@ -123,27 +124,39 @@ static void undo_half_step(const char *dir, const char *url)
     if (report_open(&db, dir, url, problem) == ERR_OK) report_close(db);
 }
 
-static enum err check_once(const char *dir, const char *url, const char *path,
-                           struct writer *report, uint64_t *findings)
+static enum err check_once(const char *dir, const char *url, struct writer *report,
+                           uint64_t *findings, char *problem)
 {
-    char problem[STORE_PROBLEM_MAX];
+    char path[PATH_MAX_LEN];
     struct report_db *db;
+    snprintf(path, sizeof path, "%s/reports.db", dir);
     enum err err = report_open_in_memory(&db, dir, url, problem);
     if (err) return err;
     err = check_in_snapshot(db, path, report, findings);
+    if (err)
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot recount %.400s: %s: %s", path, err_text(err),
+                 err_advice(err));
     report_close(db);
     return err;
 }
 
-enum err report_verify(const char *dir, const char *url, struct writer *report, uint64_t *findings)
+/* No reports.db: nothing to find. */
+static bool has_sums(const char *dir)
 {
     char path[PATH_MAX_LEN];
     struct stat file;
-    if ((size_t)snprintf(path, sizeof path, "%s/reports.db", dir) >= sizeof path) return ERR_IO;
-    if (stat(path, &file) != 0 || file.st_size == 0) return ERR_OK;
-    enum err err = check_once(dir, url, path, report, findings);
+    return (size_t)snprintf(path, sizeof path, "%s/reports.db", dir) < sizeof path &&
+           stat(path, &file) == 0 && file.st_size > 0;
+}
+
+enum err report_verify(const char *dir, const char *url, struct writer *report, uint64_t *findings,
+                       char problem[STORE_PROBLEM_MAX])
+{
+    db_start();
+    if (!has_sums(dir)) return ERR_OK;
+    enum err err = check_once(dir, url, report, findings, problem);
     if (err != ERR_DENIED) return err;
     undo_half_step(dir, url);
-    err = check_once(dir, url, path, report, findings);
+    err = check_once(dir, url, report, findings, problem);
     return err == ERR_DENIED ? ERR_OK : err; /* it cannot be read here, so no report uses it */
 }
