@@ -15,6 +15,7 @@ enum {
     REST_TIMES = 9, /* of what a step took; once, when far behind */
     REST_MIN_MS = 5,
     RETRY_MS = 60 * 1000,
+    OTHERS_EVERY_MS = 60 * 1000, /* what other servers recorded is looked for */
 };
 
 struct reporter {
@@ -22,9 +23,10 @@ struct reporter {
     const char *dir, *url;
     struct ledger *ledger;
     int64_t counted; /* the thread's: events that the aggregates have */
+    int64_t looked_at_ms;
 };
 
-static int64_t recorded(struct reporter *reporter)
+static int64_t recorded(const struct reporter *reporter)
 {
     struct ledger_stats stats;
     ledger_stats(reporter->ledger, &stats);
@@ -60,13 +62,20 @@ static enum err work(struct reporter *reporter)
     return err;
 }
 
+static bool is_worth_it(const struct reporter *reporter)
+{
+    bool is_time = clock_mono_ms() - reporter->looked_at_ms >= OTHERS_EVERY_MS;
+    return recorded(reporter) - reporter->counted >= WORTH_EVENTS || (reporter->url && is_time);
+}
+
 static void *run(void *arg)
 {
     struct reporter *reporter = arg;
     int64_t wait_ms = LOOK_EVERY_MS;
     while (worker_rest(&reporter->worker, wait_ms)) {
         wait_ms = LOOK_EVERY_MS;
-        if (recorded(reporter) - reporter->counted < WORTH_EVENTS) continue;
+        if (!is_worth_it(reporter)) continue;
+        reporter->looked_at_ms = clock_mono_ms();
         enum err err = work(reporter);
         if (!err || err == ERR_BUSY) continue; /* a report counts them right now */
         log_event(LOG_WARN, "reports_not_counted", LOG_TEXT("reason", span_of(err_text(err))),
