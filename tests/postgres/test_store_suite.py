@@ -13,7 +13,7 @@ import pytest
 BUILD = pathlib.Path(os.environ.get("ADTALLY_BUILD", "build"))
 SUITES = ("store", "store_flags", "store_model", "store_publisher", "store_report")
 CASES_MIN = {"store": 17, "store_flags": 7, "store_model": 1, "store_publisher": 16,
-             "store_report": 4}
+             "store_report": 5}
 
 
 @pytest.mark.parametrize("name", SUITES)

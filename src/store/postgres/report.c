@@ -13,7 +13,9 @@
  * where they are kept (store/sqlite/report_copied.c), since grouping a few thousand events of as
  * many ads would cost the database more than it would spare the way. */
 
-enum { TIMEOUT_MS = 60 * 1000, CELLS_MAX = 16, EVENT_CELLS = 5, IMPRESSION_CELLS = 11 };
+/* A server's other pages wait for the first. */
+enum { CONNECT_MS = 5 * 1000, TIMEOUT_MS = 60 * 1000 };
+enum { CELLS_MAX = 16, EVENT_CELLS = 5, IMPRESSION_CELLS = 11 };
 
 struct pg_source {
     struct report_source source;
@@ -190,11 +192,13 @@ static enum err find_step(struct report_source *base, int64_t after, int64_t las
     struct pg_source *source = source_of(base);
     set_range(source, after, last, 1);
     pg_set_i64(&source->params, 2, events);
-    return query_i64(source,
-                     "SELECT coalesce(least(" NTH("impression") ", " NTH("click") ", " NTH("convers"
-                                                                                           "ion") ", " NTH("feedback") ", " NTH("ad_feedback") ", " NTH("vote") "), greatest(" NEWEST(
-                         "impression") ", " NEWEST("click") ", " NEWEST("conversion") ", " NEWEST("feedback") ", " NEWEST("ad_feedback") ", " NEWEST("vote") "), $1::bigint)",
-                     &source->params, end);
+    return query_i64(
+        source,
+        "SELECT coalesce(least(" NTH("impression") ", " NTH("click") ", " NTH(
+            "convers"
+            "ion") ", " NTH("feedback") ", " NTH("ad_feedback") ", " NTH("vote") "), "
+                                                                                 "greatest(" NEWEST("impression") ", " NEWEST("click") ", " NEWEST("conversion") ", " NEWEST("feedback") ", " NEWEST("ad_feedback") ", " NEWEST("vote") "), $1::bigint)",
+        &source->params, end);
 }
 
 /* The same checksum as of a data file: a copy's sums are its own. */
@@ -372,7 +376,9 @@ static enum pg_failure set_up(struct pg_source *source)
     if (!failure)
         failure =
             pg_run_text(&source->connection,
-                        "SELECT set_config('idle_in_transaction_session_timeout', '0', false)");
+                        "SELECT set_config('idle_in_transaction_session_timeout', '0', false),"
+                        " set_config('statement_timeout', '45000', false)");
+    source->connection.timeout_ms = TIMEOUT_MS;
     if (!failure) failure = pg_run(&source->connection, "SELECT count(*) FROM removed", NULL, NULL);
     return failure;
 }
@@ -387,7 +393,7 @@ enum err pg_report_source_open(struct report_source **out, const char *url,
     }
     source->source.engine = &pg_source_engine;
     source->connection =
-        (struct pg_connection){.url = url, .timeout_ms = TIMEOUT_MS, .is_quiet = true};
+        (struct pg_connection){.url = url, .timeout_ms = CONNECT_MS, .is_quiet = true};
     enum pg_failure failure = set_up(source);
     if (!failure) {
         *out = &source->source;
