@@ -14,7 +14,8 @@ enum {
     WORTH_EVENTS = 16384, /* fewer are counted by each report itself */
     REST_MIN_MS = 5,
     RETRY_MS = 60 * 1000,
-    NICENESS = 10, /* where there is too little for all, the writer goes first */
+    NICENESS = 10,               /* where there is too little for all, the writer goes first */
+    OTHERS_EVERY_MS = 60 * 1000, /* what other servers recorded is looked for */
 };
 
 /* How long it rests, as a multiple of what a step took, when so many events are left. */
@@ -24,12 +25,13 @@ static const struct {
 
 struct reporter {
     struct worker worker;
-    const char *dir;
+    const char *dir, *url;
     struct ledger *ledger;
     int64_t counted; /* the thread's: events that the aggregates have */
+    int64_t looked_at_ms;
 };
 
-static int64_t recorded(struct reporter *reporter)
+static int64_t recorded(const struct reporter *reporter)
 {
     struct ledger_stats stats;
     ledger_stats(reporter->ledger, &stats);
@@ -65,11 +67,17 @@ static enum err work(struct reporter *reporter)
 {
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
-    enum err err = report_open(&db, reporter->dir, problem);
+    enum err err = report_open(&db, reporter->dir, reporter->url, problem);
     if (err) return err;
     err = catch_up(reporter, db);
     report_close(db);
     return err;
+}
+
+static bool is_worth_it(const struct reporter *reporter)
+{
+    bool is_time = clock_mono_ms() - reporter->looked_at_ms >= OTHERS_EVERY_MS;
+    return recorded(reporter) - reporter->counted >= WORTH_EVENTS || (reporter->url && is_time);
 }
 
 static void *run(void *arg)
@@ -79,7 +87,8 @@ static void *run(void *arg)
     (void)setpriority(PRIO_PROCESS, 0, NICENESS); /* of the thread; refused, it does no harm */
     while (worker_rest(&reporter->worker, wait_ms)) {
         wait_ms = LOOK_EVERY_MS;
-        if (recorded(reporter) - reporter->counted < WORTH_EVENTS) continue;
+        if (!is_worth_it(reporter)) continue;
+        reporter->looked_at_ms = clock_mono_ms();
         enum err err = work(reporter);
         if (!err || err == ERR_BUSY) continue; /* a report counts them right now */
         log_event(LOG_WARN, "reports_not_counted", LOG_TEXT("reason", span_of(err_text(err))),
@@ -90,11 +99,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-enum err reporter_start(struct reporter **out, const char *dir, struct ledger *ledger)
+enum err reporter_start(struct reporter **out, const char *dir, const char *url,
+                        struct ledger *ledger)
 {
     struct reporter *reporter = calloc(1, sizeof *reporter);
     if (!reporter) return ERR_NO_MEMORY;
     reporter->dir = dir;
+    reporter->url = url;
     reporter->ledger = ledger;
     if (!worker_start(&reporter->worker, run, reporter)) {
         free(reporter);

@@ -95,6 +95,7 @@ enum err report_fold(struct report_db *db, int64_t after, int64_t last)
     char sql[SQL_MAX];
     enum err err = db_exec(db->db, "DELETE FROM temp.part; DELETE FROM temp.latest;"
                                    "DELETE FROM temp.signed");
+    if (!err && db->log->load) err = db->log->load(db, after, last);
     if (!err) err = fold_opinions(db, after, last);
     for (size_t i = 0; i < sizeof folds / sizeof folds[0] && !err; i++) {
         const char *table = db->has_flags ? folds[i].flagged : NULL;

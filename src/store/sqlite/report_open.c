@@ -1,5 +1,4 @@
 #include "store/sqlite/report.h"
-#include "store/sqlite/schema.h"
 
 #include "token/hash.h"
 
@@ -191,32 +190,6 @@ static enum err check_kept(struct report_db *db)
     return err ? err : tables == TABLES_COUNT ? ERR_OK : ERR_CORRUPT;
 }
 
-static enum err has_column(struct report_db *db, const char *table, const char *column, bool *has)
-{
-    char sql[160];
-    int64_t count = 0;
-    snprintf(sql, sizeof sql,
-             "SELECT count(*) FROM pragma_table_info('%s', 'log') WHERE name = '%s'", table,
-             column);
-    enum err err = db_query_i64(db->db, sql, &count);
-    *has = count > 0;
-    return err;
-}
-
-static enum err attach_log(struct report_db *db)
-{
-    int64_t application = 0, version = 0;
-    enum err err = db_attach_readonly(db->db, db->log_path, "log");
-    if (!err) err = db_query_i64(db->db, "PRAGMA log.application_id", &application);
-    if (!err) err = db_query_i64(db->db, "PRAGMA log.user_version", &version);
-    if (!err && (application != SCHEMA_APPLICATION_ID || version != SCHEMA_VERSION))
-        err = ERR_FOREIGN;
-    if (!err) err = has_column(db, "click", "flags", &db->has_flags);
-    if (!err) err = has_column(db, "removed", "below_seq", &db->has_removed);
-    if (!err) err = has_column(db, "poll_count", "votes", &db->has_poll_counts);
-    return err;
-}
-
 /* Before anything is attached to it: a statement reads the schemas of all. */
 static enum err open_readable(struct report_db *db, const char *path)
 {
@@ -231,7 +204,7 @@ static enum err open_main(struct report_db *db, const char *path)
 {
     enum err err = open_readable(db, path);
     if (!err) err = register_functions(db);
-    if (!err) err = attach_log(db);
+    if (!err) err = db->log->attach(db);
     if (!err) err = db_exec(db->db, make_temporary);
     return err;
 }
@@ -276,14 +249,28 @@ static enum err say(char *problem, enum err err, const char *dir)
 }
 
 /* First: nothing is made in a directory that is none of ours. */
-static enum err check_log(struct report_db *db, const char *dir)
+static enum err find_file(struct report_db *db, const char *dir, char *problem)
 {
     sqlite3 *log = NULL;
+    db->log = &report_file_log;
     size_t len = (size_t)snprintf(db->log_path, sizeof db->log_path, "%s/adtally.db", dir);
-    if (len >= sizeof db->log_path) return ERR_IO;
+    if (len >= sizeof db->log_path) return say(problem, ERR_IO, dir);
     enum err err = db_open_readonly(&log, db->log_path);
     sqlite3_close(log);
-    return err;
+    return say(problem, err, dir);
+}
+
+static enum err find_log(struct report_db *db, const char *dir, const char *url, char *problem)
+{
+    if (!url) return find_file(db, dir, problem);
+    db->log = &report_copied_log;
+    return pg_report_source_open(&db->source, url, problem);
+}
+
+/* What cannot be written is of use only where a report may count all that it does not have. */
+static bool is_of_use(const struct report_db *db)
+{
+    return !db->source || !sqlite3_db_readonly(db->db, "main");
 }
 
 static enum err open_file(struct report_db *db, const char *dir)
@@ -291,72 +278,41 @@ static enum err open_file(struct report_db *db, const char *dir)
     char path[PATH_MAX_LEN];
     if ((size_t)snprintf(path, sizeof path, "%s/reports.db", dir) >= sizeof path) return ERR_IO;
     enum err err = open_kept(db, path);
-    return err ? open_memory(db) : ERR_OK;
+    return err || !is_of_use(db) ? open_memory(db) : ERR_OK;
 }
 
-static enum err open_with(struct report_db **out, const char *dir, char *problem, bool in_memory)
+static enum err open_with(struct report_db **out, const char *dir, const char *url, char *problem,
+                          bool in_memory)
 {
     db_start();
     struct report_db *db = calloc(1, sizeof *db);
     if (!db) return say(problem, ERR_NO_MEMORY, dir);
-    enum err err = check_log(db, dir);
-    if (!err) err = in_memory ? open_memory(db) : open_file(db, dir);
-    if (err) {
+    enum err err = find_log(db, dir, url, problem);
+    if (!err) err = say(problem, in_memory ? open_memory(db) : open_file(db, dir), dir);
+    if (err)
         report_close(db);
-        return say(problem, err, dir);
-    }
-    *out = db;
-    return ERR_OK;
+    else
+        *out = db;
+    return err;
 }
 
-enum err report_open(struct report_db **out, const char *dir, char problem[STORE_PROBLEM_MAX])
+enum err report_open(struct report_db **out, const char *dir, const char *url,
+                     char problem[STORE_PROBLEM_MAX])
 {
-    return open_with(out, dir, problem, false);
+    return open_with(out, dir, url, problem, false);
 }
 
-enum err report_open_in_memory(struct report_db **out, const char *dir,
+enum err report_open_in_memory(struct report_db **out, const char *dir, const char *url,
                                char problem[STORE_PROBLEM_MAX])
 {
-    return open_with(out, dir, problem, true);
+    return open_with(out, dir, url, problem, true);
 }
 
 void report_close(struct report_db *db)
 {
     close_main(db);
+    if (db->source) db->source->engine->close(db->source);
     free(db);
-}
-
-enum err report_last(struct report_db *db, int64_t *sequence)
-{
-    return db_query_i64(db->db, "SELECT last_seq FROM log.total", sequence);
-}
-
-/* As it was when there is no such event. */
-enum err report_row(struct report_db *db, int64_t sequence, int64_t *row)
-{
-    static const char *const ids[][2] = {
-        {"click", "click_id"},        {"conversion", "click_id, event_id, idempotency_key"},
-        {"server_event", "event_id"}, {"impression", "bid_id"},
-        {"feedback", "bid_id"},       {"ad_feedback", "feedback_id"},
-        {"vote", "bid_id"},
-    };
-    char sql[1024];
-    int len = snprintf(sql, sizeof sql, "SELECT 0 WHERE %lld = 0", (long long)sequence);
-    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
-        len += snprintf(sql + len, sizeof sql - (size_t)len,
-                        " UNION ALL SELECT row_checksum('%s', recorded_at_ms, %s)"
-                        " FROM log.%s WHERE seq = %lld",
-                        ids[i][0], ids[i][1], ids[i][0], (long long)sequence);
-    enum err err = db_query_i64(db->db, sql, row);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-enum err report_read_removed(struct report_db *db)
-{
-    if (!db->has_removed) return ERR_OK;
-    return db_query_i64(db->db,
-                        "SELECT coalesce(max(below_seq), 0) FROM log.removed WHERE rows > 0",
-                        &db->removed_below);
 }
 
 /* Sums of another moment's file say nothing of this one. */
@@ -392,26 +348,25 @@ enum err report_position(struct report_db *db, int64_t *sequence)
     bool is_ours = false;
     *sequence = 0;
     enum err err = read_state(db, sequence, &kept_row, &is_ours);
-    if (!err) err = report_last(db, &last);
+    if (!err) err = db->log->last(db, &last);
     if (err) return err;
     if (!is_ours || *sequence > last) return ERR_CORRUPT;
-    err = report_row(db, *sequence, &row);
-    if (!err) err = report_read_removed(db);
+    err = db->log->row(db, *sequence, &row);
+    if (!err) err = db->log->removed(db, &db->removed_below);
     bool is_removed = row == 0 && *sequence < db->removed_below;
     return err ? err : row == kept_row || is_removed ? ERR_OK : ERR_CORRUPT;
 }
 
 enum err report_behind(struct report_db *db, int64_t *events)
 {
-    int64_t position = 0, last = 0;
+    int64_t position = 0;
     enum err err = db_exec(db->db, "BEGIN");
     if (!err) err = report_position(db, &position);
     if (err == ERR_CORRUPT) {
         position = 0;
         err = ERR_OK;
     }
-    if (!err) err = report_last(db, &last);
-    *events = last - position;
+    if (!err) err = db->log->behind(db, position, events);
     return end_transaction(db, err);
 }
 
@@ -423,12 +378,11 @@ static enum err add_events(struct report_db *db, int64_t events)
         position = 0;
         err = begin_again(db);
     }
-    if (!err) err = report_last(db, &last);
+    if (!err) err = db->log->step(db, position, events, &last);
     if (err || position == last) return err;
-    if (last - position > events) last = position + events;
     err = report_fold(db, position, last);
     if (!err) err = report_keep(db);
-    if (!err) err = report_row(db, last, &row);
+    if (!err) err = db->log->row(db, last, &row);
     return err ? err : put_state(db, last, row);
 }
 

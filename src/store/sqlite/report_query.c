@@ -285,15 +285,12 @@ void report_comments_sql(struct writer *sql, const struct report_query *query, b
                  "i");
     if (query->exclude_flagged && has_flags) writer_lit(sql, " AND coalesce(i.flags, 0) = 0");
     writer_lit(sql, " ORDER BY f.seq DESC LIMIT ?3) UNION ALL SELECT * FROM (");
-    put_comments(
-        sql, query,
-        "SELECT f.seq AS seq, f.recorded_at_ms, " FACTS(
-            "f") ", CASE f.sentiment WHEN 'thumbs_up' THEN 'positive' ELSE 'negative' END,"
-                 " f.comment FROM log.ad_feedback AS f WHERE f.comment IS NOT NULL"
-                 " AND (f.seq IN (SELECT seq FROM temp.latest) OR EXISTS (SELECT 1 FROM"
-                 " main.agg_opinion AS o WHERE o.bid = bid_key(f.bid_id) AND o.seq = f.seq AND"
-                 " o.seq NOT IN (SELECT seq FROM temp.signed WHERE sign < 0))) AND f",
-        "f");
+    put_comments(sql, query,
+                 "SELECT f.seq AS seq, f.recorded_at_ms, " FACTS(
+                     "f") ", CASE f.sentiment WHEN 'thumbs_up' THEN 'positive' ELSE 'negative' END,"
+                          " f.comment FROM log.ad_feedback AS f WHERE f.comment IS NOT NULL"
+                          " AND " REPORT_IS_OPINION " AND f",
+                 "f");
     writer_lit(sql, " ORDER BY f.seq DESC LIMIT ?3)) ORDER BY seq DESC LIMIT ?3");
 }
 

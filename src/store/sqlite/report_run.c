@@ -381,6 +381,14 @@ static enum err query_table(struct report_db *db, const struct report_query *que
     return err ? err : report_table_err(table);
 }
 
+static enum err load(struct report_db *db, const struct report_query *query)
+{
+    const struct report_log *log = db->log;
+    if (query->kind == REPORT_POLLS && log->load_polls) return log->load_polls(db);
+    if (query->kind == REPORT_COMMENTS && log->load_comments) return log->load_comments(db, query);
+    return ERR_OK;
+}
+
 /* One snapshot of both files: what is kept first, so that the log has it all. */
 static enum err run_in_snapshot(struct report_db *db, const struct report_query *query,
                                 struct report_table *table)
@@ -388,11 +396,13 @@ static enum err run_in_snapshot(struct report_db *db, const struct report_query 
     int64_t position = 0, last = 0;
     enum err err = db_exec(db->db, "BEGIN");
     if (!err) err = report_position(db, &position);
-    if (!err) err = report_last(db, &last);
+    if (!err) err = db->log->begin(db, &last);
     if (!err) err = report_fold(db, position, last);
     db->zone = &query->zone;
     db->period.is_set = false;
+    if (!err) err = load(db, query);
     if (!err) err = query_table(db, query, table);
+    if (db->log->end) db->log->end(db);
     if (!sqlite3_get_autocommit(db->db)) db_exec(db->db, "COMMIT");
     return err;
 }
@@ -403,10 +413,12 @@ static enum err catch_up(struct report_db *db)
 {
     int64_t behind = 0;
     enum err err = report_behind(db, &behind);
-    for (int refused = 0; !err && behind > LIVE_MAX && refused < REFUSALS_MAX;) {
+    for (int refused = 0; !err && behind > LIVE_MAX;) {
         err = report_catch_up(db, REPORT_STEP);
         refused = err == ERR_BUSY ? refused + 1 : 0;
-        if (err == ERR_BUSY && sqlite3_db_readonly(db->db, "main")) return ERR_OK;
+        bool is_read_only = sqlite3_db_readonly(db->db, "main");
+        if (refused == REFUSALS_MAX || (refused > 0 && is_read_only))
+            return behind > db->log->live_max ? ERR_BUSY : ERR_OK;
         if (!err || err == ERR_BUSY) err = report_behind(db, &behind);
     }
     return err;

@@ -1,3 +1,4 @@
+#include "store/engine.h"
 #include "store/sqlite/report_sums.h"
 
 #include <stdio.h>
@@ -52,11 +53,15 @@ static enum err count(struct report_db *db, const char *sql, const char *text,
 /* In steps, so that memory holds the sums of all rows, not the rows. */
 static enum err recount(struct report_db *db, int64_t sequence)
 {
+    int64_t after = 0;
     enum err err = ERR_OK;
-    for (int64_t after = 0; after < sequence && !err; after += REPORT_STEP) {
-        int64_t last = after + REPORT_STEP;
-        err = report_fold(db, after, last < sequence ? last : sequence);
+    while (!err && after < sequence) {
+        int64_t last = sequence;
+        err = db->log->step(db, after, REPORT_STEP, &last);
+        if (last > sequence || last == after) last = sequence;
+        if (!err) err = report_fold(db, after, last);
         if (!err) err = report_keep(db);
+        after = last;
     }
     return err;
 }
@@ -68,6 +73,7 @@ static enum err compare(struct report_db *db, int64_t sequence, struct writer *r
     int64_t differing = 0, opinions = 0;
     bool is_removed = db->removed_below > 0;
     enum err err = recount(db, sequence);
+    if (!err && db->log->load_erased) err = db->log->load_erased(db);
     if (!err) err = report_compare(db, is_removed, &differing);
     if (!err && !is_removed) err = db_query_i64(db->db, count_opinions, &opinions);
     if (!err) tell(report, findings, "sums differ from a recount", differing + opinions);
@@ -81,9 +87,9 @@ static enum err check_kept(struct report_db *db, struct writer *report, uint64_t
     if (!err) err = db_query_i64(db->db, "SELECT seq FROM kept.agg_state", &sequence);
     if (!err) err = db_query_i64(db->db, "SELECT row FROM kept.agg_state", &kept_row);
     if (!err) err = db_query_i64(db->db, "SELECT has_flags FROM kept.agg_state", &has_flags);
-    if (!err) err = report_last(db, &last);
-    if (!err) err = report_row(db, sequence, &row);
-    if (!err) err = report_read_removed(db);
+    if (!err) err = db->log->last(db, &last);
+    if (!err) err = db->log->row(db, sequence, &row);
+    if (!err) err = db->log->removed(db, &db->removed_below);
     bool is_row = row == kept_row || (row == 0 && sequence < db->removed_below);
     bool is_of_log = sequence <= last && is_row && has_flags == db->has_flags;
     return err || !is_of_log ? err : compare(db, sequence, report, findings);
@@ -103,34 +109,46 @@ static enum err check_in_snapshot(struct report_db *db, const char *path, struct
 }
 
 /* Who wrote was killed in the middle: what undoes it has to write. */
-static void undo_half_step(const char *dir)
+static void undo_half_step(const char *dir, const char *url)
 {
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
-    if (report_open(&db, dir, problem) == ERR_OK) report_close(db);
+    if (report_open(&db, dir, url, problem) == ERR_OK) report_close(db);
 }
 
-static enum err check_once(const char *dir, const char *path, struct writer *report,
-                           uint64_t *findings)
+static enum err check_once(const char *dir, const char *url, struct writer *report,
+                           uint64_t *findings, char *problem)
 {
-    char problem[STORE_PROBLEM_MAX];
+    char path[PATH_MAX_LEN];
     struct report_db *db;
-    enum err err = report_open_in_memory(&db, dir, problem);
+    snprintf(path, sizeof path, "%s/reports.db", dir);
+    enum err err = report_open_in_memory(&db, dir, url, problem);
     if (err) return err;
     err = check_in_snapshot(db, path, report, findings);
+    if (err)
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot recount %.400s: %s: %s", path, err_text(err),
+                 err_advice(err));
     report_close(db);
     return err;
 }
 
-enum err report_verify(const char *dir, struct writer *report, uint64_t *findings)
+/* No reports.db: nothing to find. */
+static bool has_sums(const char *dir)
 {
     char path[PATH_MAX_LEN];
     struct stat file;
-    if ((size_t)snprintf(path, sizeof path, "%s/reports.db", dir) >= sizeof path) return ERR_IO;
-    if (stat(path, &file) != 0 || file.st_size == 0) return ERR_OK;
-    enum err err = check_once(dir, path, report, findings);
+    return (size_t)snprintf(path, sizeof path, "%s/reports.db", dir) < sizeof path &&
+           stat(path, &file) == 0 && file.st_size > 0;
+}
+
+enum err report_verify(const char *dir, const char *url, struct writer *report, uint64_t *findings,
+                       char problem[STORE_PROBLEM_MAX])
+{
+    db_start();
+    if (!has_sums(dir)) return ERR_OK;
+    enum err err = check_once(dir, url, report, findings, problem);
     if (err != ERR_DENIED) return err;
-    undo_half_step(dir);
-    err = check_once(dir, path, report, findings);
+    undo_half_step(dir, url);
+    err = check_once(dir, url, report, findings, problem);
     return err == ERR_DENIED ? ERR_OK : err; /* it cannot be read here, so no report uses it */
 }
