@@ -61,6 +61,10 @@ def parse():
                          metavar="NAME,...", help="beside nginx; none for none (all)")
     for name, (_, value) in SIZES.items():
         options.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"({value})")
+    options.add_argument("--clients", type=int, default=512, metavar="N",
+                         help="of all servers over PostgreSQL together (512)")
+    options.add_argument("--lanes", type=int, default=0, metavar="N",
+                         help="connections of each of them to it (as by default)")
     options.add_argument("--quick", action="store_true", help="a look, in two minutes")
     given = options.parse_args()
     for name, (quick, value) in SIZES.items():
