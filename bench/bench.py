@@ -16,11 +16,16 @@ import sys
 
 import parts
 import postgres
+import rows
 from measure import Invalid
 from table import Table, count_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DATA = ROOT / "build" / "bench-data"
+
+def part_of_postgres(bench):
+    return rows.grow(bench) if bench.options.rows else postgres.part(bench)
+
 
 PARTS = {
     "table": (parts.tables, "every system and workload"),
@@ -29,7 +34,7 @@ PARTS = {
     "disk": (parts.disk, "bytes per event, written and kept"),
     "restart": (parts.restart, "ready after SIGTERM and SIGKILL"),
     "index": (parts.index, "an index entry: bytes and nanoseconds"),
-    "postgres": (postgres.part, "two servers over one PostgreSQL, beside the store alone"),
+    "postgres": (part_of_postgres, "two servers over one PostgreSQL, beside the store alone"),
 }
 # quick, default
 SIZES = {"seconds": (1, 3), "rounds": (1, 3), "tail_seconds": (5, 20),
@@ -63,6 +68,9 @@ def parse():
         options.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"({value})")
     options.add_argument("--clients", type=int, default=512, metavar="N",
                          help="of all servers over PostgreSQL together (512)")
+    options.add_argument("--rows", type=count_of, default=None, metavar="N",
+                         help="of --postgres instead: what a conversion costs it at 1M events and "
+                              "at N")
     options.add_argument("--lanes", type=int, default=0, metavar="N",
                          help="connections of each of them to it (as by default)")
     options.add_argument("--quick", action="store_true", help="a look, in two minutes")

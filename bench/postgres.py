@@ -104,6 +104,7 @@ class Cost:
     database_us: float
     load_us: float = 0
     batch: float = 1
+    requests: int = 0
 
     def system_us(self):
         return self.client_us + self.database_us
@@ -171,7 +172,7 @@ def measured(bench, cluster, database, nodes, data, workload, seconds):
     return Cost(sum(result["requests"] / (result["duration_us"] / 1e6) for result in results),
                 servers * 1e6 / requests, spent * 1e6 / requests,
                 sum(result["load_cpu_us"] for result in results) / requests,
-                requests / max(1, batches(cluster, database) - count))
+                requests / max(1, batches(cluster, database) - count), requests)
 
 
 def together(bench, cluster):
