@@ -18,11 +18,16 @@ import observed
 import parts
 import postgres
 import reports
+import rows
 from measure import Invalid
 from table import Table, count_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DATA = ROOT / "build" / "bench-data"
+
+def part_of_postgres(bench):
+    return rows.grow(bench) if bench.options.rows else postgres.part(bench)
+
 
 PARTS = {
     "table": (parts.tables, "every system and workload"),
@@ -32,7 +37,7 @@ PARTS = {
     "restart": (parts.restart, "ready after SIGTERM and SIGKILL"),
     "index": (parts.index, "an index entry: bytes and nanoseconds"),
     "observed": (observed.part, "what /metrics and an open dashboard cost"),
-    "postgres": (postgres.part, "two servers over one PostgreSQL, beside the store alone"),
+    "postgres": (part_of_postgres, "two servers over one PostgreSQL, beside the store alone"),
     "reports": (reports.part, "the usual reports, and the writer beside them; not part of a run"),
 }
 ALONE = {"reports"}  # what runs when it is asked for
@@ -67,6 +72,13 @@ def parse():
                          metavar="NAME,...", help="beside nginx; none for none (all)")
     for name, (_, value) in SIZES.items():
         options.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"({value})")
+    options.add_argument("--clients", type=int, default=512, metavar="N",
+                         help="of all servers over PostgreSQL together (512)")
+    options.add_argument("--rows", type=count_of, default=None, metavar="N",
+                         help="of --postgres instead: what a conversion costs it at 1M events and "
+                              "at N")
+    options.add_argument("--lanes", type=int, default=0, metavar="N",
+                         help="connections of each of them to it (as by default)")
     options.add_argument("--quick", action="store_true", help="a look, in two minutes")
     given = options.parse_args()
     for name, (quick, value) in SIZES.items():
