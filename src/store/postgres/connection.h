@@ -30,6 +30,7 @@ struct pg_connection {
     const char *url;
     int64_t timeout_ms;
     int64_t backoff_ms, retry_at_ms; /* monotonic: no attempt before */
+    int slow_connects;               /* in a row: those that took all of their time */
     uint64_t generation;             /* counts connects: what a lost one left open is not this's */
     enum pg_failure failure;         /* the first of the pipeline under way, or of the last one */
     char sqlstate[6];

@@ -22,10 +22,9 @@ struct pg_lane {
 };
 
 /* Where the walk for expired keys is: sweep.c. */
-enum { PG_SWEEP_CURSOR_MAX = 512 };
 struct pg_sweep {
     int table;
-    char after[PG_SWEEP_CURSOR_MAX]; /* the first key column; empty: at the table's begin */
+    PGresult *after; /* a row: the last key that was looked at; NULL: at the table's begin */
 };
 
 /* Copies of what other nodes may change: as of `change`. */
@@ -132,9 +131,10 @@ int64_t pg_partition_time(int64_t recorded_at_ms, int64_t database_ms); /* clamp
 
 /* sweep.c: one small step, when it is time for one. */
 void pg_sweep(struct pg_store *store, int64_t now_ms);
+void pg_sweep_fini(struct pg_store *store);
 
 /* apply.c: a batch of ops, of events and of what is configured. */
-enum err pg_apply(struct store *store, struct op *const ops[], size_t count);
+enum err pg_apply(struct store *base, struct op *const ops[], size_t count);
 
 /* uses.c */
-enum err pg_share_uses(struct store *store, struct store_use uses[], size_t count);
+enum err pg_share_uses(struct store *base, struct store_use uses[], size_t count);

@@ -64,10 +64,11 @@ void merge_take(const struct merge_table *table, struct text_row *out)
     out->count = sqlite3_column_count(rows) - 1;
     ASSERT(out->count <= ROW_CELLS_MAX);
     for (int i = 0; i < out->count; i++) {
-        bool is_number = sqlite3_column_type(rows, i) == SQLITE_INTEGER;
         out->names[i] = span_of(sqlite3_column_name(rows, i));
-        out->cells[i] = is_number ? (struct row_cell){.number = sqlite3_column_int64(rows, i)}
-                                  : (struct row_cell){true, db_column_text(rows, i), 0};
+        if (sqlite3_column_type(rows, i) == SQLITE_INTEGER)
+            out->cells[i] = (struct row_cell){.number = sqlite3_column_int64(rows, i)};
+        else
+            out->cells[i] = (struct row_cell){true, db_column_text(rows, i), 0};
     }
 }
 
