@@ -1,12 +1,11 @@
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/secret.h"
 #include "cli/args.h"
 #include "cli/options.h"
+#include "cli/program.h"
 #include "cli/reach.h"
 #include "cli/say.h"
 #include "sink/sink.h"
-#include "token/hash.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -361,52 +360,51 @@ static int command_enable(struct args *args)
 
 /* ---- */
 
-static const struct {
-    const char *name;
-    int (*run)(struct args *args);
-    const char *usage;
-} commands[] = {
-    {"run", command_run, "run --data DIR [--config FILE]        send until SIGTERM"},
+/* clang-format off */
+static const struct command commands[] = {
+    {"run", command_run,
+     "run --data DIR [--config FILE]\n",
+     "send what is recorded, until SIGTERM",
+     "It runs beside the server, or without one, and goes on where it was. Another configuration\n"
+     "takes a restart.\n\n"
+     "  adtally-sinks run --data data"},
     {"check", command_check,
-     "check --data DIR [--config FILE]      whether the configuration is good"},
-    {"status", command_status, "status [--json] --data DIR            how far each sink is"},
+     "check --data DIR [--config FILE]\n",
+     "whether the configuration is good, and its sinks",
+     "The configuration is DIR/sinks.conf unless --config names another. A section is a sink:\n\n"
+     "  [lake]\n"
+     "  type = http\n"
+     "  url = https://collector.example/events\n\n"
+     "  adtally-sinks check --data data"},
+    {"status", command_status,
+     "status [--json] --data DIR\n",
+     "how far each sink is: what it is behind, has sent, waits for",
+     "A sink that is behind and stays there has said why in the log of adtally-sinks run.\n\n"
+     "  adtally-sinks status --data data"},
     {"replay", command_replay,
-     "replay NAME --data DIR                send a webhook's dead letters again"},
-    {"enable", command_enable, "enable NAME --data DIR                go on after 410 Gone"},
+     "replay NAME --data DIR\n",
+     "send the dead letters of a webhook again",
+     "What a receiver refused for as long as `retry` says is a dead letter. Each is sent again, as\n"
+     "new; what is refused again comes back.\n\n"
+     "  adtally-sinks replay partner-acme --data data"},
+    {"enable", command_enable,
+     "enable NAME --data DIR\n",
+     "go on with a sink whose receiver answered 410 Gone",
+     "410 means that nobody wants it any more: the sink stops, and its events wait.\n\n"
+     "  adtally-sinks enable partner-acme --data data"},
 };
+/* clang-format on */
 
-enum { COMMANDS_COUNT = sizeof commands / sizeof commands[0] };
-
-static int help(void)
-{
-    puts("adtally-sinks " ADTALLY_VERSION
-         ": sends what adtally records to where else it is wanted\n\n"
-         "usage: adtally-sinks COMMAND\n");
-    for (size_t i = 0; i < COMMANDS_COUNT; i++)
-        printf("  %s\n", commands[i].usage);
-    puts("\nThe configuration is DIR/sinks.conf unless --config names another; see man "
-         "adtally-sinks.");
-    return EXIT_DONE;
-}
+static const struct program program = {
+    .name = "adtally-sinks",
+    .what = "sends what adtally records to where else it is wanted",
+    .commands = {commands, sizeof commands / sizeof commands[0]},
+    .foot =
+        "The configuration is DIR/sinks.conf unless --config names another; man adtally-sinks has\n"
+        "all of it.",
+};
 
 int main(int argc, char **argv)
 {
-    umask(077); /* events name people */
-    const char *name = argc > 1 ? argv[1] : "";
-    if (strcmp(name, "--version") == 0) {
-        puts("adtally-sinks " ADTALLY_VERSION);
-        return EXIT_DONE;
-    }
-    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-        return help();
-    if (!hash_start()) {
-        say("the cryptographic library cannot be used on this machine");
-        return EXIT_FAILED;
-    }
-    secret_process();
-    for (size_t i = 0; i < COMMANDS_COUNT; i++)
-        if (strcmp(name, commands[i].name) == 0)
-            return commands[i].run(&(struct args){.list = argv, .count = argc, .at = 2});
-    say("no command is called \"%s\"; see adtally-sinks help", name);
-    return EXIT_USAGE;
+    return program_run(&program, argc, argv);
 }

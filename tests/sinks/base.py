@@ -12,12 +12,11 @@ import time
 import pytest
 
 from support import server as program
-from support.world import COLLECT, event, together, unique
+from support.receiver import SECRET
+from support.world import COLLECT, event, unique
 
-BINARY = str(pathlib.Path(program.BINARY).with_name("adtally-sinks"))
+BINARY = program.SINKS
 WAIT_S = 20.0
-CONNECTIONS = 16
-SECRET = b"0123456789abcdef0123456789abcdef"
 
 
 def needs_program():
@@ -110,8 +109,7 @@ def collect_many(world, count, tags=5):
     """Server events over a few tags, pipelined; each is recorded when this returns."""
     requests = [world.post_bytes(COLLECT, event(event_id=unique("e"), tag_id=f"tag-{i % tags}"))
                 for i in range(count)]
-    lanes = min(CONNECTIONS, count)
-    answers = sum(together(lanes, lambda lane: world.pipeline(requests[lane::lanes])), [])
+    answers = world.pipelines(requests)
     assert len(answers) == count and all(a.status == 204 for a in answers)
 
 

@@ -86,6 +86,9 @@ enum pg_failure pg_run(struct pg_connection *connection, const char *sql,
                        const struct pg_params *params, PGresult **result);
 enum pg_failure pg_run_text(struct pg_connection *connection, const char *sql);
 
+/* The first column of the first row, as text; empty: there is none. */
+enum pg_failure pg_ask(struct pg_connection *connection, const char *sql, char *out, size_t size);
+
 /* What the two files of this module share. Only the first failure of a pipeline is kept. */
 void pg_note_failure(struct pg_connection *connection, enum pg_failure failure,
                      const char *sqlstate, const char *message);

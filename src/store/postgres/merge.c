@@ -26,10 +26,11 @@ void pg_take_row(const PGresult *result, int row, int columns, struct text_row *
 {
     out->count = columns - 1;
     for (int i = 0; i < out->count; i++) {
-        bool is_number = PQftype(result, i) == OID_BIGINT && !pg_is_null(result, row, i);
         out->names[i] = span_of(PQfname(result, i));
-        out->cells[i] = is_number ? (struct row_cell){.number = pg_get_i64(result, row, i)}
-                                  : (struct row_cell){true, pg_get_text(result, row, i), 0};
+        if (PQftype(result, i) == OID_BIGINT && !pg_is_null(result, row, i))
+            out->cells[i] = (struct row_cell){.number = pg_get_i64(result, row, i)};
+        else
+            out->cells[i] = (struct row_cell){true, pg_get_text(result, row, i), 0};
     }
 }
 

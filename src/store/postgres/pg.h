@@ -106,6 +106,8 @@ enum pg_failure pg_copying(struct pg_connection *connection, bool *is_copying, i
 void pg_secrets_send_new(struct pg_connection *connection);
 void pg_secrets_send(struct pg_connection *connection, struct secrets *secrets); /* these */
 
+enum pg_failure pg_secrets_read(struct pg_connection *connection, struct secrets *secrets);
+
 /* secrets.c, keys.c, polls.c: each its own transaction, which counts the change up. */
 enum pg_failure pg_secrets_load(struct pg_store *store);
 enum pg_failure pg_keys_apply(struct pg_store *store, struct op *op);
@@ -134,7 +136,7 @@ void pg_sweep(struct pg_store *store, int64_t now_ms);
 void pg_sweep_fini(struct pg_store *store);
 
 /* apply.c: a batch of ops, of events and of what is configured. */
-enum err pg_apply(struct store *store, struct op *const ops[], size_t count);
+enum err pg_apply(struct store *base, struct op *const ops[], size_t count);
 
 /* uses.c */
-enum err pg_share_uses(struct store *store, struct store_use uses[], size_t count);
+enum err pg_share_uses(struct store *base, struct store_use uses[], size_t count);
