@@ -36,11 +36,11 @@ PARTS = {
     "disk": (parts.disk, "bytes per event, written and kept"),
     "restart": (parts.restart, "ready after SIGTERM and SIGKILL"),
     "index": (parts.index, "an index entry: bytes and nanoseconds"),
-    "observed": (observed.part, "what /metrics and an open dashboard cost"),
+    "observed": (observed.part, "what /metrics and an open dashboard cost; not part of a run"),
     "postgres": (part_of_postgres, "two servers over one PostgreSQL, beside the store alone"),
     "reports": (reports.part, "the usual reports, and the writer beside them; not part of a run"),
 }
-ALONE = {"reports"}  # what runs when it is asked for
+ALONE = {"reports", "observed"}  # what runs when it is asked for
 # quick, default
 SIZES = {"seconds": (1, 3), "rounds": (1, 3), "tail_seconds": (5, 20),
          "disk_events": (200_000, 1_000_000), "ads": (60_000, 300_000),

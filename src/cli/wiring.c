@@ -71,6 +71,7 @@ enum err wiring_open(const struct options *options, bool create, uint32_t lanes,
     store_options.progress = progress_begin(&progress, "reading the events");
     while (!err && stores->count < count) {
         store_options.lane = stores->count;
+        store_options.beside = stores->count > 0 ? stores->lanes[0] : NULL;
         err = store_open(&stores->lanes[stores->count], &store_options, problem);
         if (!err) stores->count++;
     }

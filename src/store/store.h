@@ -19,10 +19,11 @@ struct store_progress {
 };
 
 struct store_options {
-    const char *dir; /* data directory */
-    const char *url; /* of a PostgreSQL database that holds the store; NULL: `dir` does */
-    uint32_t lane;   /* of this process over one: the first, 0, brings the schema up to date */
-    bool create;     /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
+    const char *dir;      /* data directory */
+    const char *url;      /* of a PostgreSQL database that holds the store; NULL: `dir` does */
+    uint32_t lane;        /* of this process over one: the first, 0, brings the schema up to date */
+    struct store *beside; /* of all lanes but the first: that one, of the same process */
+    bool create;          /* make it when it does not exist or is empty; else ERR_NOT_FOUND */
     int64_t click_ttl_ms, impression_ttl_ms, collect_dedup_window_ms;
     int checkpoint_pages;        /* store_maintain works once so many wait for it */
     int index_log_events;        /* a start after a crash reads the rows of at most about so many */

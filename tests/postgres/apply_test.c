@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/rng.h"
+#include "event/flags.h"
 #include "store/engine.h"
 #include "store/window.h"
 #include "token/hash.h"
@@ -359,6 +360,45 @@ static void session_has_30_a_minute_of_all_lanes(void **state)
 static void bid_has_100_ad_feedbacks_of_all_lanes(void **state)
 {
     race_to_a_cap(plan_ratings, LIMIT_AD_FEEDBACKS_PER_BID_COUNT);
+}
+
+/* -- double clicks -------------------------------------------------------------------------- */
+
+static struct store *open_lane_beside(struct store *first)
+{
+    struct store_options options;
+    struct store *store;
+    char problem[STORE_PROBLEM_MAX] = "";
+    store_options_init(&options);
+    options.url = url;
+    options.lane = 1;
+    options.beside = first;
+    assert_int_equal(store_open(&store, &options, problem), ERR_OK);
+    return store;
+}
+
+static uint32_t flags_of_click(struct store *store, struct span bid, uint64_t visitor)
+{
+    struct op op = click_op(bid);
+    op.click.visitor.key = visitor;
+    assert_int_equal(apply_one(store, &op), OUTCOME_RECORDED);
+    return op.click.visitor.flags & FLAG_DOUBLE_CLICK;
+}
+
+/* A visitor's to all lanes of a process, whichever bids; a bid's to everybody. */
+static void double_clicks_are_seen_through_any_lane(void **state)
+{
+    struct store *first = open_lane(), *beside = open_lane_beside(first), *other = open_lane();
+    assert_int_equal(flags_of_click(first, SPAN("a"), 7), 0);
+    assert_int_equal(flags_of_click(beside, SPAN("b"), 7), FLAG_DOUBLE_CLICK);
+    assert_int_equal(flags_of_click(beside, SPAN("c"), 8), 0);
+    assert_int_equal(flags_of_click(first, SPAN("d"), 8), FLAG_DOUBLE_CLICK);
+    assert_int_equal(flags_of_click(other, SPAN("e"), 7), 0);
+    assert_int_equal(flags_of_click(other, SPAN("d"), 9), FLAG_DOUBLE_CLICK);
+    store_close(first); /* whoever is closed first */
+    assert_int_equal(flags_of_click(beside, SPAN("f"), 8), FLAG_DOUBLE_CLICK);
+    store_close(beside);
+    store_close(other);
 }
 
 /* -- connections that are cut --------------------------------------------------------------- */
@@ -740,6 +780,7 @@ int main(void)
         CASE(bid_has_100_clicks_of_all_lanes),
         CASE(session_has_30_a_minute_of_all_lanes),
         CASE(bid_has_100_ad_feedbacks_of_all_lanes),
+        CASE(double_clicks_are_seen_through_any_lane),
         CASE(cut_connections_lose_nothing_and_count_nothing_twice),
         CASE(text_that_postgres_refuses_takes_no_other_with_it),
         CASE(person_is_erased_and_rows_stay_whole),

@@ -367,20 +367,18 @@ static void bids_are_forgotten_but_not_their_votes(void **state)
 static void a_step_of_the_sweep_is_small(void **state)
 {
     enum { ROWS = 20000, STEP = 1000 };
-    static const char *const fills[] = {
-        "INSERT INTO event_key SELECT 't', 'p', 'e' || i, i, 1 FROM generate_series(1, 20000) i",
-        "INSERT INTO session_key SELECT 'p', 's', i, 1 FROM generate_series(1, 20000) i",
-        "INSERT INTO conversion_key SELECT 'c', 'p', 't', 0, 'k' || i, i, 1"
-        " FROM generate_series(1, 20000) i",
-        "INSERT INTO bid_key SELECT 'b', 2, i, i, 1 FROM generate_series(1, 20000) i",
-        "INSERT INTO click_key SELECT 'c' || i, i, NULL, NULL, 1 FROM generate_series(1, 20000) i",
-    };
+#define ROWS_OF " FROM generate_series(1, 20000) i"
+    static const char fills[] =
+        "INSERT INTO event_key SELECT 't', 'p', 'e' || i, i, 1" ROWS_OF ";"
+        "INSERT INTO session_key SELECT 'p', 's', i, 1" ROWS_OF ";"
+        "INSERT INTO conversion_key SELECT 'c', 'p', 't', 0, 'k' || i, i, 1" ROWS_OF ";"
+        "INSERT INTO bid_key SELECT 'b', 2, i, i, 1" ROWS_OF ";"
+        "INSERT INTO click_key SELECT 'c' || i, i, NULL, NULL, 1" ROWS_OF;
     static const char all[] =
         "SELECT (SELECT count(*) FROM event_key) + (SELECT count(*) FROM session_key)"
         " + (SELECT count(*) FROM conversion_key) + (SELECT count(*) FROM bid_key)"
         " + (SELECT count(*) FROM click_key)";
-    for (size_t i = 0; i < sizeof fills / sizeof fills[0]; i++)
-        base_run(url, fills[i]);
+    base_run(url, fills);
     one->database_ms = database_ms();
     int64_t left = base_number(url, all);
     assert_int_equal(left, 5 * ROWS);

@@ -104,7 +104,7 @@ static enum pg_failure try_events(struct pg_store *store, struct op *const ops[]
         failure = write_decided(store, is_unknown);
     }
     if (failure)
-        batch_take_back(store->batch);
+        batch_take_back(store);
     else
         batch_end(store->batch);
     return failure;

@@ -14,11 +14,6 @@ struct pg_batch *pg_batch_new(void)
 {
     struct pg_batch *batch = calloc(1, sizeof *batch);
     if (!batch) return NULL;
-    batch->recent_clicks = window_new(DOUBLE_CLICK_MS);
-    if (!batch->recent_clicks) {
-        free(batch);
-        return NULL;
-    }
     batch->polls_change = -1;
     rng_fill(batch->hash_key, sizeof batch->hash_key);
     return batch;
@@ -28,7 +23,6 @@ void pg_batch_free(struct pg_batch *batch)
 {
     if (!batch) return;
     batch_end(batch);
-    window_free(batch->recent_clicks);
     free(batch);
 }
 
@@ -243,19 +237,22 @@ void batch_begin(struct pg_store *store, struct op *const ops[], size_t count)
         keep_own(&batch->ops[i]);
         name_keys(store, &batch->ops[i]);
     }
-    batch->clicks_mark = window_mark(batch->recent_clicks);
 }
 
-void batch_take_back(struct pg_batch *batch)
+/* The last first: a visitor may be there twice. */
+void batch_take_back(struct pg_store *store)
 {
-    for (size_t i = 0; i < batch->count; i++) {
+    struct pg_batch *batch = store->batch;
+    for (size_t i = batch->count; i-- > 0;) {
         struct batch_op *op = &batch->ops[i];
+        if (op->is_visit)
+            pg_visitors_take_back(store->visitors, op->op->click.visitor.key, op->time_ms,
+                                  op->visit_before_ms);
         op->op->outcome = OUTCOME_UNAVAILABLE;
         op->op->sequence = 0;
         if (op->op->kind == OP_CLICK) op->op->click.visitor.flags = op->own_flags;
         if (op->op->kind == OP_AD_FEEDBACK) op->op->ad_feedback.id = op->own_id;
     }
-    window_take_back(batch->recent_clicks, batch->clicks_mark);
     batch_end(batch);
 }
 

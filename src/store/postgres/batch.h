@@ -74,8 +74,10 @@ struct batch_op {
     char click_id[UUID_TEXT_LEN]; /* of a click */
     char rater[KEY_DIGEST_LEN];   /* of an ad-feedback: publisher and session */
     char digest[KEY_DIGEST_LEN];  /* what it says */
-    uint32_t own_flags;           /* of a click and */
-    struct uuid own_id;           /* of an ad-feedback, as they came */
+    bool is_visit;                /* a click that its visitor is remembered by; before it: */
+    int64_t visit_before_ms;
+    uint32_t own_flags; /* of a click and */
+    struct uuid own_id; /* of an ad-feedback, as they came */
 };
 
 /* A row to be written into a table of keys. */
@@ -103,9 +105,6 @@ struct batch_insert {
 
 struct pg_batch {
     uint8_t hash_key[HASH_FINGERPRINT_KEY_SIZE];
-    struct window *recent_clicks; /* of this lane: a visitor's before is seen where it went there */
-    int64_t clicks_now_ms;
-    uint64_t clicks_mark;
     int64_t polls_change; /* the change that polls were loaded after; -1: none yet */
 
     struct batch_op ops[STORE_BATCH_MAX];
@@ -133,7 +132,7 @@ void pg_batch_free(struct pg_batch *batch); /* NULL: nothing */
 void batch_begin(struct pg_store *store, struct op *const ops[], size_t count);
 
 /* Nothing of it happened: the ops are as they came, and OUTCOME_UNAVAILABLE. */
-void batch_take_back(struct pg_batch *batch);
+void batch_take_back(struct pg_store *store);
 
 /* Nothing of the answers is needed any more. */
 void batch_end(struct pg_batch *batch);

@@ -24,22 +24,20 @@ uint64_t batch_record(struct pg_store *store, struct batch_op *op)
 
 /* -- clicks -------------------------------------------------------------------------------- */
 
-/* Times of the window never go back, and loops stamp a little out of order. */
-static int64_t pass_clicks_time(struct pg_batch *batch, int64_t time_ms)
+/* By who clicks as far as this process knows, by the bid as far as all do. */
+static bool is_double(struct pg_store *store, struct batch_op *op)
 {
-    if (time_ms > batch->clicks_now_ms) batch->clicks_now_ms = time_ms;
-    return batch->clicks_now_ms;
+    int64_t since_ms = op->time_ms - DOUBLE_CLICK_MS;
+    op->is_visit = true;
+    op->visit_before_ms =
+        pg_visitors_click(store->visitors, op->op->click.visitor.key, op->time_ms);
+    bool is_bids = op->bid && op->bid->seq && op->bid->recorded_at_ms > since_ms;
+    return is_bids || op->visit_before_ms > since_ms;
 }
 
-static uint32_t click_flags(struct pg_store *store, const struct batch_op *op)
+static uint32_t click_flags(struct pg_store *store, struct batch_op *op)
 {
-    struct pg_batch *batch = store->batch;
-    int64_t now_ms = pass_clicks_time(batch, op->time_ms);
-    bool is_double = window_add(batch->recent_clicks, op->op->click.visitor.key, now_ms,
-                                store->lane.next_seq + batch->recorded_count);
-    if (op->bid && op->bid->seq && op->bid->recorded_at_ms > op->time_ms - DOUBLE_CLICK_MS)
-        is_double = true;
-    uint32_t flags = is_double ? FLAG_DOUBLE_CLICK : 0;
+    uint32_t flags = is_double(store, op) ? FLAG_DOUBLE_CLICK : 0;
     if (op->bid && !op->impression->seq) flags |= FLAG_NO_IMPRESSION;
     return flags;
 }

@@ -82,6 +82,7 @@ static void close_store(struct store *base)
     pg_lane_close(store);
     pg_disconnect(&store->connection);
     pg_batch_free(store->batch);
+    pg_visitors_leave(store->visitors);
     pg_sweep_fini(store);
     pg_polls_free(store);
     pg_params_fini(&store->params);
@@ -151,6 +152,14 @@ static const struct store_engine pg_engine = {
     .share_uses = pg_share_uses,
 };
 
+static bool share_visitors(struct pg_store *store)
+{
+    struct store *first = store->options.beside;
+    store->visitors = first ? pg_of(first)->visitors : pg_visitors_new();
+    if (first) pg_visitors_use(store->visitors);
+    return store->visitors;
+}
+
 static struct pg_store *new_store(const struct store_options *options)
 {
     struct pg_store *store = calloc(1, sizeof *store);
@@ -160,7 +169,9 @@ static struct pg_store *new_store(const struct store_options *options)
     store->connection = (struct pg_connection){.url = options->url, .timeout_ms = TIMEOUT_MS};
     store->connection.is_quiet = true; /* until it runs: `problem` says it */
     store->secrets = secret_new(sizeof *store->secrets);
-    if (store->secrets) return store;
+    if (share_visitors(store) && store->secrets) return store;
+    pg_visitors_leave(store->visitors);
+    secret_free(store->secrets, sizeof *store->secrets);
     free(store);
     return NULL;
 }

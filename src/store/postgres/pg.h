@@ -5,6 +5,7 @@
 #include "store/keys.h"
 #include "store/postgres/connection.h"
 #include "store/postgres/params.h"
+#include "store/postgres/visitors.h"
 
 /* The engine over PostgreSQL and what speaks its protocol (docs/decisions/0013-postgres.md). One
  * store is one lane of one node: a connection, a lease of sequences, batches one after the other.
@@ -48,8 +49,9 @@ struct pg_store {
     struct pg_polls *polls;
     struct pg_params params; /* the batch's */
     struct pg_params
-        own_params;         /* of the rest: a lane's statement joins a pipeline of the batch's */
-    struct pg_batch *batch; /* memory of the batch under way (batch.h) */
+        own_params; /* of the rest: a lane's statement joins a pipeline of the batch's */
+    struct pg_visitors *visitors; /* the process's */
+    struct pg_batch *batch;       /* memory of the batch under way (batch.h) */
     int64_t commit_us;
     uint64_t recorded; /* events, since the start */
 };
