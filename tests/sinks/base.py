@@ -15,7 +15,7 @@ from support import server as program
 from support.world import COLLECT, event, unique
 
 BINARY = str(pathlib.Path(program.BINARY).with_name("adtally-sinks"))
-WAIT_S = 20.0
+WAIT_S = 60.0
 SECRET = b"0123456789abcdef0123456789abcdef"
 
 
