@@ -8,11 +8,17 @@ readonly LIST=${0%/*}/packages.txt
 readonly DASHBOARD=${0%/*}/../src/admin/dashboard
 readonly POLICY=/usr/sbin/policy-rc.d
 
+# It is the one that the lock file names: then npm has nothing to do.
+has_uplot() {
+    [[ $DASHBOARD/node_modules/.package-lock.json -nt $DASHBOARD/package-lock.json ]]
+}
+
 # The lines of the wanted sets whose command is not on PATH: package names, alternatives with "|".
 wanted() {
     local set package command _
     while read -r set package command _; do
         [[ -n $set && $set != '#'* && " $* " == *" $set "* ]] || continue
+        [[ $set == build && $package == npm ]] && has_uplot && continue
         [[ $command != - ]] && command -v "$command" >/dev/null && continue
         echo "$package"
     done <"$LIST"
@@ -84,7 +90,7 @@ install_debian() {
 
 # What the lock file names, and nothing that it does not name by its hash.
 install_npm() {
-    [[ ! $DASHBOARD/node_modules/.package-lock.json -nt $DASHBOARD/package-lock.json ]] || return 0
+    ! has_uplot || return 0
     if ! npm ci --prefix "$DASHBOARD" --ignore-scripts --no-audit --no-fund --loglevel=error; then
         echo "install.sh: uPlot did not come from npm; the dashboard needs it. Try again with a network:" >&2
         echo "  npm ci --prefix src/admin/dashboard" >&2

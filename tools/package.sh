@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# package.sh: builds the Debian package from what git knows of the tree, lets lintian look at it, and
-# says where it is. What was compiled last time is not compiled again.
+# package.sh: builds the Debian packages from what git knows of the tree, lets lintian look at them, and
+# ends with a line for each that says where it is. What was compiled last time is not compiled again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,10 +18,11 @@ copy_tree() {
 main() {
     copy_tree
     (cd "$TREE" && DEB_BUILD_OPTIONS=${DEB_BUILD_OPTIONS-noautodbgsym} dpkg-buildpackage -b -us -uc -nc)
-    local package
-    package=$(echo build-package/adtally_"$(dpkg-parsechangelog -l debian/changelog -S Version)"_*.deb)
-    lintian --fail-on error,warning,info "$package" "${package/adtally_/adtally-sinks_}"
-    echo "$package"
+    local version packages
+    version=$(dpkg-parsechangelog -l debian/changelog -S Version)
+    packages=(build-package/adtally{,-sinks}_"$version"_*.deb)
+    lintian --fail-on error,warning,info "${packages[@]}"
+    printf '%s\n' "${packages[@]}"
 }
 
 main

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Completion of adtally for bash. The program itself knows the words: adtally complete.
+# Completion of adtally and adtally-sinks for bash. The programs themselves know the words: adtally complete.
 _adtally() {
     local word _
     COMPREPLY=()
@@ -11,4 +11,4 @@ _adtally() {
         esac
     done < <("$1" complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }
-complete -F _adtally adtally
+complete -F _adtally adtally adtally-sinks

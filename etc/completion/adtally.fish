@@ -1,4 +1,4 @@
-# Completion of adtally for fish. The program itself knows the words: adtally complete.
+# Completion of adtally and adtally-sinks for fish. The programs themselves know the words: adtally complete.
 function __adtally_complete
     set -l done (commandline -opc)
     set -l last (commandline -ct)
@@ -14,3 +14,4 @@ function __adtally_complete
     end
 end
 complete -c adtally -f -a '(__adtally_complete)'
+complete -c adtally-sinks -f -a '(__adtally_complete)'

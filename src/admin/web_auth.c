@@ -89,11 +89,10 @@ bool web_is_cross_site(const struct http_request *http)
 
 static void log_refusal(const struct web_request *request)
 {
-    static const struct api_options no_proxies;
     struct in6_addr address;
     char text[INET6_ADDRSTRLEN];
     struct span client = SPAN("local");
-    if (address_of_client(&address, request->http, &no_proxies))
+    if (api_client_of(request->admin->api, &address, request->http))
         client = address_write(text, &address, true);
     log_event_bounded(
         LOG_WARN, "admin_key_refused", LOG_TEXT("client", client),
@@ -101,12 +100,12 @@ static void log_refusal(const struct web_request *request)
 }
 
 /* Milliseconds that a client which failed too often has to wait for its next answer. A right key
- * is never kept waiting: it is too long to be guessed, what is bounded is the work and the log. */
+ * is never kept waiting: it is too long to be guessed, what is bounded is the work and the log.
+ * Behind a trusted proxy the client is whom it names: its failures are its own. */
 static int64_t take_failure(struct web_request *request)
 {
-    static const struct api_options no_proxies;
     struct in6_addr address = {0};
-    (void)address_of_client(&address, request->http, &no_proxies);
+    (void)api_client_of(request->admin->api, &address, request->http);
     struct span name = {(const char *)&address, address_network_size(&address)};
     return limiter_take(request->web->failures, name, clock_mono_us());
 }

@@ -104,6 +104,13 @@ bool api_is_https(struct api *api, const struct http_request *request)
     return address_is_https(request, &settings.options);
 }
 
+bool api_client_of(struct api *api, struct in6_addr *out, const struct http_request *request)
+{
+    struct api_settings settings;
+    api_settings_take(&settings, api);
+    return address_of_client(out, request, &settings.options);
+}
+
 struct api *api_new(const struct api_options *options, struct ledger *ledger)
 {
     struct api *api = calloc(1, sizeof *api);

@@ -52,6 +52,9 @@ enum err api_configure(struct api *api, const struct api_options *options);
  * they are now. Any thread. */
 bool api_is_https(struct api *api, const struct http_request *request);
 
+/* Who sent it, by those options too (address_of_client). False: the peer has no address. */
+bool api_client_of(struct api *api, struct in6_addr *out, const struct http_request *request);
+
 struct api_loop; /* one loop's part: its ledger port, its parsing scratch */
 
 enum err api_loop_new(struct api_loop **out, struct api *api, struct ev_loop *ev);

@@ -11,9 +11,10 @@ struct command {
     const char *name;
     int (*run)(struct args *args);
     const char
-        *usage; /* lines, each without "adtally "; one that begins with a space adds to all */
+        *usage; /* lines without the program's name; one that begins with a space adds to all */
     const char *help;
-    const char *more; /* what a newcomer asks next, with an example */
+    const char *more;               /* what a newcomer asks next, with an example */
+    void (*print_more)(FILE *file); /* what its help ends with; or NULL */
 };
 
 struct commands {
@@ -21,7 +22,7 @@ struct commands {
     size_t count;
 };
 
-/* `words`: what stands behind "adtally", the unfinished last one, which may be "", included. A line
- * for each candidate, with a tab and what it is where that is known; ":files" and ":dirs" leave the
- * work to the shell. */
+/* `words`: what stands behind the program's name, the unfinished last one, which may be "",
+ * included. A line for each candidate, with a tab and what it is where that is known; ":files" and
+ * ":dirs" leave the work to the shell. */
 void complete_print(FILE *out, const struct commands *commands, char **words, int words_count);

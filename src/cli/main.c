@@ -1,15 +1,20 @@
 #include "admin/metrics_page.h"
-#include "base/secret.h"
 #include "cli/commands.h"
-#include "cli/complete.h"
 #include "cli/options.h"
+#include "cli/program.h"
 #include "cli/routes_print.h"
 #include "cli/say.h"
-#include "token/hash.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+
+static void print_options(FILE *file)
+{
+    fputs("\nOptions. Each is also a line `name = value` of the configuration file, with\n"
+          "underscores for dashes; a flag wins over the file.\n\n",
+          file);
+    options_print_help(file);
+}
 
 /* clang-format off */
 static const struct command commands[] = {
@@ -18,7 +23,8 @@ static const struct command commands[] = {
      "answer requests until SIGTERM",
      "DIR is made when it does not exist. One line says that it is ready, and where. SIGTERM answers\n"
      "what was accepted and ends; SIGHUP is adtally reload.\n\n"
-     "  adtally serve --data data --listen 127.0.0.1:8080 --admin-listen 127.0.0.1:8081"},
+     "  adtally serve --data data --listen 127.0.0.1:8080 --admin-listen 127.0.0.1:8081",
+     print_options},
     {"key", command_key,
      "key create --class partner --partner-id P --label L [--advertiser-id A] [--tag-id T]\n"
      "key create --class publisher --publisher-id P --label L\n"
@@ -110,11 +116,13 @@ static const struct command commands[] = {
      "  adtally restore /backups/adtally-2026-11-21 --data new"},
     {"copy", command_copy,
      "copy --from DIR --to postgresql://USER@HOST/DATABASE\n",
-     "move a data directory into an empty database of PostgreSQL",
+     "move a data directory into an empty database of PostgreSQL, or back",
      "Keys, polls, secrets and every event with its receipt: tokens, receipts and keys stay good, and\n"
-     "what is a duplicate stays one. Stop the server of DIR first; DIR is only read. When it is cut\n"
-     "off, do it again: it goes on. At the end both sides are compared.\n\n"
-     "  adtally copy --from data --to postgresql://adtally@db/adtally"},
+     "what is a duplicate stays one. Stop the servers first; what is copied is only read. When it is\n"
+     "cut off, do it again: it goes on. At the end both sides are compared. The other way round DIR is\n"
+     "new or empty.\n\n"
+     "  adtally copy --from data --to postgresql://adtally@db/adtally\n"
+     "  adtally copy --from postgresql://adtally@db/adtally --to data"},
     {"erase", command_erase,
      "erase --user-id U [--session-id S] [--json] --data DIR\n",
      "take a person out of everything that was recorded",
@@ -127,47 +135,12 @@ static const struct command commands[] = {
 
 enum { COMMANDS_COUNT = sizeof commands / sizeof commands[0] };
 
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < COMMANDS_COUNT; i++)
-        if (strcmp(name, commands[i].name) == 0) return &commands[i];
-    return NULL;
-}
-
-static int help_all(void)
-{
-    puts("adtally " ADTALLY_VERSION ": counts ad events exactly once\n\nusage: adtally COMMAND\n");
-    for (size_t i = 0; i < COMMANDS_COUNT; i++)
-        printf("  %-10s %s\n", commands[i].name, commands[i].help);
-    puts("  help       this text; help COMMAND tells more of one\n\n"
-         "--version prints the version. Every command takes --data DIR, --store and --config,\n"
-         "before or after its operands. Exit status: 0 done, 1 failed, 2 wrong usage.\n"
-         "man adtally-COMMAND has all of a command.");
-    return EXIT_DONE;
-}
-
-static void print_usage(const struct command *command)
-{
-    struct span rest = span_of(command->usage);
-    while (rest.len > 0) {
-        struct span line = span_split(&rest, '\n');
-        bool continues = span_starts_with(line, SPAN(" "));
-        printf("  %s%.*s\n", continues ? "" : "adtally ", SPAN_FMT(line));
-    }
-}
-
-static int help_one(const struct command *command)
-{
-    printf("adtally %s: %s\n\n", command->name, command->help);
-    print_usage(command);
-    printf("\n%s\n", command->more);
-    if (command->run == command_serve) {
-        puts("\nOptions. Each is also a line `name = value` of the configuration file, with\n"
-             "underscores for dashes; a flag wins over the file.\n");
-        options_print_help(stdout);
-    }
-    return EXIT_DONE;
-}
+static const struct program program = {
+    .name = "adtally",
+    .what = "counts ad events exactly once",
+    .commands = {commands, COMMANDS_COUNT},
+    .foot = "man adtally-COMMAND has all of a command.",
+};
 
 static void print_metrics(void)
 {
@@ -179,77 +152,24 @@ static void print_metrics(void)
 }
 
 /* Not in the help: what documents are made of, or held against. */
-static bool print_table(int count, char **list)
+static bool print_table(const char *of, const char *form)
 {
-    if (count != 2) return false;
-    bool is_serve = strcmp(list[0], "serve") == 0;
-    bool is_markdown = strcmp(list[1], "--markdown") == 0;
+    bool is_serve = strcmp(of, "serve") == 0;
+    bool is_markdown = strcmp(form, "--markdown") == 0;
     if (is_serve && is_markdown)
         options_print_markdown(stdout);
-    else if (is_serve && strcmp(list[1], "--routes") == 0)
+    else if (is_serve && strcmp(form, "--routes") == 0)
         routes_print_json(stdout);
-    else if (is_markdown && strcmp(list[0], "metrics") == 0)
+    else if (is_markdown && strcmp(of, "metrics") == 0)
         print_metrics();
     else
         return false;
     return true;
 }
 
-static int help(int count, char **list)
-{
-    const struct command *command = count > 0 ? find_command(list[0]) : NULL;
-    if (print_table(count, list)) return EXIT_DONE;
-    if (command) return help_one(command);
-    if (count == 0) return help_all();
-    say("no command is called \"%s\"; see adtally help", list[0]);
-    return EXIT_USAGE;
-}
-
-/* Not in the help either: the shells ask (etc/completion). */
-static int complete(int count, char **words)
-{
-    complete_print(stdout, &(struct commands){commands, COMMANDS_COUNT}, words, count);
-    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
-}
-
-static bool asks_help(const struct args *args)
-{
-    for (int i = args->at; i < args->count && strcmp(args->list[i], "--") != 0; i++)
-        if (strcmp(args->list[i], "--help") == 0 || strcmp(args->list[i], "-h") == 0) return true;
-    return false;
-}
-
-static int run_command(int argc, char **argv)
-{
-    struct args args = {.list = argv, .count = argc, .at = 2};
-    const struct command *command = find_command(argv[1]);
-    if (!command) {
-        say("no command is called \"%s\"; see adtally help", argv[1]);
-        return EXIT_USAGE;
-    }
-    if (asks_help(&args)) return help_one(command);
-    if (!hash_start()) {
-        say("the cryptographic library cannot be used on this machine");
-        return EXIT_FAILED;
-    }
-    secret_process();
-    return command->run(&args);
-}
-
 int main(int argc, char **argv)
 {
-    umask(077); /* events name people: what is made is for its owner */
-    if (argc < 2) {
-        say("a command is missing; see adtally help");
-        return EXIT_USAGE;
-    }
-    if (strcmp(argv[1], "--version") == 0) {
-        puts("adtally " ADTALLY_VERSION);
+    if (argc == 4 && strcmp(argv[1], "help") == 0 && print_table(argv[2], argv[3]))
         return EXIT_DONE;
-    }
-    if (strcmp(argv[1], "complete") == 0) return complete(argc - 2, argv + 2);
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
-        strcmp(argv[1], "-h") == 0)
-        return help(argc - 2, argv + 2);
-    return run_command(argc, argv);
+    return program_run(&program, argc, argv);
 }

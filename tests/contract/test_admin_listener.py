@@ -180,6 +180,37 @@ def test_who_fails_too_often_has_to_wait_and_a_right_key_never(listener):
     assert refused and {line["client"] for line in refused} == {"127.0.0.1"}
 
 
+def statuses_of(port, forwarded):
+    """What wrong keys get on one connection, each with the next of X-Forwarded-For."""
+    with Conn(port) as conn:
+        conn.send(b"".join(
+            admin.request(port, "GET", PAGE, ("X-Forwarded-For", hops),
+                          key="atk_wrong_wrong_wrong_wrong") for hops in forwarded))
+        return [conn.read().status for _ in forwarded]
+
+
+@table("proxies,hops_of,other,other_waits", {
+    "a client of a trusted proxy": ("127.0.0.1", lambda n: "192.0.2.9", "192.0.2.10", False),
+    "one that forges hops": ("127.0.0.1", lambda n: f"10.0.0.{n}, 192.0.2.9", "192.0.2.9", True),
+    "one that forges hops before two proxies": (
+        "127.0.0.1, 10.0.0.0/8", lambda n: f"198.51.100.{n}, 192.0.2.9, 10.0.0.1", "192.0.2.9", True),
+    "one whose proxy is not trusted": ("10.0.0.1", lambda n: f"192.0.2.{n}", "192.0.2.200", True),
+})
+def test_failures_are_of_the_client_and_not_of_the_proxy(world_with, proxies, hops_of, other,
+                                                         other_waits):
+    """The address is told as the public listener tells it: from the right, while it is trusted."""
+    world = world_with(*admin.LISTEN, "--trusted-proxies", proxies)
+    port = admin.port_of(world.server)
+    *failed, last = statuses_of(port, [*map(hops_of, range(30)), other])
+    assert failed[-1] == 429 and last == (429 if other_waits else 401)
+
+
+def test_the_log_names_the_client_behind_a_proxy(world_with):
+    world = world_with(*admin.LISTEN, "--trusted-proxies", "127.0.0.1")
+    statuses_of(admin.port_of(world.server), ["192.0.2.77"])
+    assert '"client":"192.0.2.77"' in world.server.stderr
+
+
 def test_the_log_holds_no_key_and_no_cookie(listener):
     cookie = admin.sign_in(listener.port, listener.key)
     listener.ask("GET", PAGE, ("Cookie", cookie[1] + "0"))

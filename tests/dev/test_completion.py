@@ -16,9 +16,10 @@ from support.world import table
 SCRIPTS = program.REPO / "etc" / "completion"
 
 
-def complete(*words):
+def complete(*words, binary=program.BINARY):
     """The candidates alone."""
-    return [line.split("\t")[0] for line in program.cli("complete", *words).splitlines()]
+    done = subprocess.run([binary, "complete", *words], capture_output=True, text=True, check=True)
+    return [line.split("\t")[0] for line in done.stdout.splitlines()]
 
 
 @table("words, found", {
@@ -56,10 +57,24 @@ def test_every_command_and_every_option_is_a_candidate():
         assert set(re.findall(r"--[a-z][a-z-]+", usage)) <= offered, command
 
 
+@table("words, found", {
+    "a command": (("re",), ["replay"]),
+    "a flag": (("status", "--j"), ["--json"]),
+    "no flag of another command": (("run", "--j"), []),
+    "a file": (("run", "--config", ""), [":files"]),
+    "a directory": (("check", "--data", ""), [":dirs"]),
+    "the name of a sink": (("replay", "x"), []),
+    "all commands": (("",), ["run", "check", "status", "replay", "enable", "help"]),
+})
+def test_candidates_of_the_sinks(words, found):
+    assert sorted(complete(*words, binary=program.SINKS)) == sorted(found)
+
+
 def environment():
-    """`adtally` is the program under test."""
+    """`adtally` and `adtally-sinks` are the programs under test."""
     folder = program.temp_dir()
-    (folder / "adtally").symlink_to(os.path.abspath(program.BINARY))
+    for path in (program.BINARY, program.SINKS):
+        (folder / os.path.basename(path)).symlink_to(os.path.abspath(path))
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "TERM": "dumb"}
 
 
@@ -67,20 +82,24 @@ def test_bash_asks():
     script = f"""source {SCRIPTS}/adtally.bash
         COMP_WORDS=(adtally key cr) COMP_CWORD=2
         _adtally adtally cr key; echo "${{COMPREPLY[@]}}"
-        complete -p adtally"""
+        COMP_WORDS=(adtally-sinks en) COMP_CWORD=1
+        _adtally adtally-sinks en; echo "${{COMPREPLY[@]}}"
+        complete -p adtally adtally-sinks"""
     done = subprocess.run(["bash", "-c", script], env=environment(), capture_output=True, text=True,
                           check=True)
-    assert done.stdout.splitlines() == ["create", "complete -F _adtally adtally"]
+    assert done.stdout.splitlines() == ["create", "enable", "complete -F _adtally adtally",
+                                        "complete -F _adtally adtally-sinks"]
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="needs fish")
 def test_fish_asks(tmp_path):
     script = f"source {SCRIPTS}/adtally.fish; complete -C 'adtally key cr'; " \
-             "complete -C 'adtally serve --log-failures o'; complete -C 'adtally ser'"
+             "complete -C 'adtally serve --log-failures o'; complete -C 'adtally ser'; " \
+             "complete -C 'adtally-sinks en'"
     done = subprocess.run(["fish", "-N", "-c", script], capture_output=True, text=True, check=True,
                           env={**environment(), "HOME": str(tmp_path)})
     lines = [line.split("\t")[0] for line in done.stdout.splitlines()]
-    assert sorted(lines) == ["create", "off", "on", "serve"]
+    assert sorted(lines) == ["create", "enable", "off", "on", "serve"]
 
 
 def read_until(fd, wanted, within_s=20):
@@ -103,6 +122,8 @@ def test_zsh_asks():
         assert b"ready" in read_until(fd, b"ready")
         os.write(fd, b"adtally key cr\t")
         assert b"create" in read_until(fd, b"create")
+        os.write(fd, b"\x15adtally-sinks en\t")
+        assert b"enable" in read_until(fd, b"enable")
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)

@@ -13,7 +13,8 @@ import pytest
 from injection import (DESCRIPTOR_KINDS, FILE_KINDS, MEMORY_KINDS, MORE_FILE_KINDS,
                        SYNC_KINDS, Faults, points)
 from stage import Count
-from support import server as program, torture
+from support import aged, server as program, torture
+from support.clock import LIBRARIES
 from support.http import Closed
 from support.publisher import (feedback, is_given, new_poll, publisher_key, rate, rating,
                                send_feedback, show, tally, vote)
@@ -164,6 +165,51 @@ def test_one_start(directories, report, name, kind):
         except (AssertionError, OSError, Closed) as error:
             raise AssertionError(f"{kind.name} x {times} at operation {number} of {seen} "
                                  f"({faults.last}), --seed {SEED}: {error}") from error
+        count.faults += faults.failed > 0
+
+
+# -- what a server removes by itself ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def old():
+    path = aged.make()
+    yield path
+    shutil.rmtree(path)
+
+
+def one_removal(old, faults, kind, number, times):
+    """One point; how many operations were seen until all was removed."""
+    path = program.temp_dir()
+    shutil.copytree(old, path, dirs_exist_ok=True)
+    try:
+        faults.arm(kind, number, times)
+        server, is_ready = begin(path, faults)
+        if is_ready:
+            aged.await_removal(path, lambda: faults.failed > 0 or not server.alive())
+        seen = faults.seen
+        faults.disarm()
+        server.kill()
+        assert len(set(aged.left(path).values())) == 1, "a step was done in half"
+        server = program.Server(path).start()
+        aged.await_removal(path)
+        assert program.query(path, "SELECT count(*) n FROM vote") == [{"n": 1}]
+        server.stop()
+        program.cli("verify", "--data", path)
+        return seen
+    finally:
+        shutil.rmtree(path)
+
+
+@pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime")
+@pytest.mark.parametrize("kind", [*FILE_KINDS, *SYNC_KINDS, *MEMORY_KINDS],
+                         ids=lambda kind: kind.name)
+def test_one_removal(old, report, kind):
+    """The whole step or nothing of it, and the rest another time. The first half is the start."""
+    faults, count = Faults(), count_of(report, "removals")
+    half = one_removal(old, faults, kind, 0, 0) // 2
+    for number, times in points(half, kind, POINTS_MAX // 2, f"{SEED} removal"):
+        one_removal(old, faults, kind, half + number, times)
         count.faults += faults.failed > 0
 
 

@@ -8,7 +8,8 @@ import uuid
 
 import rows
 from items import Command, CreateKey, Request, RevokeKey
-from support import server as program
+from support import aged, server as program
+from support.clock import LIBRARIES
 from support.answers import clicked, collected, converted, given, rated, viewed, voted
 from support.publisher import (FEEDBACK, ballots, feedback, new_poll, ping_target, poll_of,
                                rate_bytes, rating, tally, vote_bytes)
@@ -52,11 +53,12 @@ class Base:
         self.clean = source_of(copy(self.world.data))
         self.with_wal = self.make_wal()
         self.empty = Source(program.temp_dir(), collections.Counter())
+        self.aged = source_of(aged.make()) if LIBRARIES else None
 
     def close(self):
         self.world.close()
         self.import_file.unlink()
-        for source in (self.clean, self.empty):
+        for source in filter(None, (self.clean, self.empty, self.aged)):
             shutil.rmtree(source.path)
 
     def make_key_to_revoke(self):

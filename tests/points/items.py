@@ -6,7 +6,7 @@ An item keeps nothing of a run: the runs share it, and go side by side."""
 import contextlib
 import subprocess
 
-from support import server as program
+from support import aged, server as program
 from support.http import Closed, Conn, build
 from support.world import COLLECT
 
@@ -128,6 +128,15 @@ class RevokeKey(Command):
         found = super().again(run, done, ack)
         assert not is_let_in(run, self.secret), self.name
         return found
+
+
+class Retention:
+    """What is old goes by itself, all of it in one step."""
+
+    name = "retention"
+
+    def again(self, run, done, ack):
+        aged.await_removal(run.data)
 
 
 class Start:

@@ -9,6 +9,7 @@ import rows
 from base import copy
 from crash_point import DoomedServer
 from items import Command
+from support import aged
 
 CHECKPOINT_PAGES = 1000
 PAGES_MAX = 16  # that a padded event writes
@@ -131,6 +132,16 @@ class Starting(Operation):
             run.acks.update((item.name, ("ready", None)) for item in self.items)
         except AssertionError:
             assert run.point.reached, run.server.stderr
+
+
+class Removing(Starting):
+    """A start that finds rows which are too old; their removal acknowledges nothing."""
+
+    def act(self, run, number):
+        super().act(run, number)
+        run.acks.clear()
+        if not run.point.reached:
+            aged.await_removal(run.data, lambda: run.point.reached)
 
 
 class Alone(Operation):

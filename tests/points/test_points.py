@@ -14,9 +14,9 @@ import types
 import pytest
 import rows
 from base import Base
-from items import Start
+from items import Retention, Start
 from judge import Judge, judge_point
-from operations import Alone, Checkpoint, Served, Starting, Stopping
+from operations import Alone, Checkpoint, Removing, Served, Starting, Stopping
 from support import server as program, torture
 from support.world import COLLECT
 
@@ -59,8 +59,12 @@ class Catalogue:
                 Starting("first start", base.empty, start),
                 Starting("start", base.clean, []),
                 Starting("start with a WAL", base.with_wal, []),
+                *self.removing(),
                 Alone("first command", base.empty, start + base.commands[:1]),
                 *(Alone(f"{i.name}, alone", base.clean, [i]) for i in base.commands)]
+
+    def removing(self):
+        return [Removing("retention", self.base.aged, [Retention()])] if self.base.aged else []
 
     def measure_differences(self):
         """What each item does when nobody kills the program."""
@@ -73,6 +77,11 @@ class Catalogue:
         run = Starting("", self.base.empty, [Start()]).go(0)
         found[Start.name] = rows.difference(run.before, rows.read(run.data))
         run.close()
+        for operation in self.removing():
+            run = operation.go(0)
+            found[Retention.name] = rows.difference(run.before, rows.read(run.data))
+            assert {row[0] for row in found[Retention.name].gone} >= {"click", "feedback", "removed"}
+            run.close()
         return found
 
     def find(self, name):

@@ -32,6 +32,7 @@ void base_close(struct pg_store *store)
 {
     pg_lane_close(store);
     pg_disconnect(&store->connection);
+    pg_sweep_fini(store);
     pg_polls_free(store);
     pg_params_fini(&store->params);
     pg_params_fini(&store->own_params);

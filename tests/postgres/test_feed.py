@@ -12,6 +12,7 @@ import pytest
 from support import store
 from support import server as program
 from support.exports import export, is_complete, stored
+from support.receiver import Receiver
 from support.world import COLLECT, TABLES, World, event, together, unique
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
@@ -19,7 +20,6 @@ sys.path += [str(TESTS / "data"), str(TESTS / "sinks")]
 
 from base import Sinks, wait_for  # noqa: E402
 from events import lines_of, people  # noqa: E402
-from receiver import Receiver  # noqa: E402
 
 FINAL_S = 10  # leases are closed after a second
 

@@ -94,8 +94,30 @@ static enum err read_rows(sqlite3 *db, size_t *count)
             .kind = (enum op_kind)sqlite3_column_int(row, 1),
             .sequence = (uint64_t)sqlite3_column_int64(row, 0),
             .number = number,
-            .is_whole = !content.ptr || span_eq(content, plan_payload(number, payload)),
+            .is_whole = !content.ptr || number == PLAN_NONE ||
+                        span_eq(content, plan_payload(number, payload)),
         };
+    }
+    if (!err && code != SQLITE_DONE) err = db_last_err(db);
+    sqlite3_finalize(row);
+    return err;
+}
+
+static enum err read_removals(sqlite3 *db, struct removals *removals)
+{
+    sqlite3_stmt *row = NULL;
+    int code = SQLITE_DONE;
+    memset(removals, 0, sizeof *removals);
+    enum err err = db_prepare(db, &row, "SELECT name, rows, below_seq FROM removed");
+    while (!err && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        int kind = 0;
+        while (kind < EVENT_TABLES &&
+               !span_eq(event_table_name((enum op_kind)kind), db_column_text(row, 0)))
+            kind++;
+        if (kind == EVENT_TABLES) err = ERR_CORRUPT;
+        if (err) break;
+        removals->rows[kind] = (uint64_t)sqlite3_column_int64(row, 1);
+        removals->below[kind] = (uint64_t)sqlite3_column_int64(row, 2);
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(db);
     sqlite3_finalize(row);
@@ -125,12 +147,14 @@ static void on_key(const struct api_key *key, void *arg)
     }
 }
 
-static enum err read_all(struct bench *bench, size_t *count, struct texts *texts)
+static enum err read_all(struct bench *bench, size_t *count, struct texts *texts,
+                         struct removals *removals)
 {
     sqlite3 *db = NULL;
     memset(texts, 0, sizeof *texts);
     enum err err = db_open_readonly(&db, BENCH_DIR "/adtally.db");
     if (!err) err = read_rows(db, count);
+    if (!err) err = read_removals(db, removals);
     sqlite3_close(db);
     if (!err) err = store_each_poll(bench->store, on_poll, texts);
     if (!err) err = store_each_key(bench->store, on_key, texts);
@@ -151,10 +175,11 @@ static bool check_next_sequence(struct bench *bench)
 bool bench_check(struct bench *bench)
 {
     struct texts texts;
+    struct removals removals;
     size_t count;
     if (has_complaint()) return false;
-    if (read_all(bench, &count, &texts)) return complain("what stands cannot be read");
-    return oracle_check_rows(&bench->oracle, seen, count, &texts) &&
+    if (read_all(bench, &count, &texts, &removals)) return complain("what stands cannot be read");
+    return oracle_check_rows(&bench->oracle, seen, count, &texts, &removals) &&
            oracle_check_secrets(&bench->oracle, store_secrets(bench->store)) &&
            check_next_sequence(bench);
 }
@@ -219,25 +244,79 @@ static void settle_failure(struct bench *bench, enum err err)
         oracle_check_token_keys(&bench->oracle, store_secrets(bench->store));
 }
 
+/* Rows that retention removed are those that it counted, in the ops and in the table. */
+static bool check_removed(struct bench *bench)
+{
+    struct removals removals, before = bench->oracle.removals;
+    uint64_t said = 0, found = 0;
+    for (size_t i = 0; i < bench->count; i++)
+        if (bench->requests[i].op.kind == OP_RETAIN)
+            said += bench->requests[i].op.retain.removed_count;
+    if (said == 0) return true;
+    if (read_removals(sqlite_of(bench->store)->db, &removals))
+        return bench->may_fail ? true : complain("what was removed cannot be read");
+    for (int i = 0; i < EVENT_TABLES; i++)
+        found += removals.rows[i] - before.rows[i];
+    bench->removed += found;
+    if (said != found) return complain("retention removed other rows than it said");
+    return oracle_check_removals(&bench->oracle, &removals);
+}
+
 static void settle_success(struct bench *bench)
 {
     oracle_acknowledged(&bench->oracle);
+    check_removed(bench);
     if (bench->may_fail) oracle_check_token_keys(&bench->oracle, store_secrets(bench->store));
     for (size_t i = 0; i < bench->count; i++)
         check_answer(&bench->requests[i].op, &bench->foretold[i]);
     bench->acknowledged += bench->count;
 }
 
+/* The youngest click goes too, and is counted. */
+static void remove_one_more(struct bench *bench)
+{
+    sqlite3 *db = sqlite_of(bench->store)->db;
+    for (size_t i = 0; i < bench->count; i++) {
+        struct op *op = &bench->requests[i].op;
+        if (op->kind != OP_RETAIN || db_exec(db, "DELETE FROM click WHERE seq ="
+                                                 " (SELECT max(seq) FROM click)"))
+            continue;
+        if (sqlite3_changes(db) == 0) continue;
+        op->retain.removed_count++;
+        db_exec(db, "UPDATE removed SET rows = rows + 1, below_seq = 1 << 40"
+                    " WHERE name = 'click'");
+    }
+}
+
+static size_t leave_out_erasures(struct op **ops, size_t count)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++)
+        if (ops[i]->kind != OP_ERASE) ops[left++] = ops[i];
+    return left;
+}
+
+static void claim_erasures(struct bench *bench, enum outcome outcome)
+{
+    for (size_t i = 0; i < bench->count; i++)
+        if (bench->requests[i].op.kind == OP_ERASE) bench->requests[i].op.outcome = outcome;
+}
+
 enum err bench_apply(struct bench *bench)
 {
     struct op *ops[PLAN_BATCH_MAX];
+    size_t count = bench->count;
     bench->is_committing = false;
     oracle_begin(&bench->oracle, bench->may_fail);
     for (size_t i = 0; i < bench->count; i++) {
         ops[i] = &bench->requests[i].op;
         oracle_foretell(&bench->oracle, &bench->requests[i], &bench->foretold[i]);
     }
-    enum err err = store_apply(bench->store, ops, bench->count);
+    if (bench->weakness == WEAK_ERASE) count = leave_out_erasures(ops, count);
+    enum err err = store_apply(bench->store, ops, count);
+    if (bench->weakness == WEAK_ERASE)
+        claim_erasures(bench, err ? OUTCOME_UNAVAILABLE : OUTCOME_RECORDED);
+    if (!err && bench->weakness == WEAK_RETAIN) remove_one_more(bench);
     if (err || sim_disk_is_down())
         settle_failure(bench, err);
     else

@@ -13,6 +13,8 @@ enum weakness {
     WEAK_EARLY,  /* answered before the COMMIT */
     WEAK_NAMES,  /* directories are not synced */
     WEAK_START,  /* a start does not sync what it found in the page cache */
+    WEAK_RETAIN, /* retention takes one row more than is old */
+    WEAK_ERASE,  /* nobody is erased */
 };
 
 struct bench {
@@ -25,7 +27,7 @@ struct bench {
     struct request requests[PLAN_BATCH_MAX];
     struct foretold foretold[PLAN_BATCH_MAX];
     size_t count;
-    uint64_t batches, ops, acknowledged; /* totals */
+    uint64_t batches, ops, acknowledged, removed; /* totals; rows that retention took */
 };
 
 void bench_init(struct bench *bench, int checkpoint_pages, enum weakness weakness);

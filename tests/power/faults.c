@@ -15,7 +15,7 @@
  * service again when the cause is gone. With a stride above 1 only every N-th allocation of a start
  * fails, and scenes that take long are left out unless they are named. */
 
-enum { KINDS = 14 };
+enum { KINDS = 14, IMAGE_BATCHES = 6 };
 
 static struct bench bench;
 
@@ -38,6 +38,7 @@ static void ask_of_each_kind(void)
         int at = oracle_add(oracle, kinds[i]);
         struct event *event = &oracle->events[at];
         event->bid = fresh;
+        event->is_import = false;
         event->poll = kinds[i] == OP_POLL_WITHDRAW;
         if (kinds[i] == OP_CLICK) click = at;
         if (kinds[i] == OP_CONVERSION) event->click = click;
@@ -47,12 +48,24 @@ static void ask_of_each_kind(void)
     }
 }
 
-/* A batch is sent again as it was, but for clicks that stand: each is a new one. */
+/* Rows go, rows change, and rows come from elsewhere. */
+static void ask_of_old_rows(void)
+{
+    static const enum op_kind kinds[] = {OP_ERASE, OP_RETAIN, OP_CLICK, OP_IMPRESSION};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        int at = oracle_add(&bench.oracle, kinds[i]);
+        bench.oracle.events[at].is_import = i >= 2;
+        bench_ask(&bench, at);
+    }
+}
+
+/* A batch is sent again as it was, but for clicks of our own that stand: each is a new one. */
 static void ask_the_same(int first)
 {
     const struct oracle *oracle = &bench.oracle;
     for (int event = first; event < oracle->events_count; event++)
-        if (oracle->events[event].kind != OP_CLICK || !oracle_stands(oracle, event))
+        if (oracle->events[event].kind != OP_CLICK || oracle->events[event].is_import ||
+            !oracle_stands(oracle, event))
             bench_ask(&bench, event);
     if (bench.count == 0) ask_of_each_kind(); /* of a store that was empty */
 }
@@ -60,6 +73,12 @@ static void ask_the_same(int first)
 static enum err apply_batch(void)
 {
     ask_of_each_kind();
+    return bench_apply(&bench);
+}
+
+static enum err apply_old_rows(void)
+{
+    ask_of_old_rows();
     return bench_apply(&bench);
 }
 
@@ -111,6 +130,7 @@ static enum err open_store(void)
 struct scene {
     const char *name;
     bool starts_empty, starts_open, starts_full, is_start; /* starts_full: takes long */
+    bool allocates;                                        /* a lot: not each of them fails */
     enum err (*act)(void);
 };
 
@@ -119,8 +139,13 @@ static const struct scene scenes[] = {
     {.name = "checkpoint", .starts_open = true, .act = maintain},
     {.name = "probe", .starts_open = true, .act = probe},
     {.name = "close", .starts_open = true, .act = close_store},
-    {.name = "start", .is_start = true, .act = open_store},
-    {.name = "creation", .is_start = true, .starts_empty = true, .act = open_store},
+    {.name = "old rows", .starts_open = true, .allocates = true, .act = apply_old_rows},
+    {.name = "start", .is_start = true, .allocates = true, .act = open_store},
+    {.name = "creation",
+     .is_start = true,
+     .allocates = true,
+     .starts_empty = true,
+     .act = open_store},
     {.name = "index", .starts_open = true, .starts_full = true, .act = apply_batch},
     {.name = "connection", .starts_open = true, .starts_full = true, .act = lose_connection},
 };
@@ -129,6 +154,7 @@ enum { SCENES = sizeof scenes / sizeof scenes[0] };
 static void load(const struct scene *scene, uint64_t seed)
 {
     world_start(seed);
+    if (!scene->starts_empty) world_wait((PLAN_ERA_DAYS + IMAGE_BATCHES) * PLAN_DAY_MS);
     sim_disk_format(seed);
     if (!scene->starts_empty) sim_disk_load(image);
     bench.oracle = scene->starts_empty ? nothing : known;
@@ -139,6 +165,13 @@ static void load(const struct scene *scene, uint64_t seed)
     if (scene->starts_full) fill_wal();
 }
 
+/* What is there before is old enough for retention, what comes after is not. */
+static void begin_era(void)
+{
+    world_wait(PLAN_ERA_DAYS * PLAN_DAY_MS);
+    oracle_next_era(&bench.oracle);
+}
+
 static void make_image(void)
 {
     world_start(1);
@@ -146,7 +179,9 @@ static void make_image(void)
     bench_init(&bench, 1, WEAK_NOT);
     oracle_start(&nothing);
     oracle_start(&bench.oracle);
-    for (int i = 0; i < 6 && (i > 0 || !bench_open(&bench)); i++) {
+    for (int i = 0; i < IMAGE_BATCHES && (i > 0 || !bench_open(&bench)); i++) {
+        world_wait(PLAN_DAY_MS); /* an age is known to a step of hours */
+        if (i == 3) begin_era();
         for (int n = 0; n < 12; n++)
             bench_ask(&bench, oracle_add_any(&bench.oracle));
         bench_apply(&bench);
@@ -223,6 +258,7 @@ static void finish(const struct scene *scene, enum err err, bool for_ever, uint6
 static struct {
     uint64_t io, allocations; /* that failed */
     uint64_t ended;           /* because a sync failed */
+    uint64_t removed;         /* rows, by retention */
 } totals;
 
 enum { FAULT_MEMORY = SIM_FAULT_COUNT, FAULTS };
@@ -248,6 +284,8 @@ static bool run_one(const struct scene *scene, int fault, uint64_t at, bool for_
     totals.io += sim_disk_failed() != 0;
     totals.allocations += memory_failed() != 0;
     totals.ended += err == ERR_SYNC_FAILED;
+    totals.removed += bench.removed;
+    bench.removed = 0;
     finish(scene, err, for_ever, at);
     return struck;
 }
@@ -288,7 +326,7 @@ static bool run_scenes(const struct choice *choice)
     for (int i = 0; i < SCENES * FAULTS * 2; i++) {
         const struct scene *scene = &scenes[i / (FAULTS * 2)];
         int fault = i / 2 % FAULTS;
-        bool strides = fault == FAULT_MEMORY && scene->is_start;
+        bool strides = fault == FAULT_MEMORY && scene->allocates;
         if (is_chosen(choice, scene, fault) &&
             !run_all(scene, fault, i % 2, strides ? choice->stride : 1, choice->seed))
             return false;
@@ -313,8 +351,9 @@ int main(int argc, char **argv)
     if (has_complaint()) printf("before anything fails: %s\n", findings.first);
     bench.weakness = choice.is_weak ? WEAK_EARLY : WEAK_NOT;
     bool ok = !has_complaint() && run_scenes(&choice);
-    printf("faults: io=%llu allocations=%llu ended=%llu failed=%d\n", (unsigned long long)totals.io,
-           (unsigned long long)totals.allocations, (unsigned long long)totals.ended, !ok);
+    printf("faults: io=%llu allocations=%llu ended=%llu removed=%llu failed=%d\n",
+           (unsigned long long)totals.io, (unsigned long long)totals.allocations,
+           (unsigned long long)totals.ended, (unsigned long long)totals.removed, !ok);
     sim_image_free(image);
     sim_disk_free();
     return ok != choice.is_weak ? 0 : 1;

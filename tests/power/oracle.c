@@ -19,18 +19,48 @@ static int note_added(struct oracle *oracle)
     return index;
 }
 
+/* Of one table some rows that stand; ad-feedback's get another session, which answers depend on
+ * (tests/data). */
+static void choose_rows(const struct oracle *oracle, struct event *event)
+{
+    for (int tries = 0; tries < 2 * PLAN_ERASE_MAX && oracle->rows_count; tries++) {
+        const struct row *row = &oracle->rows[world_roll(oracle->rows_count)];
+        enum op_kind table = oracle->events[row->event].kind;
+        if (!event->erase.rows_count && table != OP_AD_FEEDBACK) event->erase.table = table;
+        if (table != event->erase.table || event->erase.rows_count == PLAN_ERASE_MAX ||
+            table == OP_AD_FEEDBACK)
+            continue;
+        event->erase.rows[event->erase.rows_count++] = row->sequence;
+    }
+}
+
 int oracle_add(struct oracle *oracle, enum op_kind kind)
 {
-    plan_event_of(&oracle->events[oracle->events_count], kind, oracle->events_count, oracle->clicks,
+    struct event *event = &oracle->events[oracle->events_count];
+    plan_event_of(event, kind, oracle->events_count, oracle->era, oracle->clicks,
                   oracle->clicks_count);
+    if (kind == OP_ERASE) choose_rows(oracle, event);
     return note_added(oracle);
 }
 
 int oracle_add_any(struct oracle *oracle)
 {
-    plan_event(&oracle->events[oracle->events_count], oracle->events_count, oracle->clicks,
-               oracle->clicks_count);
+    struct event *event = &oracle->events[oracle->events_count];
+    plan_event(event, oracle->events_count, oracle->era, oracle->clicks, oracle->clicks_count);
+    if (event->kind == OP_ERASE) choose_rows(oracle, event);
     return note_added(oracle);
+}
+
+void oracle_next_era(struct oracle *oracle)
+{
+    oracle->era++;
+    oracle->clicks_count = 0;
+}
+
+/* A bid votes once for ever. */
+bool oracle_is_remembered(const struct oracle *oracle, int event)
+{
+    return oracle->events[event].era == oracle->era || oracle->events[event].kind >= OP_VOTE;
 }
 
 bool oracle_is_token_change(const struct oracle *oracle, int event)
@@ -41,7 +71,8 @@ bool oracle_is_token_change(const struct oracle *oracle, int event)
 
 uint64_t oracle_next_sequence(const struct oracle *oracle)
 {
-    return oracle->rows_count ? oracle->rows[oracle->rows_count - 1].sequence + 1 : 1;
+    uint64_t last = oracle->rows_count ? oracle->rows[oracle->rows_count - 1].sequence : 0;
+    return (last > oracle->removed_last ? last : oracle->removed_last) + 1;
 }
 
 static uint64_t sequence_of(const struct oracle *oracle, int event)
@@ -136,7 +167,7 @@ static void record(struct oracle *oracle, int event, struct foretold *out)
 {
     out->outcome = OUTCOME_RECORDED;
     out->sequence = oracle_next_sequence(oracle);
-    oracle->rows[oracle->rows_count++] = (struct row){out->sequence, event};
+    oracle->rows[oracle->rows_count++] = (struct row){.sequence = out->sequence, .event = event};
     oracle->events[event].at_ms = world_now_ms();
     oracle->batch.writes = true;
 }
@@ -149,9 +180,11 @@ static bool is_duplicate(uint64_t of, struct foretold *out)
     return true;
 }
 
+/* One from elsewhere has the id that it had there. */
 static void foretell_click(struct oracle *oracle, int event, struct foretold *out)
 {
     const struct event *asked = &oracle->events[event];
+    if (asked->is_import && is_duplicate(sequence_of(oracle, event), out)) return;
     if (asked->bid != PLAN_NONE && count_matches(oracle, asked, is_click_of_bid) >= 100)
         out->outcome = OUTCOME_LIMITED;
     else
@@ -259,6 +292,35 @@ static void foretell_api_key(struct oracle *oracle, const struct event *asked, s
     oracle->batch.writes = true;
 }
 
+static struct row *find_row(struct oracle *oracle, enum op_kind table, uint64_t sequence)
+{
+    for (size_t i = 0; i < oracle->rows_count; i++)
+        if (oracle->rows[i].sequence == sequence &&
+            oracle->events[oracle->rows[i].event].kind == table)
+            return &oracle->rows[i];
+    return NULL;
+}
+
+static void foretell_erase(struct oracle *oracle, const struct event *asked, struct foretold *out)
+{
+    out->outcome = OUTCOME_RECORDED;
+    for (uint32_t i = 0; i < asked->erase.rows_count; i++) {
+        struct row *row = find_row(oracle, asked->erase.table, asked->erase.rows[i]);
+        if (!row || row->is_erased) continue;
+        row->is_erased = true;
+        oracle->batch.writes = true;
+        if (row < &oracle->rows[oracle->batch.rows_count])
+            oracle->batch.erased[oracle->batch.erased_count++] = row->sequence;
+    }
+}
+
+static void mark_erased(struct oracle *oracle, const uint64_t *sequences, size_t count, bool erased)
+{
+    for (size_t i = 0; i < oracle->rows_count; i++)
+        for (size_t n = 0; n < count; n++)
+            if (oracle->rows[i].sequence == sequences[n]) oracle->rows[i].is_erased = erased;
+}
+
 static enum outcome retire(struct token_list *list, const struct token_key *key)
 {
     uint32_t at = 0;
@@ -332,7 +394,8 @@ void oracle_begin(struct oracle *oracle, bool may_fail)
     oracle->batch.rows_count = oracle->rows_count;
     oracle->batch.texts = oracle->texts;
     oracle->batch.tokens = oracle->tokens;
-    oracle->batch.writes = false;
+    oracle->batch.writes = oracle->batch.removes = false;
+    oracle->batch.erased_count = 0;
 }
 
 void oracle_foretell(struct oracle *oracle, const struct request *request, struct foretold *out)
@@ -379,8 +442,12 @@ void oracle_foretell(struct oracle *oracle, const struct request *request, struc
     case OP_TOKEN_KEY_RETIRE:
         foretell_token_key(oracle, request, out);
         break;
-    case OP_ERASE: /* none is planned */
+    case OP_ERASE:
+        foretell_erase(oracle, asked, out);
+        break;
     case OP_RETAIN:
+        out->outcome = OUTCOME_RECORDED;
+        oracle->batch.removes = true;
         break;
     }
 }
@@ -402,8 +469,12 @@ void oracle_given_up(struct oracle *oracle)
     memcpy(candidate->rows, &oracle->rows[oracle->batch.rows_count],
            candidate->rows_count * sizeof candidate->rows[0]);
     candidate->texts = oracle->texts;
-    oracle->candidates_count += oracle->batch.writes;
+    candidate->erased_count = oracle->batch.erased_count;
+    memcpy(candidate->erased, oracle->batch.erased, sizeof candidate->erased);
+    candidate->removes = oracle->batch.removes;
+    oracle->candidates_count += oracle->batch.writes || oracle->batch.removes;
     oracle->rows_count = oracle->batch.rows_count;
+    mark_erased(oracle, oracle->batch.erased, oracle->batch.erased_count, false);
     oracle->texts = oracle->batch.texts;
 }
 
@@ -427,7 +498,8 @@ static bool is_same_texts(const struct texts *a, const struct texts *b)
 
 static bool is_row(const struct seen_row *seen, const struct row *row)
 {
-    return seen->sequence == row->sequence && seen->number == row->event;
+    return seen->sequence == row->sequence &&
+           seen->number == (row->is_erased ? PLAN_NONE : row->event);
 }
 
 static bool are_rows(const struct seen_row *seen, size_t count, const struct row *rows)
@@ -458,7 +530,8 @@ static bool is_known(const struct oracle *oracle, const struct seen_row *seen)
 static bool is_twice(const struct seen_row *seen, size_t count, size_t at)
 {
     for (size_t i = 0; i < count; i++)
-        if (i != at && seen[i].number == seen[at].number) return true;
+        if (i != at && seen[i].number == seen[at].number && seen[at].number != PLAN_NONE)
+            return true;
     return false;
 }
 
@@ -483,6 +556,7 @@ static bool complain_of_rows(struct oracle *oracle, const struct seen_row *seen,
 static bool check_content(const struct oracle *oracle, const struct seen_row *seen, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        if (seen[i].number == PLAN_NONE) continue; /* erased, or are_rows finds it */
         if (seen[i].number < 0 || seen[i].number >= oracle->events_count ||
             oracle->events[seen[i].number].kind != seen[i].kind) {
             findings.phantom++;
@@ -496,19 +570,90 @@ static bool check_content(const struct oracle *oracle, const struct seen_row *se
     return true;
 }
 
-bool oracle_check_rows(struct oracle *oracle, const struct seen_row *seen, size_t count,
-                       const struct texts *texts)
+/* -- what retention took -------------------------------------------------------------------- */
+
+static bool is_below(const struct oracle *oracle, const struct row *row,
+                     const struct removals *removals)
 {
-    if (!check_content(oracle, seen, count)) return false;
+    return row->sequence < removals->below[oracle->events[row->event].kind];
+}
+
+static bool complain_of_removal(const char *what, uint64_t sequence)
+{
+    findings.lost++;
+    return complain("retention took %s: %llu", what, (unsigned long long)sequence);
+}
+
+/* Only what is old goes, never a vote, and it is counted. */
+static bool forget_rows(struct oracle *oracle, const struct removals *removals)
+{
+    struct removals counted = oracle->removals;
+    size_t left = 0;
+    for (size_t i = 0; i < oracle->rows_count; i++) {
+        const struct row *row = &oracle->rows[i];
+        const struct event *event = &oracle->events[row->event];
+        if (!is_below(oracle, row, removals)) {
+            oracle->rows[left++] = *row;
+            continue;
+        }
+        if (event->era == oracle->era || event->kind == OP_VOTE)
+            return complain_of_removal("what is young", row->sequence);
+        counted.rows[event->kind]++;
+        if (row->sequence > oracle->removed_last) oracle->removed_last = row->sequence;
+    }
+    oracle->rows_count = left;
+    oracle->removals = *removals;
+    if (memcmp(counted.rows, removals->rows, sizeof counted.rows) == 0) return true;
+    return complain_of_removal("other rows than it counted, below", removals->below[OP_CLICK]);
+}
+
+static bool is_same_removals(const struct removals *a, const struct removals *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+bool oracle_check_removals(struct oracle *oracle, const struct removals *removals)
+{
+    if (is_same_removals(&oracle->removals, removals)) return true;
+    oracle->candidates_count = 0;
+    return forget_rows(oracle, removals);
+}
+
+/* A batch that nobody acknowledged may have removed rows. */
+static bool check_removals_of_start(struct oracle *oracle, const struct removals *removals)
+{
+    bool may_have = is_same_removals(&oracle->removals, removals);
+    for (size_t c = 0; c < oracle->candidates_count; c++)
+        may_have |= oracle->candidates[c].removes;
+    return may_have
+               ? forget_rows(oracle, removals)
+               : complain_of_removal("what it was not asked to, below", removals->below[OP_CLICK]);
+}
+
+static bool is_candidate(struct oracle *oracle, const struct candidate *candidate,
+                         const struct seen_row *seen, size_t count, const struct texts *texts)
+{
     size_t base = oracle->rows_count;
-    if (count < base || !are_rows(seen, base, oracle->rows))
-        return complain_of_rows(oracle, seen, count);
-    bool found = count == base && is_same_texts(texts, &oracle->texts);
+    mark_erased(oracle, candidate->erased, candidate->erased_count, true);
+    if (count == base + candidate->rows_count && are_rows(seen, base, oracle->rows) &&
+        are_rows(seen + base, candidate->rows_count, candidate->rows) &&
+        is_same_texts(texts, &candidate->texts))
+        return true;
+    mark_erased(oracle, candidate->erased, candidate->erased_count, false);
+    return false;
+}
+
+bool oracle_check_rows(struct oracle *oracle, const struct seen_row *seen, size_t count,
+                       const struct texts *texts, const struct removals *removals)
+{
+    if (!check_removals_of_start(oracle, removals) || !check_content(oracle, seen, count))
+        return false;
+    size_t base = oracle->rows_count;
+    bool found =
+        count == base && are_rows(seen, base, oracle->rows) && is_same_texts(texts, &oracle->texts);
     for (size_t c = 0; c < oracle->candidates_count && !found; c++) {
         const struct candidate *candidate = &oracle->candidates[c];
-        found = count == base + candidate->rows_count &&
-                are_rows(seen + base, candidate->rows_count, candidate->rows) &&
-                is_same_texts(texts, &candidate->texts);
+        found = is_candidate(oracle, candidate, seen, count, texts);
         if (!found) continue;
         memcpy(&oracle->rows[base], candidate->rows,
                candidate->rows_count * sizeof candidate->rows[0]);

@@ -9,6 +9,7 @@
 
 enum {
     ORACLE_EVENTS_MAX = 3000,
+    ORACLE_ERASED_MAX = PLAN_BATCH_MAX * PLAN_ERASE_MAX,
     ORACLE_CANDIDATES_MAX = 8,
     ORACLE_ATTEMPTS_MAX = 4 * PLAN_BATCH_MAX
 };
@@ -24,6 +25,12 @@ struct foretold {
 struct row {
     uint64_t sequence;
     int event;
+    bool is_erased; /* nothing in it says any more whose it is */
+};
+
+/* What retention took of each table: how many rows, all of them below a sequence. */
+struct removals {
+    uint64_t rows[EVENT_TABLES], below[EVENT_TABLES];
 };
 
 /* What is not in rows of its own. */
@@ -47,6 +54,9 @@ struct candidate {
     struct row rows[PLAN_BATCH_MAX];
     size_t rows_count;
     struct texts texts;
+    uint64_t erased[ORACLE_ERASED_MAX]; /* sequences of rows that stood before */
+    size_t erased_count;
+    bool removes; /* nobody knows what */
 };
 
 struct oracle {
@@ -54,8 +64,11 @@ struct oracle {
     int events_count;
     int clicks[ORACLE_EVENTS_MAX]; /* events that conversions may name */
     int clicks_count;
+    int era;
     struct row rows[ORACLE_EVENTS_MAX]; /* in the order of their sequences */
     size_t rows_count;
+    struct removals removals;
+    uint64_t removed_last; /* the highest sequence among them */
     struct texts texts;
     struct candidate candidates[ORACLE_CANDIDATES_MAX];
     size_t candidates_count;
@@ -70,6 +83,9 @@ struct oracle {
         size_t rows_count;
         struct texts texts;
         struct token_list tokens;
+        uint64_t erased[ORACLE_ERASED_MAX];
+        size_t erased_count;
+        bool removes;
         bool writes;
         bool may_fail; /* calls are made to fail: token keys by themselves, the rest as a whole */
     } batch;
@@ -80,6 +96,11 @@ void oracle_start(struct oracle *oracle);
 /* A new event; its index. */
 int oracle_add(struct oracle *oracle, enum op_kind kind);
 int oracle_add_any(struct oracle *oracle);
+
+/* Everything that stands is old from here on, and is neither asked for again nor pointed at, but
+ * for what is never forgotten. The caller lets PLAN_ERA_DAYS pass. */
+void oracle_next_era(struct oracle *oracle);
+bool oracle_is_remembered(const struct oracle *oracle, int event);
 
 bool oracle_is_token_change(const struct oracle *oracle, int event);
 
@@ -94,10 +115,13 @@ struct seen_row {
     enum op_kind kind;
     uint64_t sequence;
     int number;
-    bool is_whole; /* its payload is that of the number */
+    bool is_whole; /* its payload is that of the number; of an erased row nothing is known */
 };
 bool oracle_check_rows(struct oracle *oracle, const struct seen_row *rows, size_t count,
-                       const struct texts *texts);
+                       const struct texts *texts, const struct removals *removals);
+
+/* After a batch that removed rows and was acknowledged: which ones it says they were. */
+bool oracle_check_removals(struct oracle *oracle, const struct removals *removals);
 bool oracle_check_secrets(struct oracle *oracle, const struct secrets *secrets);
 
 /* After a failed batch of the same life: token keys are durable one by one. */

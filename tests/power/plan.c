@@ -47,10 +47,10 @@ static enum op_kind roll_kind(void)
         OP_POLL_PUT,    OP_CONVERSION, OP_SERVER_EVENT, OP_AD_FEEDBACK,
     };
     static const enum op_kind rare[] = {
-        OP_POLL_WITHDRAW, OP_KEY_CREATE,       OP_KEY_CREATE,
-        OP_KEY_REVOKE,    OP_TOKEN_KEY_ROTATE, OP_TOKEN_KEY_RETIRE,
+        OP_POLL_WITHDRAW,    OP_KEY_CREATE, OP_KEY_CREATE, OP_KEY_REVOKE, OP_TOKEN_KEY_ROTATE,
+        OP_TOKEN_KEY_RETIRE, OP_ERASE,      OP_ERASE,      OP_RETAIN,     OP_RETAIN,
     };
-    if (world_roll(12) == 0) return rare[world_roll(sizeof rare / sizeof rare[0])];
+    if (world_roll(10) == 0) return rare[world_roll(sizeof rare / sizeof rare[0])];
     return kinds[world_roll(sizeof kinds / sizeof kinds[0])];
 }
 
@@ -62,18 +62,28 @@ static struct uuid new_id(void)
     return uuid_make_v7(world_now_ms(), random);
 }
 
-void plan_event_of(struct event *event, enum op_kind kind, int number, const int *clicks,
+/* What `adtally import` brings, but polls and keys: they come as others do. */
+static bool can_be_imported(enum op_kind kind)
+{
+    return kind == OP_CLICK || kind == OP_CONVERSION || kind == OP_SERVER_EVENT ||
+           kind == OP_IMPRESSION || kind == OP_VOTE;
+}
+
+void plan_event_of(struct event *event, enum op_kind kind, int number, int era, const int *clicks,
                    int clicks_count)
 {
-    *event = (struct event){.kind = kind, .number = number, .click = PLAN_NONE};
+    enum { NAMES = 30 };
+    *event = (struct event){.kind = kind, .number = number, .click = PLAN_NONE, .era = era};
     if (clicks_count) event->click = clicks[world_roll((uint64_t)clicks_count)];
     event->partner = (int)world_roll(2);
     event->type = (int)world_roll(2);
-    event->key = maybe(30);
-    event->order = maybe(30);
+    event->key = maybe(NAMES);
+    event->order = maybe(NAMES);
+    if (event->key != PLAN_NONE) event->key += era * NAMES;
+    if (event->order != PLAN_NONE) event->order += era * NAMES;
     event->has_header = world_roll(2);
     event->check_order = world_roll(2);
-    event->bid = (int)world_roll(PLAN_BIDS);
+    event->bid = era * PLAN_BIDS + (int)world_roll(PLAN_BIDS);
     event->session = (int)world_roll(4);
     event->mood = (int)world_roll(3);
     event->poll = (int)world_roll(PLAN_POLLS);
@@ -85,12 +95,13 @@ void plan_event_of(struct event *event, enum op_kind kind, int number, const int
     if (kind == OP_KEY_CREATE || kind == OP_KEY_REVOKE) event->key = (int)world_roll(PLAN_KEYS);
     if (kind == OP_TOKEN_KEY_ROTATE || kind == OP_TOKEN_KEY_RETIRE)
         event->key = (int)world_roll(PLAN_TOKENS);
+    event->is_import = can_be_imported(kind) && world_roll(6) == 0;
     event->id = new_id();
 }
 
-void plan_event(struct event *event, int number, const int *clicks, int clicks_count)
+void plan_event(struct event *event, int number, int era, const int *clicks, int clicks_count)
 {
-    plan_event_of(event, roll_kind(), number, clicks, clicks_count);
+    plan_event_of(event, roll_kind(), number, era, clicks, clicks_count);
 }
 
 /* -- from an event to its op --------------------------------------------------------------- */
@@ -119,15 +130,18 @@ static struct sender sender_of(struct request *request, const struct event *even
                            .api_key_label = SPAN("label")};
 }
 
-static void ask_click(struct request *request, const struct event *event, struct span payload)
+/* A click from elsewhere has an end of its own. */
+static void ask_click(struct request *request, const struct event *event, struct span payload,
+                      int64_t now_ms)
 {
+    enum { DAYS_LEFT = 80 };
     request->op.click = (struct click){
         .id = event->id,
-        .expires_at_ms = event->at_ms + 1,
+        .expires_at_ms = event->is_import ? now_ms + DAYS_LEFT * PLAN_DAY_MS : event->at_ms + 1,
         .ad = ad_of(request, event),
         .visitor = {.user_agent = payload},
         .landing_url = SPAN("https://shop.example/"),
-        .route = SPAN("redirect"),
+        .route = event->is_import ? SPAN("import") : SPAN("redirect"),
     };
 }
 
@@ -218,15 +232,34 @@ static void ask_key(struct request *request, const struct event *event)
     memcpy(request->op.key.hash, hash, sizeof hash);
 }
 
+static void ask_erase(struct request *request, const struct event *event)
+{
+    static const uint8_t key[ERASE_KEY_SIZE] = "of one erasure";
+    request->op.erase = (struct erase){.table = event->erase.table,
+                                       .rows = event->erase.rows,
+                                       .rows_count = event->erase.rows_count,
+                                       .key = key,
+                                       .is_last = event->type};
+}
+
+static void ask_retain(struct request *request, const struct event *event)
+{
+    struct retain *retain = &request->op.retain;
+    *retain = (struct retain){.rows_max = 1 + (uint32_t)event->bid % PLAN_BIDS};
+    for (int i = 0; i < EVENT_TABLES; i++)
+        retain->keep_ms[i] = PLAN_KEEP_DAYS * PLAN_DAY_MS;
+}
+
 void plan_request(struct request *request, const struct event *events, int index, int64_t now_ms)
 {
     const struct event *event = &events[index];
     struct span payload = plan_payload(event->number, request->payload);
     request->event = index;
     request->op = (struct op){.kind = event->kind, .received_at_ms = now_ms};
+    if (event->is_import) request->op.happened_at_ms = now_ms - PLAN_DAY_MS;
     switch (event->kind) {
     case OP_CLICK:
-        ask_click(request, event, payload);
+        ask_click(request, event, payload, now_ms);
         break;
     case OP_CONVERSION:
         ask_conversion(request, events, event, payload);
@@ -266,8 +299,11 @@ void plan_request(struct request *request, const struct event *events, int index
     case OP_TOKEN_KEY_RETIRE:
         plan_token_key(event->key, &request->op.token_key);
         break;
-    case OP_ERASE: /* tests/data kills these */
+    case OP_ERASE:
+        ask_erase(request, event);
+        break;
     case OP_RETAIN:
+        ask_retain(request, event);
         break;
     }
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* power [--seeds N] [--seed S] [--weaken normal|early|names|start]: the store through lives that
+/* power [--seeds N] [--seed S] [--weaken NAME]: the store through lives that
  * end with a power cut or a kill at any change of the disk, recovery included, and an oracle that
  * keeps what was acknowledged. Each seed is a disk of its own; a seed that fails is printed, and
  * `--seeds 1 --seed S` repeats it. With --weaken, finding a loss is what success is. */
@@ -16,7 +16,8 @@ enum { LIVES_MAX = 6, BATCHES_MAX = 14, STARTS_MAX = 200 };
 
 static struct bench bench;
 static struct {
-    uint64_t seeds, batches, ops, acknowledged, starts, starts_cut, troubles, troubles_struck;
+    uint64_t seeds, batches, ops, acknowledged, removed, starts, starts_cut, troubles,
+        troubles_struck;
     uint64_t failed_seeds, lost, doubled, phantom, other;
 } totals;
 
@@ -37,6 +38,14 @@ static bool is_crowded(int event)
     return count == BATCH_MAX || bench.oracle.token_attempts_count > ORACLE_ATTEMPTS_MAX / 8;
 }
 
+/* A click is a new one each time, unless it comes from elsewhere. */
+static bool can_be_asked_again(int event)
+{
+    const struct event *asked = &bench.oracle.events[event];
+    return oracle_is_remembered(&bench.oracle, event) &&
+           (asked->kind != OP_CLICK || asked->is_import);
+}
+
 static void ask_something(void)
 {
     struct oracle *oracle = &bench.oracle;
@@ -44,8 +53,7 @@ static void ask_something(void)
     if (oracle->events_count && world_roll(3) == 0) { /* a retry, of something recent rather */
         int back = 1 + (int)world_roll(world_roll(2) ? 12 : 400);
         event = oracle->events_count > back ? oracle->events_count - back : 0;
-        /* A click is a new one each time: nobody asks for the same one twice. */
-        if (oracle->events[event].kind == OP_CLICK) event = PLAN_NONE;
+        if (!can_be_asked_again(event)) event = PLAN_NONE;
     }
     if (event == PLAN_NONE) event = oracle_add_any(oracle);
     if (!is_crowded(event)) bench_ask(&bench, event);
@@ -77,6 +85,10 @@ static bool run_batch(void)
 {
     int count = 1 + (int)world_roll(world_roll(6) ? 6 : PLAN_BATCH_MAX);
     world_wait((int64_t)world_roll(1500));
+    if (world_roll(12) == 0) {
+        world_wait(PLAN_ERA_DAYS * PLAN_DAY_MS);
+        oracle_next_era(&bench.oracle);
+    }
     for (int i = 0; i < count; i++)
         ask_something();
     if (bench.count == 0) bench_ask(&bench, oracle_add(&bench.oracle, OP_CLICK));
@@ -154,7 +166,7 @@ static void ask_again(void)
 {
     int count = bench.oracle.events_count;
     for (int event = 0; event < count && !has_complaint(); event++) {
-        if (bench.oracle.events[event].kind != OP_CLICK) bench_ask(&bench, event);
+        if (can_be_asked_again(event)) bench_ask(&bench, event);
         if (bench.count == PLAN_BATCH_MAX || (event == count - 1 && bench.count))
             bench_apply(&bench);
     }
@@ -183,6 +195,7 @@ static void add_up(uint64_t seed, enum weakness weakness)
     totals.batches += bench.batches;
     totals.ops += bench.ops;
     totals.acknowledged += bench.acknowledged;
+    totals.removed += bench.removed;
     totals.lost += findings.lost;
     totals.doubled += findings.doubled;
     totals.phantom += findings.phantom;
@@ -199,7 +212,7 @@ static void print_summary(void)
     struct sim_disk_stats disk;
     sim_disk_stats(&disk);
     printf("power: seeds=%llu cuts=%llu kills=%llu starts=%llu starts_cut=%llu batches=%llu"
-           " ops=%llu acknowledged=%llu changes=%llu syncs=%llu unsynced_kept=%llu"
+           " ops=%llu acknowledged=%llu removed=%llu changes=%llu syncs=%llu unsynced_kept=%llu"
            " unsynced_lost=%llu torn=%llu garbage_sectors=%llu troubles=%llu failed_seeds=%llu "
            "lost=%llu"
            " doubled=%llu phantom=%llu other=%llu\n",
@@ -207,25 +220,24 @@ static void print_summary(void)
            (unsigned long long)disk.kills, (unsigned long long)totals.starts,
            (unsigned long long)totals.starts_cut, (unsigned long long)totals.batches,
            (unsigned long long)totals.ops, (unsigned long long)totals.acknowledged,
-           (unsigned long long)disk.changes, (unsigned long long)disk.syncs,
-           (unsigned long long)disk.kept, (unsigned long long)disk.lost,
-           (unsigned long long)disk.torn, (unsigned long long)disk.garbage,
-           (unsigned long long)totals.troubles_struck, (unsigned long long)totals.failed_seeds,
-           (unsigned long long)totals.lost, (unsigned long long)totals.doubled,
-           (unsigned long long)totals.phantom, (unsigned long long)totals.other);
+           (unsigned long long)totals.removed, (unsigned long long)disk.changes,
+           (unsigned long long)disk.syncs, (unsigned long long)disk.kept,
+           (unsigned long long)disk.lost, (unsigned long long)disk.torn,
+           (unsigned long long)disk.garbage, (unsigned long long)totals.troubles_struck,
+           (unsigned long long)totals.failed_seeds, (unsigned long long)totals.lost,
+           (unsigned long long)totals.doubled, (unsigned long long)totals.phantom,
+           (unsigned long long)totals.other);
 }
 
 static enum weakness weakness_of(const char *name)
 {
     static const char *const names[] = {
-        [WEAK_NORMAL] = "normal",
-        [WEAK_EARLY] = "early",
-        [WEAK_NAMES] = "names",
-        [WEAK_START] = "start",
+        [WEAK_NORMAL] = "normal", [WEAK_EARLY] = "early",   [WEAK_NAMES] = "names",
+        [WEAK_START] = "start",   [WEAK_RETAIN] = "retain", [WEAK_ERASE] = "erase",
     };
-    for (int i = WEAK_NORMAL; i <= WEAK_START; i++)
+    for (int i = WEAK_NORMAL; i <= WEAK_ERASE; i++)
         if (strcmp(names[i], name) == 0) return (enum weakness)i;
-    fprintf(stderr, "power: --weaken normal, early, names or start\n");
+    fprintf(stderr, "power: --weaken normal, early, names, start, retain or erase\n");
     exit(2);
 }
 

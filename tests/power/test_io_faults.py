@@ -1,7 +1,8 @@
 """Every single I/O call of the store failing in turn, and every single allocation.
 
 The program build/tests/power/faults does the work: EIO, ENOSPC, short writes and EINTR, once and for
-ever, in a batch with an op of each kind, a checkpoint, a probe, a close, a start and a creation."""
+ever, in a batch with an op of each kind, one that removes, changes and imports rows, a checkpoint, a
+probe, a close, a start and a creation."""
 
 import os
 import pathlib
@@ -14,7 +15,7 @@ from support import torture
 BUILD = pathlib.Path(os.environ.get("ADTALLY_BUILD", "build"))
 SANITIZED = "asan" in BUILD.name or "tsan" in BUILD.name
 SECONDS_MAX = 3600
-SCENES = ("batch", "checkpoint", "probe", "close", "start", "creation")
+SCENES = ("batch", "old rows", "checkpoint", "probe", "close", "start", "creation")
 WAYS = [f"{fault} {times}" for fault in ("EIO", "ENOSPC", "short", "EINTR", "memory")
         for times in ("once", "for ever")]
 
@@ -40,6 +41,7 @@ def test_every_io_call_and_allocation_may_fail():
     for scene in SCENES:
         missing = [way for way in WAYS if counts[f"{scene} {way}"] == 0]
         assert not missing, f"nothing failed in {scene}: {missing}"
+    assert "removed=0 " not in last, "retention had nothing to take"
     assert counts["batch EIO once"] > 20 and counts["batch memory once"] > 20
 
 

@@ -43,13 +43,15 @@ def test_nothing_acknowledged_is_lost_when_the_power_goes():
     assert counts["cuts"] > seeds and counts["starts_cut"] > seeds / 4, "too few cuts to mean much"
     assert counts["unsynced_lost"] > seeds and counts["torn"] > seeds, "nothing was there to lose"
     assert counts["acknowledged"] > 100 * seeds
+    assert counts["removed"] > 2 * seeds, "retention had hardly anything to take"
     assert counts["lost"] == counts["doubled"] == counts["phantom"] == counts["other"] == 0
 
 
-@pytest.mark.parametrize("weakness", ["normal", "early", "names", "start"])
+@pytest.mark.parametrize("weakness", ["normal", "early", "names", "start", "retain", "erase"])
 def test_a_weakened_store_is_caught(weakness):
-    """synchronous=NORMAL, answers before the COMMIT, directories that are not synced, and a start
-    that does not sync what a killed process left in the page cache."""
+    """synchronous=NORMAL, answers before the COMMIT, directories that are not synced, a start that
+    does not sync what a killed process left in the page cache, a retention that takes a row too
+    many, and an erasure that erases nobody."""
     done = run("--seeds", 50, "--weaken", weakness)
     assert done.returncode == 0, f"nobody noticed:\n{done.stdout}{done.stderr}"
     counts = summary(done)

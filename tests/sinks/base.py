@@ -12,11 +12,11 @@ import time
 import pytest
 
 from support import server as program
+from support.receiver import SECRET
 from support.world import COLLECT, event, unique
 
-BINARY = str(pathlib.Path(program.BINARY).with_name("adtally-sinks"))
+BINARY = program.SINKS
 WAIT_S = 60.0
-SECRET = b"0123456789abcdef0123456789abcdef"
 
 
 def needs_program():

@@ -1,7 +1,7 @@
 import pytest
 
 from base import Sinks, needs_program
-from receiver import Receiver
+from support.receiver import Receiver
 from support.world import World
 
 

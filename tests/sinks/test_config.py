@@ -5,6 +5,7 @@ import json
 import pytest
 
 from base import Sinks, collect_many, wait_for
+from support import server as program
 
 GOOD = "[lake]\ntype = http\nurl = https://lake.example/in  # a comment\n"
 WRONG = {
@@ -50,6 +51,13 @@ def test_a_good_one_is_listed(tmp_path):
     sinks.config.write_text(GOOD + "[bus]\ntype = nats\nurl = nats://n1:4222,nats://n2:4222\n"
                             "[log]\ntype = kafka\nurl = k1:9092,k2:9092\n")
     assert sinks.run("check").splitlines() == ["lake: http", "bus: nats", "log: kafka"]
+
+
+def test_the_sample_is_good(tmp_path):
+    sinks = Sinks(tmp_path)
+    sinks.config.write_text((program.REPO / "etc" / "sinks.conf").read_text())
+    assert [line.split(": ")[1] for line in sinks.run("check").splitlines()] == \
+        ["http", "webhook", "nats", "kafka"]
 
 
 def test_no_sink_and_no_file_are_said(tmp_path):

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from base import collect_many, exported, is_complete, one_of_each, wait_for
-from receiver import Receiver
+from support.receiver import Receiver
 from support import server as program
 from support.world import COLLECT, event, unique
 

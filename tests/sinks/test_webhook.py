@@ -5,9 +5,9 @@ import json
 import random
 import time
 
-from base import (SECRET, collect_many, disorder, exported, is_complete, key_of, one_of_each,
+from base import (collect_many, disorder, exported, is_complete, key_of, one_of_each,
                   wait_for)
-from receiver import is_signed
+from support.receiver import SECRET, is_signed
 
 QUICK = "200ms, 200ms, 200ms, 200ms, 200ms, 200ms"
 

@@ -20,6 +20,7 @@ from support.http import Closed, build, exchange
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("ADTALLY_BIN", str(REPO / "build" / "adtally"))
+SINKS = str(pathlib.Path(BINARY).with_name("adtally-sinks"))
 START_S = 20.0
 STOP_S = 20.0
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")

@@ -249,6 +249,9 @@ static const struct promise_row promises[] = {
     {"ad feedbacks past 100 of one bid", HUNDRED_OF("ad_feedback")},
     {"rows more or less than were recorded", "DELETE FROM vote"},
     {"sequences without an event", "UPDATE total SET last_seq = last_seq + 1"},
+    {"sequences without an event",
+     "INSERT INTO meta VALUES ('sequences_unused', 1, row_checksum('meta', 'sequences_unused',"
+     " 1))"},
     {"rows missing in total or meta", "DELETE FROM meta WHERE name = 'probe'"},
     {"rows missing in removed", "DELETE FROM removed WHERE name = 'vote'"},
     {"rows that were removed",

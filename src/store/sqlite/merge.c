@@ -40,24 +40,15 @@ void merge_close(struct merge *merge)
     sqlite3_close(merge->db);
 }
 
-static enum err add(struct merge *merge, enum op_kind kind, struct span name, const char *clause)
+enum err merge_add(struct merge *merge, enum op_kind kind)
 {
     char sql[128];
     struct merge_table *table = &merge->tables[merge->tables_count++];
     table->kind = kind;
-    table->name = name;
-    snprintf(sql, sizeof sql, "SELECT * FROM %.*s%s", SPAN_FMT(name), clause);
+    table->name = event_table_name(kind);
+    snprintf(sql, sizeof sql, "SELECT * FROM %.*s WHERE seq > ? AND seq <= ? ORDER BY seq",
+             SPAN_FMT(table->name));
     return db_prepare(merge->db, &table->rows, sql);
-}
-
-enum err merge_add(struct merge *merge, enum op_kind kind)
-{
-    return add(merge, kind, event_table_name(kind), " WHERE seq > ? AND seq <= ? ORDER BY seq");
-}
-
-enum err merge_add_other(struct merge *merge, struct span name)
-{
-    return add(merge, (enum op_kind)EVENT_TABLES, name, "");
 }
 
 enum err merge_step(struct merge *merge, struct merge_table *table)
