@@ -74,7 +74,7 @@ run_pytest() {
     mapfile -t paths < <(existing "${@:4}")
     [[ ${#paths[@]} -gt 0 ]] || return 0
     read -ra wrap < <(plain_addresses "$dir") || true
-    [[ " $COMPUTES " != *" $name "* ]] || wrap+=(nice)
+    [[ " $COMPUTES " != *" $name "* ]] || wrap+=(nice -n 5)
     ADTALLY_BIN=$PWD/$dir/adtally ADTALLY_BUILD=$PWD/$dir run_as "$results" "$name" \
         timeout --foreground --signal=INT --kill-after=60 "$PYTEST_SECONDS_MAX" "${wrap[@]}" \
         /usr/bin/python3 -m pytest -q -p no:cacheprovider --junitxml="$results/$name.xml" \
