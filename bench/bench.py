@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 
+import observed
 import parts
 import postgres
 from measure import Invalid
@@ -29,6 +30,7 @@ PARTS = {
     "disk": (parts.disk, "bytes per event, written and kept"),
     "restart": (parts.restart, "ready after SIGTERM and SIGKILL"),
     "index": (parts.index, "an index entry: bytes and nanoseconds"),
+    "observed": (observed.part, "what /metrics and an open dashboard cost"),
     "postgres": (postgres.part, "two servers over one PostgreSQL, beside the store alone"),
 }
 # quick, default

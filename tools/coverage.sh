@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly SUITES=(contract crash data reports interop power faults sim corruption hostile)
+readonly SUITES=(contract crash data reports interop power faults sim corruption hostile postgres sinks)
 readonly LINE_PERCENT_MIN=95 BRANCH_PERCENT_MIN=85
 
 dir=$1

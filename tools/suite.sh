@@ -6,14 +6,17 @@ cd "$(dirname "$0")/.."
 
 # Against any build; what looks at the tree itself or breaks things on purpose runs once, in the
 # release build.
-readonly EVERY_BUILD=(tests/contract tests/crash tests/interop)
+readonly CONTRACT=(tests/contract) OTHERS=(tests/crash tests/interop)
 # Under ThreadSanitizer only what has threads meet: the rest of the contract is one loop's parsing.
-readonly MEETING=(tests/crash tests/contract/test_{admin_listener,admin_socket,auth,collect,conversion_dedup}.py
+readonly MEETING=(tests/contract/test_{admin_listener,admin_socket,auth,collect,conversion_dedup}.py
     tests/contract/test_{full_disk,full_disk_publisher,lifecycle,metrics,mint,poll_results,polls}.py
     tests/contract/test_{rate_limit,reload,restart,tail,window}.py)
-readonly RELEASE_ONLY=(tests/reports tests/data tests/lint tests/dev tests/bench tests/browser)
-readonly FAULTS=(tests/points tests/power tests/faults) DAMAGE=(tests/sim tests/corruption)
-readonly STREAMS=(tests/sinks) DATABASE=(tests/postgres) ALONE=(tests/hostile) LAST=(tests/fuzz)
+readonly RELEASE_ONLY=(tests/reports tests/data tests/lint tests/dev tests/browser)
+readonly FAULTS=(tests/points tests/faults) DAMAGE=(tests/power tests/sim tests/corruption)
+# Of tests/postgres, what needs no cluster of its own.
+readonly SHARED=(tests/postgres/test_{contract,copy,erase,feed,programs,store_suite}.py)
+readonly STREAMS=(tests/sinks) ALONE=(tests/hostile tests/bench) LAST=(tests/fuzz)
+readonly COMPUTES='damage fuzz' # these let others go first, which look at the time
 readonly PYTEST_SECONDS_MAX=1200
 
 existing() {
@@ -22,6 +25,14 @@ existing() {
         [[ -e $path ]] && echo "$path"
     done
     return 0
+}
+
+# The rest of tests/postgres.
+unshared() {
+    local path
+    for path in tests/postgres/test_*.py; do
+        [[ " ${SHARED[*]} " == *" $path "* ]] || echo "$path"
+    done
 }
 
 # A second SIGTERM ends the process without joining its threads: no leak.
@@ -38,12 +49,13 @@ plain_addresses() {
     if [[ $1 == *tsan ]] && setarch -R true 2>/dev/null; then echo setarch -R; fi
 }
 
-# run_as RESULTS NAME COMMAND...: keeps the exit status for the tally.
+# run_as RESULTS NAME COMMAND...: keeps the exit status for the tally, and says what it took.
 run_as() {
     local results=$1 name=$2 status=0
+    local TIMEFORMAT="== $name: %0R s, and %0U + %0S s of a processor"
     shift 2
     echo "== $name"
-    "$@" || status=$?
+    time "$@" || status=$?
     echo "$status" >"$results/$name.status"
 }
 
@@ -62,24 +74,39 @@ run_pytest() {
     mapfile -t paths < <(existing "${@:4}")
     [[ ${#paths[@]} -gt 0 ]] || return 0
     read -ra wrap < <(plain_addresses "$dir") || true
+    [[ " $COMPUTES " != *" $name "* ]] || wrap+=(nice)
     ADTALLY_BIN=$PWD/$dir/adtally ADTALLY_BUILD=$PWD/$dir run_as "$results" "$name" \
         timeout --foreground --signal=INT --kill-after=60 "$PYTEST_SECONDS_MAX" "${wrap[@]}" \
         /usr/bin/python3 -m pytest -q -p no:cacheprovider --junitxml="$results/$name.xml" \
         "${paths[@]}"
 }
 
-# The contract's tests mostly wait, so others run beside them. Hostile clients are timed: they have
-# the machine for themselves.
-run_release() {
-    local dir=$1 results=$2
-    run_pytest "$dir" "$results" faults "${FAULTS[@]}" >"$results/faults.log" 2>&1 &
-    run_pytest "$dir" "$results" damage "${DAMAGE[@]}" >"$results/damage.log" 2>&1 &
-    run_pytest "$dir" "$results" sinks "${STREAMS[@]}" >"$results/sinks.log" 2>&1 &
-    run_pytest "$dir" "$results" postgres "${DATABASE[@]}" >"$results/postgres.log" 2>&1 &
-    run_pytest "$dir" "$results" pytest "${EVERY_BUILD[@]}" "${RELEASE_ONLY[@]}"
-    wait
-    cat "$results/faults.log" "$results/damage.log" "$results/sinks.log" "$results/postgres.log"
-    run_pytest "$dir" "$results" hostile "${ALONE[@]}"
+# beside DIR RESULTS NAME FOLDER...: a group that others run beside; its output is kept for the end.
+beside() {
+    run_pytest "$@" >"$2/$3.log" 2>&1 &
+}
+
+# Groups wait more than they compute, but for one: together they keep two processors busy.
+start_release() {
+    local rest
+    mapfile -t rest < <(unshared)
+    beside "$@" contract "${CONTRACT[@]}"
+    beside "$@" pytest "${OTHERS[@]}" "${RELEASE_ONLY[@]}"
+    beside "$@" faults "${FAULTS[@]}"
+    beside "$@" damage "${DAMAGE[@]}"
+    beside "$@" sinks "${STREAMS[@]}"
+    beside "$@" database "${SHARED[@]}"
+    beside "$@" postgres "${rest[@]}"
+}
+
+start_tsan() {
+    beside "$@" contract "${MEETING[@]}"
+    beside "$@" pytest tests/crash
+}
+
+start_asan() {
+    beside "$@" contract "${CONTRACT[@]}"
+    beside "$@" pytest "${OTHERS[@]}"
 }
 
 run_in() {
@@ -89,14 +116,16 @@ run_in() {
     mkdir -p "$results"
     export ADTALLY_REPORT=$PWD/$results/report
     sanitizers_report_to "$PWD/$results/sanitizer"
+    case $dir in
+    build) start_release "$dir" "$results" ;;
+    *tsan) start_tsan "$dir" "$results" ;;
+    *) start_asan "$dir" "$results" ;;
+    esac
     run_unit "$dir" "$results"
-    if [[ $dir == build ]]; then
-        run_release "$dir" "$results"
-    elif [[ $dir == *tsan ]]; then
-        run_pytest "$dir" "$results" pytest "${MEETING[@]}"
-    else
-        run_pytest "$dir" "$results" pytest "${EVERY_BUILD[@]}"
-    fi
+    wait
+    cat "$results"/*.log
+    # Hostile clients and the benchmark's tests are timed: they have the machine for themselves.
+    [[ $dir != build ]] || run_pytest "$dir" "$results" alone "${ALONE[@]}"
     [[ ! -f $ADTALLY_REPORT ]] || cat "$ADTALLY_REPORT"
     echo "==== $dir: $SECONDS s so far"
 }

@@ -116,11 +116,13 @@ static const struct command commands[] = {
      "  adtally restore /backups/adtally-2026-11-21 --data new"},
     {"copy", command_copy,
      "copy --from DIR --to postgresql://USER@HOST/DATABASE\n",
-     "move a data directory into an empty database of PostgreSQL",
+     "move a data directory into an empty database of PostgreSQL, or back",
      "Keys, polls, secrets and every event with its receipt: tokens, receipts and keys stay good, and\n"
-     "what is a duplicate stays one. Stop the server of DIR first; DIR is only read. When it is cut\n"
-     "off, do it again: it goes on. At the end both sides are compared.\n\n"
-     "  adtally copy --from data --to postgresql://adtally@db/adtally"},
+     "what is a duplicate stays one. Stop the servers first; what is copied is only read. When it is\n"
+     "cut off, do it again: it goes on. At the end both sides are compared. The other way round DIR is\n"
+     "new or empty.\n\n"
+     "  adtally copy --from data --to postgresql://adtally@db/adtally\n"
+     "  adtally copy --from postgresql://adtally@db/adtally --to data"},
     {"erase", command_erase,
      "erase --user-id U [--session-id S] [--json] --data DIR\n",
      "take a person out of everything that was recorded",

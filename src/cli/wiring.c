@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct store_options store_options_of(const struct options *options, bool create)
+struct store_options wiring_store_options(const struct options *options, bool create)
 {
     struct store_options store;
     store_options_init(&store);
@@ -64,7 +64,7 @@ enum err wiring_open(const struct options *options, bool create, uint32_t lanes,
                      struct wiring_stores *stores, char problem[STORE_PROBLEM_MAX])
 {
     struct progress progress;
-    struct store_options store_options = store_options_of(options, create);
+    struct store_options store_options = wiring_store_options(options, create);
     uint32_t count = store_options.url ? lanes : 1;
     enum err err = ERR_OK;
     stores->count = 0;

@@ -18,6 +18,7 @@ struct wiring_stores {
 enum err wiring_open(const struct options *options, bool create, uint32_t lanes,
                      struct wiring_stores *stores, char problem[STORE_PROBLEM_MAX]);
 
+struct store_options wiring_store_options(const struct options *options, bool create);
 struct api_options wiring_api_options(const struct options *options);
 
 /* The part of the http options that can change while serving (http_server_configure). */

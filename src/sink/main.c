@@ -134,71 +134,121 @@ static void forget_others(const struct ask *ask, int dir_fd, const struct sinks_
     }
 }
 
-static void wait_for_end(void)
+static sigset_t own_signals(void)
 {
-    sigset_t ends;
-    int number;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    while (sigwait(&ends, &number) != 0)
-        continue;
-    pthread_sigmask(SIG_UNBLOCK, &ends, NULL); /* a second one ends it at once */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    return signals;
 }
 
-static void block_ends(void)
+/* Reload, or end. */
+static bool wait_for_reload(void)
 {
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    sigset_t signals = own_signals();
+    int number;
+    while (sigwait(&signals, &number) != 0)
+        continue;
+    if (number == SIGHUP) return true;
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL); /* a second one ends it at once */
+    return false;
+}
+
+static void block_signals(void)
+{
+    sigset_t signals = own_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
-static int serve(const struct ask *ask, int dir_fd, const struct sinks_config *config)
+struct serving {
+    const struct ask *ask;
+    int dir_fd;
+    struct sinks_config config;
+    struct sink *sinks;
+    unsigned started;
+};
+
+static bool start_sinks(struct serving *serving)
 {
-    unsigned started = 0;
-    struct sink *sinks = calloc(config->count, sizeof *sinks);
-    bool is_good = sinks;
-    for (; is_good && started < config->count; started += is_good) {
-        struct sink *sink = &sinks[started];
-        sink->config = &config->sinks[started];
-        sink->dir = ask->data;
-        sink->url = url_of(ask);
-        sink->dir_fd = dir_fd;
+    const struct sinks_config *config = &serving->config;
+    bool is_good = (serving->sinks = calloc(config->count, sizeof *serving->sinks));
+    for (; is_good && serving->started < config->count; serving->started += is_good) {
+        struct sink *sink = &serving->sinks[serving->started];
+        sink->config = &config->sinks[serving->started];
+        sink->dir = serving->ask->data;
+        sink->url = url_of(serving->ask);
+        sink->dir_fd = serving->dir_fd;
         is_good = worker_start(&sink->worker, sink_run, sink);
     }
-    if (is_good) {
-        log_event(LOG_INFO, "sinks_started", LOG_NUMBER("sinks", (int64_t)started));
-        wait_for_end();
-    } else {
-        say("there is no memory, or no thread, for %u sinks", config->count);
+    if (is_good)
+        log_event(LOG_INFO, "sinks_started", LOG_NUMBER("sinks", (int64_t)serving->started));
+    else
+        say("there is no memory, or no thread, for %u sinks: give it more, or leave some out",
+            config->count);
+    return is_good;
+}
+
+static void stop_sinks(struct serving *serving)
+{
+    for (unsigned i = 0; i < serving->started; i++)
+        worker_ask(&serving->sinks[i].worker);
+    for (unsigned i = 0; i < serving->started; i++)
+        worker_stop(&serving->sinks[i].worker);
+    free(serving->sinks);
+    serving->sinks = NULL;
+    serving->started = 0;
+}
+
+static bool read_config(struct sinks_config *config, const struct ask *ask)
+{
+    if (!config_read(config, ask->config)) return false;
+    if (config->count == 0)
+        say("%s names no sink: a section [NAME] is one; see adtally-sinks help check", ask->config);
+    return config->count > 0;
+}
+
+/* The old ones end before the new ones begin: two of a name would share its files. */
+static bool reload(struct serving *serving)
+{
+    static struct sinks_config config;
+    if (!read_config(&config, serving->ask)) {
+        config_free(&config);
+        log_event(LOG_ERROR, "reload_failed", LOG_TEXT("file", span_of(serving->ask->config)),
+                  LOG_TEXT("advice", SPAN("correct it as standard error says, and reload again; "
+                                          "the sinks go on as they were")));
+        return true;
     }
-    for (unsigned i = 0; i < started; i++)
-        worker_ask(&sinks[i].worker);
-    for (unsigned i = 0; i < started; i++)
-        worker_stop(&sinks[i].worker);
-    free(sinks);
+    stop_sinks(serving);
+    config_free(&serving->config);
+    serving->config = config;
+    forget_others(serving->ask, serving->dir_fd, &serving->config);
+    return start_sinks(serving);
+}
+
+static int serve(struct serving *serving)
+{
+    bool is_good = start_sinks(serving);
+    while (is_good && wait_for_reload())
+        is_good = reload(serving);
+    stop_sinks(serving);
     return is_good ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int run_configured(const struct ask *ask, const struct sinks_config *config)
+static int run_configured(struct serving *serving)
 {
-    if (config->count == 0) {
-        say("%s names no sink: a section [NAME] is one; see adtally-sinks help check", ask->config);
-        return EXIT_USAGE;
-    }
-    int dir_fd = open_dir(ask, true);
+    int dir_fd = serving->dir_fd = open_dir(serving->ask, true);
     int lock_fd = dir_fd >= 0 ? take_lock(dir_fd) : -1;
     if (lock_fd < 0) {
         if (dir_fd >= 0) close(dir_fd);
         return EXIT_FAILED;
     }
-    block_ends();
-    forget_others(ask, dir_fd, config);
+    block_signals();
+    forget_others(serving->ask, dir_fd, &serving->config);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    int status = serve(ask, dir_fd, config);
+    int status = serve(serving);
     curl_global_cleanup();
     close(lock_fd);
     close(dir_fd);
@@ -207,11 +257,13 @@ static int run_configured(const struct ask *ask, const struct sinks_config *conf
 
 static int command_run(struct args *args)
 {
-    static struct sinks_config config;
+    static struct serving serving;
     struct ask ask = {0};
     if (!read_ask(&ask, args, "run", false)) return EXIT_USAGE;
-    int status = config_read(&config, ask.config) ? run_configured(&ask, &config) : EXIT_USAGE;
-    config_free(&config);
+    serving.ask = &ask;
+    int status = read_config(&serving.config, &ask) ? run_configured(&serving) : EXIT_USAGE;
+    config_free(&serving.config);
+    serving.ask = NULL;
     return status;
 }
 
@@ -330,8 +382,8 @@ static const struct command commands[] = {
     {"run", command_run,
      "run --data DIR [--config FILE]\n",
      "send what is recorded, until SIGTERM",
-     "It runs beside the server, or without one, and goes on where it was. Another configuration\n"
-     "takes a restart.\n\n"
+     "It runs beside the server, or without one, and goes on where it was. SIGHUP takes the\n"
+     "configuration file anew.\n\n"
      "  adtally-sinks run --data data"},
     {"check", command_check,
      "check --data DIR [--config FILE]\n",

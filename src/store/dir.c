@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char dir_new_name[] = "copy.db";
+
 static enum err errno_err(int code)
 {
     switch (code) {
@@ -83,6 +85,10 @@ static bool may_stand_in_new(const char *name)
                                         "adtally.db-shm",
                                         "adtally.db.new",
                                         "adtally.db.new-journal",
+                                        "copy.db",
+                                        "copy.db-journal",
+                                        "copy.db-wal",
+                                        "copy.db-shm",
                                         "secrets.json",
                                         "secrets.json.new",
                                         "sinks",
@@ -108,10 +114,29 @@ static bool holds_other_files(int dir_fd)
     return found;
 }
 
-static enum err check_content(struct dir *dir, const char *path, bool create, char *problem)
+bool dir_has_leftovers(const struct dir *dir)
+{
+    static const char *const names[] = {"adtally.db-wal", "adtally.db-journal"};
+    struct stat found;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (fstatat(dir->fd, names[i], &found, 0) == 0) return true;
+    return false;
+}
+
+/* What a directory is opened for. */
+enum use { USE_EXISTING, USE_OR_CREATE, USE_NEW };
+
+static enum err check_content(struct dir *dir, const char *path, enum use use, char *problem)
 {
     struct stat file;
+    bool create = use != USE_EXISTING;
     dir->is_new = fstatat(dir->fd, "adtally.db", &file, 0) != 0 || file.st_size == 0;
+    if (use == USE_NEW && (!dir->is_new || dir_has_leftovers(dir)))
+        return refuse(problem, ERR_BUSY, path,
+                      "holds a database already: name an empty or new directory");
+    if (use != USE_NEW && fstatat(dir->fd, dir_new_name, &file, 0) == 0)
+        return refuse(problem, ERR_FOREIGN, path,
+                      "was not filled to the end by adtally copy: run that again, then this");
     if (!dir->is_new) return ERR_OK;
     if (!create)
         return refuse(
@@ -175,25 +200,36 @@ static bool sync_parent(const struct dir *dir)
     return synced;
 }
 
-enum err dir_open(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX])
+static enum err open_for(struct dir *dir, const char *path, enum use use, char *problem)
 {
+    bool create = use != USE_EXISTING;
     *dir = (struct dir){.fd = -1, .lock_fd = -1};
     if ((size_t)snprintf(dir->db_path, sizeof dir->db_path, "%s/adtally.db", path) >=
         sizeof dir->db_path)
         return refuse(problem, ERR_IO, "the data directory's path", "is longer than 500 bytes");
     enum err err = open_directory(dir, path, create, problem);
     if (!err) {
-        err = check_content(dir, path, create, problem);
+        err = check_content(dir, path, use, problem);
         if (err) err = unless_held(dir, path, err, problem);
     }
     if (!err) err = take_lock(dir, path, problem);
     /* Once more: whoever had the lock until now may have made the directory theirs, and its secrets
      * must not be made twice. */
-    if (!err) err = check_content(dir, path, create, problem);
+    if (!err) err = check_content(dir, path, use, problem);
     if (!err && dir->is_new && !sync_parent(dir))
         err = refuse(problem, ERR_SYNC_FAILED, path, "could not be made durable: check the disk");
     if (err) dir_close(dir);
     return err;
+}
+
+enum err dir_open(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX])
+{
+    return open_for(dir, path, create ? USE_OR_CREATE : USE_EXISTING, problem);
+}
+
+enum err dir_open_new(struct dir *dir, const char *path, char problem[STORE_PROBLEM_MAX])
+{
+    return open_for(dir, path, USE_NEW, problem);
 }
 
 enum err dir_hold(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX])

@@ -19,6 +19,15 @@ struct dir {
 /* Opens, makes (when `create`) and locks it. On failure `problem` says what to do. */
 enum err dir_open(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX]);
 
+/* The same for who makes a data set of an empty directory in parts, under the name `dir_new_name`,
+ * which takes its own when all of it is there; what an earlier run has left of it is taken up.
+ * Until then dir_open refuses the directory. */
+extern const char dir_new_name[];
+enum err dir_open_new(struct dir *dir, const char *path, char problem[STORE_PROBLEM_MAX]);
+
 /* The same for a store that is elsewhere: whatever the directory holds, one process has it. */
 enum err dir_hold(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX]);
 void dir_close(struct dir *dir);
+
+/* A WAL or a journal without its database would be taken for that of one that is put there. */
+bool dir_has_leftovers(const struct dir *dir);

@@ -38,22 +38,13 @@ struct store_feed {
     const struct feed_engine *engine;
 };
 
-/* Of exports, with what was asked for. */
-#define STORE_NO_TABLE                                                                             \
-    "no table is called \"%.*s\": click, conversion, server_event, impression, feedback,"          \
-    " ad_feedback, vote, poll or poll_option"
-#define STORE_NO_RECEIPT                                                                           \
-    "\"%.*s\" is no receipt of this data directory: take the last one that was exported"
-
 /* store/sqlite */
 enum err sqlite_store_open(struct store **out, const struct store_options *options,
                            char problem[STORE_PROBLEM_MAX]);
 enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings,
                              const struct store_progress *progress);
-enum err sqlite_store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX]);
 enum err sqlite_feed_open(struct store_feed **out, const char *dir,
                           char problem[STORE_PROBLEM_MAX]);
-enum err sqlite_store_find_person(const struct store_person *person);
 enum err sqlite_store_backup(const char *dir, const char *file,
                              const struct store_progress *progress,
                              char problem[STORE_PROBLEM_MAX]);
@@ -65,7 +56,4 @@ enum err sqlite_store_restore(const char *file, const char *path,
 enum err pg_store_open(struct store **out, const struct store_options *options,
                        char problem[STORE_PROBLEM_MAX]);
 void pg_store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg);
-enum err pg_store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX]);
 enum err pg_feed_open(struct store_feed **out, const char *url, char problem[STORE_PROBLEM_MAX]);
-enum err pg_store_copy(struct store_copy *copy, char problem[STORE_PROBLEM_MAX]);
-enum err pg_store_find_person(const struct store_person *person);

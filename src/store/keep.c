@@ -23,7 +23,7 @@ struct keep keep_of(const int64_t keep_ms[EVENT_TABLES], const struct store_opti
         [OP_AD_FEEDBACK] = options->impression_ttl_ms,
         [OP_VOTE] = RETAIN_FOR_EVER, /* a bid votes once in its life, and polls count rows */
     };
-    struct keep keep;
+    struct keep keep = {.kept_ms = {0}};
     int64_t *kept_ms = keep.kept_ms;
     for (int i = 0; i < EVENT_TABLES; i++)
         kept_ms[i] = max_ms(max_ms(keep_ms[i], KEEP_MS_MIN), needed_ms[i]);

@@ -4,6 +4,14 @@
 
 #include <string.h>
 
+const struct row_cell *text_row_cell(const struct text_row *row, const char *name)
+{
+    static const struct row_cell none = {.is_text = true};
+    for (int i = 0; i < row->count; i++)
+        if (span_eq(row->names[i], span_of(name))) return &row->cells[i];
+    return &none;
+}
+
 static bool is_json(struct span column)
 {
     static const struct span names[] = {SPAN_INIT("params"), SPAN_INIT("consent"),

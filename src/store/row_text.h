@@ -12,6 +12,9 @@ struct text_row {
     struct row_cell cells[ROW_CELLS_MAX];
 };
 
+/* A column; one that is not there is NULL. */
+const struct row_cell *text_row_cell(const struct text_row *row, const char *name);
+
 /* Longer is no row of ours. */
 enum { ROW_TEXT_MAX = 2 * 1024 * 1024 };
 

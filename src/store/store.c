@@ -105,11 +105,6 @@ enum err store_verify_watched(const char *dir, struct writer *report, uint64_t *
     return sqlite_store_verify(dir, report, findings, progress);
 }
 
-enum err store_export(const struct store_export *export, char problem[STORE_PROBLEM_MAX])
-{
-    return export->url ? pg_store_export(export, problem) : sqlite_store_export(export, problem);
-}
-
 enum err store_feed_open(struct store_feed **out, const char *dir, const char *url,
                          char problem[STORE_PROBLEM_MAX])
 {
@@ -144,11 +139,6 @@ bool store_feed_sequence(const struct store_feed *feed, struct span receipt, uin
     return feed->engine->sequence(feed, receipt, out);
 }
 
-enum err store_find_person(const struct store_person *person)
-{
-    return person->url ? pg_store_find_person(person) : sqlite_store_find_person(person);
-}
-
 enum err store_backup(const char *dir, const char *file, const struct store_progress *progress,
                       char problem[STORE_PROBLEM_MAX])
 {
@@ -159,9 +149,4 @@ enum err store_restore(const char *file, const char *dir, const struct store_pro
                        char problem[STORE_PROBLEM_MAX])
 {
     return sqlite_store_restore(file, dir, progress, problem);
-}
-
-enum err store_copy(struct store_copy *copy, char problem[STORE_PROBLEM_MAX])
-{
-    return pg_store_copy(copy, problem);
 }

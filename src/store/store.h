@@ -178,12 +178,15 @@ enum err store_backup(const char *dir, const char *file, const struct store_prog
 enum err store_restore(const char *file, const char *dir, const struct store_progress *progress,
                        char problem[STORE_PROBLEM_MAX]);
 
-/* Fills an empty database with all of a data directory that no server has open: keys, secrets,
- * polls and events with their sequences, and what makes an event a duplicate. Done in parts: when
- * it is cut off, the next call goes on. */
+/* Fills an empty database with all of a data directory, or a directory that is empty or new with
+ * all of a database: keys, secrets, polls and events with their sequences, and what makes an event
+ * a duplicate. No server may have either. Done in parts: when it is cut off, the next call goes on.
+ */
 struct store_copy {
     const char *dir, *url;
+    bool is_from_database;        /* else from the directory */
+    struct store_options options; /* of the servers: times to live and windows, for a directory */
     struct store_progress progress;
-    uint64_t events; /* out: those of the directory */
+    uint64_t events; /* out: those that both have */
 };
 enum err store_copy(struct store_copy *copy, char problem[STORE_PROBLEM_MAX]);

@@ -461,7 +461,12 @@ def test_no_request_leaves_the_origin(world, site, browser, busy):
 
 def paint_max_ms():
     """Other work on this machine is not the page's: then the limit only tells what went wrong."""
-    return PAINT_MAX_MS * max(1, min(4, os.getloadavg()[0] / os.cpu_count()))
+    return PAINT_MAX_MS * max(1, min(12, os.getloadavg()[0] / os.cpu_count()))
+
+
+# Noted behind the frame that it tells of.
+FIRST_PAINT = ("performance.getEntriesByType('paint')"
+               ".find(one => one.name === 'first-contentful-paint')")
 
 
 def test_the_first_paint_is_quick(world, browser, busy):
@@ -472,8 +477,8 @@ def test_the_first_paint_is_quick(world, browser, busy):
         browser.devtools("Network.clearBrowserCache")
         browser.open(address(world))
         is_live(browser)
-        paints.append(browser.run("return performance.getEntriesByType('paint')"
-                                  ".find(one => one.name === 'first-contentful-paint').startTime;"))
+        assert soon(browser, f"return {FIRST_PAINT} !== undefined;")
+        paints.append(browser.run(f"return {FIRST_PAINT}.startTime;"))
         sizes.append(browser.run("""return [...performance.getEntriesByType("navigation"),
             ...performance.getEntriesByType("resource")].filter(one => !one.name.includes("/v1/"))
             .reduce((sum, one) => sum + one.transferSize, 0);"""))

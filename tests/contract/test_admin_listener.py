@@ -9,32 +9,14 @@ import pytest
 from support import admin
 from support import server as program
 from support.http import Conn
-from support.world import World, table
+from support.world import table
 
 PAGE = "/metrics"
 
 
-class Listener:
-    """A server with an admin listener, and a key for it."""
-
-    def __init__(self):
-        self.world = World(admin.LISTEN)
-        self.port = admin.port_of(self.world.server)
-        self.key = program.key_create(self.world.data, "admin", "operator")
-
-    def ask(self, method, path, *headers, **options):
-        return admin.ask(self.port, method, path, *headers, **options)
-
-    def judge(self, *request, **options):
-        """The same once the allowance of failures, which all tests share, is there again."""
-        while (answer := self.ask(*request, **options)).status == 429:
-            time.sleep(0.25)
-        return answer
-
-
 @pytest.fixture(scope="module")
 def listener():
-    made = Listener()
+    made = admin.Listener()
     yield made
     made.world.close()
 

@@ -10,23 +10,18 @@ import pytest
 from support import admin
 from support import server as program
 from support import store
-from support.world import REDIRECT, V1, World, conversion
+from support.world import REDIRECT, V1, conversion
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
 
 
-class Metered:
-    """A server with an admin listener, and its metrics as a dictionary."""
-
-    def __init__(self):
-        self.world = World(admin.LISTEN)
-        self.port = admin.port_of(self.world.server)
-        self.key = program.key_create(self.world.data, "admin", "operator")
+class Metered(admin.Listener):
+    """And its metrics as a dictionary."""
 
     def page(self, accept=None):
         headers = [("Accept", accept)] if accept else []
-        answer = admin.ask(self.port, "GET", "/metrics", *headers, key=self.key)
+        answer = self.ask("GET", "/metrics", *headers, key=self.key)
         assert answer.status == 200, answer
         return answer
 

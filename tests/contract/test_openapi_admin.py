@@ -17,7 +17,7 @@ from support import server as program
 from support.answers import clicked
 from support.description import Description, shape
 from support.http import Conn
-from support.world import World, unique
+from support.world import unique
 
 DESCRIPTION = Description(described.load(described.ADMIN_PATH))
 SIGNED = [{"adminKey": []}, {"session": []}]
@@ -112,13 +112,11 @@ def test_a_lie_about_the_table_is_found(routes, kind):
 # -- the operations, replayed -----------------------------------------------------------------
 
 
-class Listener:
-    """A server with an event of every kind, all of one ad, and a key for its admin listener."""
+class Recorded(admin.Listener):
+    """With an event of every kind, all of one ad."""
 
     def __init__(self):
-        self.world = World(admin.LISTEN)
-        self.port = admin.port_of(self.world.server)
-        self.key = program.key_create(self.world.data, "admin", "operator")
+        super().__init__()
         self.record()
 
     def record(self):
@@ -132,18 +130,14 @@ class Listener:
                                                reasons=["too_many_ads"]))
         publisher.vote(world, ad)
 
-    def ask(self, method, path, *headers, key=True, **options):
-        """Once the allowance of failures, which all tests share, is there again."""
-        key = self.key if key is True else key
-        while (answer := admin.ask(self.port, method, path, *headers, key=key, **options)).status \
-                == 429:
-            time.sleep(0.25)
-        return answer
+    def ask(self, *request, **options):
+        """With its key unless told."""
+        return super().ask(*request, **{"key": self.key, **options})
 
 
 @pytest.fixture(scope="module")
 def listener():
-    made = Listener()
+    made = Recorded()
     yield made
     made.world.close()
 
@@ -173,13 +167,13 @@ def is_stream(path):
 @pytest.mark.parametrize("path, operation", operations("GET", lambda path: not is_stream(path)))
 def test_a_page_answers_as_described(listener, path, operation):
     response = DESCRIPTION.at(operation["responses"]["200"])
-    answer = listener.ask("GET", path.replace("{file}", "icon.svg"))
+    answer = listener.judge("GET", path.replace("{file}", "icon.svg"))
     assert answer.status == 200, answer
     is_as_described(answer, response)
     for example in DESCRIPTION.examples(response).values():
         if path != "/v1/keys":
             assert shape(answer.json) == shape(example)
-    assert listener.ask("HEAD", path.replace("{file}", "icon.svg")).status == 200
+    assert listener.judge("HEAD", path.replace("{file}", "icon.svg")).status == 200
 
 
 def reports():
@@ -193,21 +187,21 @@ def test_a_report_takes_each_of_its_parameters(listener, path, operation):
     for parameter in map(DESCRIPTION.at, operation["parameters"]):
         name, example = parameter["name"], parameter["example"]
         value = quote(str(example[0] if isinstance(example, list) else example))
-        answer = listener.ask("GET", f"{path}?{name}={value}")
+        answer = listener.judge("GET", f"{path}?{name}={value}")
         wanted = 422 if path.endswith("comments") and name == "by" else 200
         assert answer.status == wanted, (name, answer)
         is_as_described(answer, DESCRIPTION.at(operation["responses"][str(wanted)]))
     for kind in response["content"]:
         form = {"application/json": "json", "text/csv": "csv", "text/plain": "text"}[kind]
-        is_as_described(listener.ask("GET", f"{path}?format={form}"), response)
+        is_as_described(listener.judge("GET", f"{path}?format={form}"), response)
 
 
 def test_the_kinds_and_parameters_of_reports_are_those_the_server_names(listener):
-    said = listener.ask("GET", "/v1/reports/nothing").json["detail"]
+    said = listener.judge("GET", "/v1/reports/nothing").json["detail"]
     kinds = [path.removeprefix("/v1/reports/") for path, _ in reports()]
     assert sorted(re.findall(r"\w+", said.partition(" is ")[2].replace(" or ", " "))) == \
         sorted(kinds)
-    said = listener.ask("GET", "/v1/reports/traffic?nothing=1").json["detail"]
+    said = listener.judge("GET", "/v1/reports/traffic?nothing=1").json["detail"]
     names = re.findall(r"[\w-]+", said.partition(" takes ")[2].replace(" and ", " "))
     for _, operation in reports():
         assert sorted(DESCRIPTION.at(p)["name"] for p in operation["parameters"]) == sorted(names)
@@ -223,9 +217,9 @@ def test_the_columns_of_reports_are_those_described(listener):
             [f"&by=campaign,publisher,product,placement,advertiser,{time}" for time in
              ("day", "hour")]
         for one in by:
-            answer = listener.ask("GET", f"{path}?format=csv{one}")
+            answer = listener.judge("GET", f"{path}?format=csv{one}")
             found |= set(answer.body.decode().splitlines()[0].split(","))
-            rows = listener.ask("GET", f"{path}?format=json{one}")
+            rows = listener.judge("GET", f"{path}?format=json{one}")
             is_as_described(rows, DESCRIPTION.at(operation["responses"]["200"]))
         assert found == set(row), path
 
@@ -276,14 +270,14 @@ def test_tail_takes_the_filters_that_the_command_takes():
                                           ("application/x-www-form-urlencoded", "303")])
 def test_a_browser_signs_in_and_out_as_described(listener, path, operation, kind, status):
     body = f"key={listener.key}" if status == "303" else json.dumps({"key": listener.key})
-    answer = listener.ask("POST", path, ("Content-Type", kind), key=None, body=body.encode())
+    answer = listener.judge("POST", path, ("Content-Type", kind), key=None, body=body.encode())
     assert answer.status == int(status)
     is_as_described(answer, DESCRIPTION.at(operation["responses"][status]))
 
 
 def test_a_file_that_the_browser_has_is_not_sent_again(listener):
-    etag = listener.ask("GET", "/assets/icon.svg").header("etag")
-    answer = listener.ask("GET", "/assets/icon.svg", ("If-None-Match", etag))
+    etag = listener.judge("GET", "/assets/icon.svg").header("etag")
+    answer = listener.judge("GET", "/assets/icon.svg", ("If-None-Match", etag))
     assert answer.status == 304
     is_as_described(answer, DESCRIPTION.document["paths"]["/assets/{file}"]["get"]["responses"]["304"])
 
@@ -292,14 +286,14 @@ def test_a_file_that_the_browser_has_is_not_sent_again(listener):
 
 
 def without_key(listener, method, path):
-    return listener.ask(method, path, key=None)
+    return listener.judge(method, path, key=None)
 
 
 def with_a_wrong_key(listener, method, path):
     if method == "POST":
-        return listener.ask(method, path, ("Content-Type", "application/json"), key=None,
-                            body=b'{"key":"wrong"}')
-    return listener.ask(method, path, key="wrong")
+        return listener.judge(method, path, ("Content-Type", "application/json"), key=None,
+                              body=b'{"key":"wrong"}')
+    return listener.judge(method, path, key="wrong")
 
 
 def too_often(listener, method, path):
@@ -312,12 +306,12 @@ def too_often(listener, method, path):
 
 
 def of_another_site(listener, method, path):
-    return listener.ask(method, path, ("Origin", "https://evil.example"), key=None)
+    return listener.judge(method, path, ("Origin", "https://evil.example"), key=None)
 
 
 def with_a_wrong_parameter(listener, method, path):
     name = "route" if path == "/v1/tail" else unique("x")
-    return listener.ask(method, f"{path}?{name}=nothing")
+    return listener.judge(method, f"{path}?{name}=nothing")
 
 
 def with_many_streams(listener, method, path):
@@ -325,11 +319,11 @@ def with_many_streams(listener, method, path):
         for _ in range(STREAMS_MAX):
             conn = stack.enter_context(watching(listener, "/v1/live"))
             first_event(conn)
-        return listener.ask(method, path)
+        return listener.judge(method, path)
 
 
 def no_such_file(listener, method, path):
-    return listener.ask(method, path.replace("{file}", "nothing.js"))
+    return listener.judge(method, path.replace("{file}", "nothing.js"))
 
 
 PROVOKE = {"key_missing": without_key, "key_invalid": with_a_wrong_key, "too_many": too_often,

@@ -17,10 +17,8 @@ def count_votes(world, poll, *wanted):
     choices = [str(option) for option, count in enumerate(wanted) for _ in range(count)]
     ads = ballots(world, poll, len(choices))
     requests = [vote_bytes(world, ad, choice) for ad, choice in zip(ads, choices)]
-    lanes = min(16, len(requests))
-    for part in together(lanes, lambda n: world.pipeline(requests[n::lanes])) if lanes else []:
-        for answer in part:
-            tally(answer)
+    for answer in world.pipelines(requests):
+        tally(answer)
 
 
 # -- percentages ----------------------------------------------------------------------------

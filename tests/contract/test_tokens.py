@@ -11,9 +11,7 @@ from support import server as program
 from support.publisher import (RESULTS, VOTE, is_gif, is_not_found, is_not_rated, is_poll_error,
                                is_rated, new_poll, ping_url, rate, rate_bytes, rating, tally,
                                token_of)
-from support.world import ABSENT, REDIRECT, World, is_refused, table, together
-
-LANES = 6
+from support.world import ABSENT, REDIRECT, World, is_refused, table
 
 
 def unrated(answer):
@@ -80,8 +78,9 @@ def all_refused(world, use, bad):
     _, request, is_bad, _ = USES[use]
     requests = [request(world, text) for text in bad]
     with world.records():
-        parts = together(LANES, lambda n: world.pipeline(requests[n::LANES]))
-    for answer in (a for part in parts for a in part):
+        answers = world.pipelines(requests)
+    assert len(answers) == len(requests)
+    for answer in answers:
         is_bad(answer)
 
 

@@ -20,12 +20,13 @@ SANITIZED = BUILD.name.endswith(("asan", "tsan"))
 
 # mode: (stride, bits) in ./dev test and with --long
 FLIPS = {
-    "db": (torture.size(60, 1), torture.size(1, 2)),
-    "db-scanned": (torture.size(120, 1), 1),
-    "wal": (torture.size(1000, 1), 1),
+    "db": (torture.size(150, 1), torture.size(1, 2)),
+    "db-scanned": (torture.size(300, 1), 1),
+    "wal": (torture.size(2500, 1), 1),
     "secrets": (1, torture.size(1, 8)),
 }
-LOGS = {f"index-{name}": (torture.size(200, 1), 1) for name in ("clicks", "bids", "events", "votes")}
+LOGS = {f"index-{name}": (torture.size(500, 1), 1)
+        for name in ("clicks", "bids", "events", "votes")}
 
 
 def run(scratch, mode, stride, bits, part, parts):
@@ -82,7 +83,7 @@ def test_a_flipped_bit_in_a_log_of_the_indexes_has_no_effect(scratch, mode):
 
 @pytest.mark.parametrize("mode", ["db-sectors", "wal-sectors"])
 def test_a_sector_that_is_wiped_or_noise_is_found_or_has_no_effect(scratch, mode):
-    one_of = (16 if SANITIZED else 2) if mode == "db-sectors" else torture.size(16, 1)
+    one_of = (16 if SANITIZED else 6) if mode == "db-sectors" else 24
     failed, counts, said = run_all(scratch, mode, 1, 1, one_of=torture.size(one_of, 1))
     report(mode, counts)
     assert not failed and counts["misses"] == 0, f"{said}\n{repeat(mode)}"
@@ -90,7 +91,7 @@ def test_a_sector_that_is_wiped_or_noise_is_found_or_has_no_effect(scratch, mode
 
 def test_a_torn_write_is_no_damage(scratch):
     """What a power cut does to a transaction that nobody was answered: not there, and no alarm."""
-    failed, counts, said = run(scratch, "torn", torture.size(150, 3000), 1, 0, 1)[:3]
+    failed, counts, said = run(scratch, "torn", torture.size(60, 3000), 1, 0, 1)[:3]
     report("torn", counts)
     assert not failed and counts["misses"] == counts["found"] == counts["refused"] == 0, said
 

@@ -5,7 +5,6 @@ import random
 import sqlite3
 import struct
 import sys
-import time
 
 import pytest
 
@@ -17,7 +16,7 @@ from support import torture  # noqa: E402
 from support.checksum import MASK, murmur64a  # noqa: E402
 
 SEED = torture.seed("corruption-reports")
-SECONDS = torture.size(4, 600)
+FILES, PAGE_EVERY = torture.size((40, 2), (6000, 1))
 SECTOR = 512
 BEGIN, END = at("2026-11-01T00:00+00:00"), at("2026-11-03T00:00+00:00")
 REPORTS = (("traffic", "--by", "campaign,day"), ("money", "--by", "publisher,hour"),
@@ -67,8 +66,8 @@ def test_a_damaged_file_gives_no_wrong_report(filled):
     rng = random.Random(SEED)
     right = {args: ask(filled, *args).stdout for args in REPORTS}
     path = filled.data / "reports.db"
-    whole, counts, end = path.read_bytes(), {"right": 0, "refused": 0}, time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    whole, counts = path.read_bytes(), {"right": 0, "refused": 0}
+    for _ in range(FILES):
         kept = bytearray(whole)
         where = rng.choice([flip, flip, flip, wipe])(rng, kept)
         args = rng.choice(REPORTS)
@@ -92,7 +91,8 @@ def test_verify_tells_of_a_damaged_page(filled):
     right = ask(filled, *REPORTS[0]).stdout
     whole = path.read_bytes()
     assert b"reports.db" not in program.run("verify", "--data", filled.data).stdout
-    for page in range(0, len(whole), 4096):
+    pages = range(0, len(whole), 4096 * PAGE_EVERY)
+    for page in pages:
         damaged = bytearray(whole)
         damaged[page + 200] ^= 1
         path.write_bytes(damaged)
@@ -100,7 +100,7 @@ def test_verify_tells_of_a_damaged_page(filled):
         told += is_told
         assert ask(filled, *REPORTS[0]).stdout == right
         assert is_told or path.read_bytes() == damaged, page
-    assert told >= len(whole) // 4096 / 2
+    assert told >= len(pages) / 2
     path.write_bytes(whole)
 
 

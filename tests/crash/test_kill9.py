@@ -17,9 +17,9 @@ from support import server as program, store, torture
 from support.world import World
 
 SANITIZED = "asan" in program.BINARY or "tsan" in program.BINARY
-CYCLES = 12 if SANITIZED else torture.size(30, 1000)
+CYCLES = 12 if SANITIZED else torture.size(20, 1000)
 ANSWERS_PER_CYCLE = 200 if SANITIZED else torture.size(680, 1020)  # and whatever the retries add
-ACKNOWLEDGED_MIN = 2000 if SANITIZED else torture.size(20_000, 1_000_000)
+ACKNOWLEDGED_MIN = 2000 if SANITIZED else torture.size(13_000, 1_000_000)
 CYCLES_PER_DIRECTORY = 100
 VERIFY_EVERY = 10
 PADDING = 8000  # of two fields: the pages that begin a checkpoint come soon

@@ -3,36 +3,14 @@
 import csv
 import io
 import itertools
-import json
 import sqlite3
 import threading
 
 import pytest
 from events import lines_of, people
-from support import receipts, server as program
+from support import server as program
+from support.exports import JSON_COLUMNS, export, is_complete, stored
 from support.world import TABLES, is_recorded
-
-JSON_COLUMNS = ("params", "consent", "reasons", "device")
-
-
-def export(data, *options, expect=0):
-    return program.cli("export", "--format", "ndjson", *options, "--data", data, expect=expect)
-
-
-def stored(data):
-    """What the export has to say, read by SQL."""
-    key, rows = receipts.key_of(data), []
-    for table in TABLES:
-        for row in program.query(data, f"SELECT * FROM {table}"):
-            del row["checksum"]
-            row = {n: json.loads(v) if n in JSON_COLUMNS else v
-                   for n, v in row.items() if v is not None}
-            rows.append({"table": table, "receipt": receipts.write(key, row["seq"]), **row})
-    return sorted(rows, key=lambda row: row["seq"])
-
-
-def is_complete(lines, data):
-    assert lines == stored(data)
 
 
 def test_export_is_every_row_once_in_the_order_of_recording(world):

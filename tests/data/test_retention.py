@@ -6,14 +6,16 @@ import time
 
 import pytest
 from events import is_verified, people
-from support import server as program
+from support import server as program, torture
 from support.clock import LIBRARIES, UNCONFINED, Clock
 from support.publisher import (feedback, new_poll, results, send_feedback, show,
                                tally, vote)
-from support.world import TABLES, World, is_duplicate, is_recorded
+from support.world import COLLECT, TABLES, World, event, is_duplicate, is_recorded
 
 DAY = 86400
 KEPT = ("vote",)
+OLD_EVENTS, KILLS = torture.size((4000, 5), (20000, 40))
+REMOVES_S = 20  # a start's first
 pytestmark = pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime")
 
 
@@ -158,34 +160,39 @@ def test_a_click_outlives_its_conversions(era):
         world.rows("SELECT count(*) n FROM click")[0]["n"] > 0
 
 
+def events_left(world):
+    return world.rows("SELECT count(*) n FROM server_event")[0]["n"]
+
+
+def kill_while_removing(era, left):
+    """How many events are there afterwards, of those that were."""
+    era.launch(400, "--retention", "30d")
+    until = time.monotonic() + REMOVES_S
+    while events_left(era.world) == left and time.monotonic() < until:
+        pass
+    time.sleep(random.uniform(0, 0.01))
+    era.world.server.kill()
+    is_verified(era.world.data)
+    return events_left(era.world)
+
+
 def test_a_kill_in_the_middle_removes_nothing_twice_and_loses_nothing(era):
     world = era.world
     click_id = world.click()
-    requests = [world.post_bytes("/v1/api/collect", {"event_name": "e", "event_id": str(n)})
-                for n in range(20000)]
-    assert all(a.status == 204 for a in world.pipeline(requests))
+    requests = [world.post_bytes(COLLECT, event(event_id=str(n))) for n in range(OLD_EVENTS)]
+    assert all(a.status == 204 for a in world.pipelines(requests))
     is_recorded(world.convert(click_id, idem="one"))
     era.mark(1)
     world.server.stop()
-    kills = 0
-    for _ in range(40):
-        before = world.counts()["server_event"]
-        era.launch(400, "--retention", "30d")
-        until = time.monotonic() + 2
-        while world.counts()["server_event"] == before and time.monotonic() < until:
-            pass
-        time.sleep(random.uniform(0, 0.01))
-        world.server.kill()
-        left = world.counts()["server_event"]
-        kills += 0 < left < 20000
-        is_verified(world.data)
-        if left == 0:
-            break
+    left, kills = OLD_EVENTS, 0
+    while left and kills < KILLS:
+        left = kill_while_removing(era, left)
+        kills += 0 < left < OLD_EVENTS
     era.launch(400, "--retention", "30d")
     era.settle(["server_event"])
     is_verified(world.data)
     assert kills, "no kill fell between the first row and the last"
-    assert removed(world.data)["server_event"] == 20000
+    assert removed(world.data)["server_event"] == OLD_EVENTS
 
 
 def test_verify_notices_rows_that_are_gone_without_being_removed(era):

@@ -22,7 +22,7 @@ from support.world import COLLECT, event, is_duplicate, is_recorded, unique
 SENTENCE = re.compile(r"adtally: [^\n]+[^.\n]\n")
 TOKEN_KEYS_KEPT = 20
 SEED = torture.seed("commands")
-POINTS_MAX = torture.size(5, 10**6)  # of each kind of fault for each command
+POINTS_MAX = torture.size(3, 10**6)  # of each kind of fault for each command
 SOCKET_KINDS = [
     Kind("EINTR of a socket", errno.EINTR, "accept poll recv send", times=(1, INTERRUPTIONS)),
     Kind("short of a socket", 0, "recv send", times=(1, FOR_EVER)),

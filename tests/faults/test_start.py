@@ -26,7 +26,7 @@ LOG_LINE = re.compile(r"^\{.*\}\n", re.M)
 KINDS = [*FILE_KINDS, *SYNC_KINDS, *DESCRIPTOR_KINDS, *MEMORY_KINDS,
          *torture.size([], MORE_FILE_KINDS)]
 SEED = torture.seed("starts")
-POINTS_MAX = torture.size(4, 10**6)  # of each kind of fault for each start
+POINTS_MAX = torture.size(3, 10**6)  # of each kind of fault for each start
 
 
 class Data:

@@ -12,7 +12,7 @@ from injection import FILE_KINDS, FOR_EVER, MEMORY_KINDS, MORE_FILE_KINDS, SYNC_
 from stage import Stage, judge
 from support import torture
 
-ROUNDS = torture.size(500, 10000)
+ROUNDS = torture.size(300, 10000)
 REQUESTS = 6
 EVERYTHING = Kind("EIO of everything", errno.EIO,
                   "open read pread write pwrite ftruncate rename unlink map_file malloc realloc")

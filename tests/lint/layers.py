@@ -28,6 +28,9 @@ LAYERS = {
 }
 PURE = ("json", "token", "event")
 
+# Engines: what stands above them knows them by store/engine.h and store/copy.h, and none another.
+ENGINES = ("store/sqlite/", "store/postgres/")
+
 # outside header: what the path of a file that includes it begins with (below src/)
 BORDERS = {
     "sqlite3.h": r"store/sqlite",
@@ -78,7 +81,8 @@ def check_include(name, is_quoted, path, src):
             return f"<{name}> is ours: quote it"
         if target not in allowed(module):
             return f"{module} may not include {target} ({name})"
-        return None
+        engine = next((folder for folder in ENGINES if name.startswith(folder)), "")
+        return None if below.startswith(engine) else f"{name} is only for src/{engine}"
     if is_quoted:
         return f'"{name}" does not begin with a module'
     border = BORDERS.get(name) or ("token/" if name.startswith("sodium/") else None)

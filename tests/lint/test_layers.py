@@ -21,7 +21,8 @@ def write_tree(root, files):
 
 
 def findings_of(root, files):
-    base = {"base/span.h": "#pragma once\n", "ledger/queue.h": "#pragma once\n"}
+    base = {"base/span.h": "#pragma once\n", "ledger/queue.h": "#pragma once\n",
+            "store/sqlite/a.h": "#pragma once\n"}
     write_tree(root, {**base, **files})
     return layers.check_tree(root)[0]
 
@@ -35,6 +36,7 @@ def test_this_tree_keeps_its_layers():
 ALLOWED = {
     "a lower layer": ("ledger/a.c", '#include "base/span.h"\n#include "ledger/queue.h"\n'),
     "system headers": ("json/a.c", "#include <stdint.h>\n"),
+    "an engine's own": ("store/sqlite/a.c", '#include "store/sqlite/a.h"\n'),
     "sqlite3.h in its folder": ("store/sqlite/a.c", "#include <sqlite3.h>\n"),
     "libpq-fe.h in its folder": ("store/postgres/a.c", "#include <libpq-fe.h>\n"),
     "llhttp.h in http": ("http/a.c", "#include <llhttp.h>\n"),
@@ -51,6 +53,8 @@ REFUSED = {
     "a higher layer, in angles": ("base/a.c", "#include <ledger/queue.h>\n"),
     "a higher layer, spaced out": ("json/a.c", ' #  include "ledger/queue.h"\n'),
     "a sibling": ("json/a.c", '#include "ledger/queue.h"\n'),
+    "an engine, from above": ("store/a.c", '#include "store/sqlite/a.h"\n'),
+    "an engine, from another": ("store/postgres/a.c", '#include "store/sqlite/a.h"\n'),
     "no module": ("ledger/a.c", '#include "queue.h"\n'),
     "up and down": ("json/a.c", '#include "../ledger/queue.h"\n'),
     "a folder of no layer": ("util/a.c", "\n"),

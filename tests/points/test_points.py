@@ -23,7 +23,7 @@ from support.world import COLLECT
 pytestmark = pytest.mark.skipif("tsan" in program.BINARY or "asan" in program.BINARY,
                                 reason="counts the calls of the program alone")
 
-POINTS = torture.size(300, 3000)
+POINTS = torture.size(150, 3000)
 SPARE = 20  # one more point of so many, for calls that never come
 WORKERS = 3
 BATCHES = torture.size(2, 40)  # of several items, each batch others

@@ -10,12 +10,15 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Batches of several lanes at once over one database: who comes first is recorded, everybody else
  * is told its sequence, and what is counted is counted once; also while connections are cut. */
 
 enum { LANES = 4, OPS = 60, ROUNDS = 6 };
+
+static const int64_t DAY_MS = 86400000;
 
 static char url[URL_MAX];
 
@@ -493,16 +496,130 @@ static void person_is_erased_and_rows_stay_whole(void **state)
 static void days_past_their_time_are_removed(void **state)
 {
     enum { DAYS = 400 };
-    const int64_t day_ms = 86400000;
     struct store *store = open_lane();
     struct op old = event_op(SPAN("old")), young = event_op(SPAN("young"));
-    old.received_at_ms -= DAYS * day_ms;
+    old.received_at_ms -= DAYS * DAY_MS;
     assert_int_equal(apply_one(store, &old), OUTCOME_RECORDED);
     assert_int_equal(apply_one(store, &young), OUTCOME_RECORDED);
     struct op retain = {.kind = OP_RETAIN, .retain.rows_max = 10}; /* at once, of every kind */
     assert_int_equal(apply_one(store, &retain), OUTCOME_RECORDED);
     assert_int_equal(retain.retain.removed_count, 0); /* no day is over yet */
     assert_int_equal(base_number(url, "SELECT count(*) FROM server_event"), 2);
+    store_close(store);
+}
+
+/* As if servers had been here since then: a partition for each day. */
+static void begin_days_ago(int days)
+{
+    store_close(open_lane());
+    int64_t day = clock_wall_ms() / DAY_MS - days;
+    time_t seconds = (time_t)(day * DAY_MS / 1000);
+    char name[16], sql[1024];
+    strftime(name, sizeof name, "%Y%m%d", gmtime(&seconds));
+    snprintf(sql, sizeof sql,
+             "DO $$ DECLARE t text; p text; BEGIN"
+             " FOREACH t IN ARRAY '{click,conversion,server_event,impression,feedback,ad_feedback,"
+             "vote}'::text[] LOOP"
+             " FOR p IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = t::regclass"
+             " AND inhrelid::regclass::text LIKE t || '%%' LOOP"
+             " EXECUTE 'DROP TABLE ' || p; END LOOP;"
+             " EXECUTE format('CREATE TABLE %%s_%s PARTITION OF %%s FOR VALUES FROM (%lld) TO"
+             " (%lld)', t, t); END LOOP; END $$",
+             name, (long long)(day * DAY_MS), (long long)((day + 1) * DAY_MS));
+    base_run(url, sql);
+}
+
+enum { KINDS = EVENT_TABLES };
+
+/* One of everything, of one bid, in the order of enum op_kind. */
+static void make_all(struct op ops[KINDS], struct span click, int days_ago)
+{
+    ops[OP_CLICK] = click_op(SPAN("bid"));
+    ops[OP_CONVERSION] = conversion_op(click, SPAN("key"), SPAN("order"));
+    ops[OP_SERVER_EVENT] = event_op(SPAN("event"));
+    ops[OP_IMPRESSION] = impression_op(SPAN("bid"));
+    ops[OP_FEEDBACK] = feedback_op(SPAN("bid"));
+    ops[OP_AD_FEEDBACK] = ad_feedback_op(SPAN("bid"), SPAN("session"));
+    ops[OP_VOTE] = vote_op(SPAN("bid"), SPAN("1"));
+    for (int kind = 0; kind < KINDS; kind++)
+        ops[kind].received_at_ms -= days_ago * DAY_MS;
+}
+
+static void record_all(struct store *store, struct op ops[KINDS])
+{
+    static const enum op_kind order[KINDS] = {OP_CLICK,      OP_CONVERSION, OP_SERVER_EVENT,
+                                              OP_IMPRESSION, OP_FEEDBACK,   OP_AD_FEEDBACK,
+                                              OP_VOTE};
+    struct uuid id = fresh_id();
+    uuid_write(click_id, &id);
+    make_all(ops, (struct span){click_id, sizeof click_id}, 9);
+    ops[OP_CLICK].click.id = id;
+    for (int i = 0; i < KINDS; i++)
+        assert_int_equal(apply_one(store, &ops[order[i]]), OUTCOME_RECORDED);
+}
+
+/* Whatever became of the rows: nothing counts again, and what stands is named. */
+static void check_all_known(struct store *store, const struct op recorded[KINDS])
+{
+    struct op ops[KINDS];
+    make_all(ops, (struct span){click_id, sizeof click_id}, 0);
+    for (int kind = OP_CONVERSION; kind < KINDS; kind++) { /* a click is always another one */
+        assert_int_equal(apply_one(store, &ops[kind]), OUTCOME_DUPLICATE);
+        assert_int_equal(ops[kind].sequence, recorded[kind].sequence);
+    }
+    struct op results = vote_op(SPAN("bid"), SPAN("1"));
+    results.kind = OP_POLL_RESULTS;
+    assert_int_equal(apply_one(store, &results), OUTCOME_RECORDED);
+    assert_int_equal(results.vote.results.votes[1], 1);
+}
+
+static void retain_all(struct store *store)
+{
+    struct op op;
+    do {
+        op = (struct op){.kind = OP_RETAIN, .retain.rows_max = 10}; /* as little as may be */
+        assert_int_equal(apply_one(store, &op), OUTCOME_RECORDED);
+    } while (op.retain.removed_count > 0);
+}
+
+/* The tables in which rows are left, as bits. */
+static unsigned tables_left(void)
+{
+    unsigned left = 0;
+    for (int kind = 0; kind < KINDS; kind++) {
+        char sql[96];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %.*s",
+                 SPAN_FMT(event_table_name((enum op_kind)kind)));
+        if (base_number(url, sql)) left |= 1U << kind;
+    }
+    return left;
+}
+
+static void days_of_the_past_go_and_nothing_counts_again(void **state)
+{
+    struct op recorded[KINDS], put = poll_op();
+    begin_days_ago(12);
+    struct store *store = open_lane();
+    assert_int_equal(apply_one(store, &put), OUTCOME_RECORDED);
+    record_all(store, recorded);
+    assert_int_equal(tables_left(), (1U << KINDS) - 1);
+    retain_all(store); /* of the others clicks and impressions live on, and feedback with them */
+    assert_int_equal(tables_left(), ((1U << KINDS) - 1) & ~(1U << OP_SERVER_EVENT));
+    check_all_known(store, recorded);
+    store_close(store);
+
+    struct store_options options;
+    char problem[STORE_PROBLEM_MAX] = "";
+    store_options_init(&options);
+    options.url = url;
+    options.click_ttl_ms = options.impression_ttl_ms = options.collect_dedup_window_ms = DAY_MS;
+    assert_int_equal(store_open(&store, &options, problem), ERR_OK);
+    retain_all(store);
+    assert_int_equal(tables_left(), 1U << OP_VOTE);
+    check_all_known(store, recorded);
+    struct op late = impression_op(SPAN("late")); /* its day is gone: it has a place all the same */
+    late.received_at_ms -= 9 * DAY_MS;
+    assert_int_equal(apply_one(store, &late), OUTCOME_RECORDED);
     store_close(store);
 }
 
@@ -564,6 +681,54 @@ static void batch_reads_no_more_of_large_tables(void **state)
     assert_true(rows_scanned() - before < ROWS);
 }
 
+static int64_t days_looked_at(void)
+{
+    usleep(200000);
+    return base_number(url, "SELECT sum(idx_scan)::bigint FROM pg_stat_user_tables WHERE"
+                            " relname ~ '^(click|impression)_([0-9]{8}|past)$'");
+}
+
+/* Each event that follows another one is told with that one's campaign, however many days there
+ * are. */
+static void campaigns_are_looked_for_on_their_day(void **state)
+{
+    enum { DAYS = 40, EVENTS = 50 };
+    struct store_feed_event events[2 + 2 * EVENTS];
+    struct store_feed *feed;
+    char problem[STORE_PROBLEM_MAX], bids[EVENTS][16];
+    uint64_t cursor = 0;
+    size_t count;
+    begin_days_ago(DAYS);
+    struct store *store = open_lane();
+    struct op click = click_op(SPAN("bid"));
+    assert_int_equal(apply_one(store, &click), OUTCOME_RECORDED);
+    uuid_write(click_id, &click.click.id);
+    for (int i = 0; i < EVENTS; i++) {
+        snprintf(bids[i], sizeof bids[i], "b%d", i);
+        struct span bid = span_of(bids[i]);
+        struct op ops[] = {impression_op(bid), feedback_op(bid),
+                           conversion_op((struct span){click_id, sizeof click_id}, bid, bid)};
+        for (int at = 0; at < 3; at++)
+            assert_int_equal(apply_one(store, &ops[at]), OUTCOME_RECORDED);
+    }
+    store_close(store);
+    int64_t before = days_looked_at(), linked = 0;
+    assert_int_equal(store_feed_open(&feed, NULL, url, problem), ERR_OK);
+    do {
+        assert_int_equal(store_feed_read(feed, &cursor, UINT64_MAX / 2, events,
+                                         sizeof events / sizeof events[0], &count, problem),
+                         ERR_OK);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(span_eq(events[i].campaign_id, SPAN("c")));
+            linked += events[i].table == OP_CONVERSION || events[i].table == OP_FEEDBACK;
+        }
+    } while (count > 0);
+    store_feed_close(feed);
+    assert_int_equal(linked, 2 * EVENTS);
+    /* today, and the days before and behind it, and each read asks all days for what is new */
+    assert_true(days_looked_at() - before < linked * 4 + 4 * 2 * (DAYS + 4));
+}
+
 #define CASE(name) cmocka_unit_test_setup(name, new_database)
 
 int main(void)
@@ -579,7 +744,9 @@ int main(void)
         CASE(text_that_postgres_refuses_takes_no_other_with_it),
         CASE(person_is_erased_and_rows_stay_whole),
         CASE(days_past_their_time_are_removed),
+        CASE(days_of_the_past_go_and_nothing_counts_again),
         CASE(batch_reads_no_more_of_large_tables),
+        CASE(campaigns_are_looked_for_on_their_day),
     };
     hash_start();
     return UNIT_RUN(tests);

@@ -298,32 +298,93 @@ static void partitions_follow_each_other(void **state)
     insert_at((day + 5) * DAY_MS);
 }
 
+static void sweep_step(struct pg_store *store)
+{
+    store->sweep_at_ms = 0;
+    pg_sweep(store, 1);
+}
+
 static void sweep(struct pg_store *store)
 {
     store->database_ms = database_ms();
-    for (int i = 0; i < 40; i++)
-        pg_sweep(store, (i + 1) * 60 * 60 * 1000LL);
+    for (int i = 0; i < 60; i++)
+        sweep_step(store);
 }
 
+/* Every second row is old: seq says which. */
 static void keys_that_are_needed_stay(void **state)
 {
-    char sql[512];
+    char sql[768];
     long long now_ms = database_ms(), old_ms = now_ms - 2 * 60 * 60 * 1000LL;
     snprintf(sql, sizeof sql,
              "INSERT INTO click_key SELECT 'c' || i, i, NULL, NULL, CASE WHEN i %% 2 = 0 THEN %lld"
-             " ELSE %lld END FROM generate_series(1, 5000) AS i",
-             old_ms, now_ms);
+             " ELSE %lld END FROM generate_series(1, 5000) AS i;"
+             "INSERT INTO conversion_key SELECT 'c', 'p', 't', i %% 2, 'k' || i, i, CASE WHEN"
+             " i %% 2 = 0 THEN %lld ELSE %lld END FROM generate_series(1, 5000) AS i",
+             old_ms, now_ms, old_ms, now_ms);
     base_run(url, sql);
     snprintf(sql, sizeof sql,
              "INSERT INTO event_key SELECT 't' || i %% 3, 'p', 'e' || i, i, CASE WHEN i %% 2 = 0"
-             " THEN %lld ELSE %lld END FROM generate_series(1, 100) AS i",
+             " THEN %lld ELSE %lld END FROM generate_series(1, 5000) AS i",
              old_ms - (long long)one->options.collect_dedup_window_ms, old_ms);
     base_run(url, sql);
     sweep(one);
-    assert_int_equal(base_number(url, "SELECT count(*) FROM click_key"), 2500);
-    assert_int_equal(base_number(url, "SELECT count(*) FROM click_key WHERE seq % 2 = 0"), 0);
-    assert_int_equal(base_number(url, "SELECT count(*) FROM event_key"), 50);
-    assert_int_equal(base_number(url, "SELECT count(*) FROM event_key WHERE seq % 2 = 0"), 0);
+    static const char *const tables[] = {"click_key", "conversion_key", "event_key"};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", tables[i]);
+        assert_int_equal(base_number(url, sql), 2500);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE seq %% 2 = 0", tables[i]);
+        assert_int_equal(base_number(url, sql), 0);
+    }
+}
+
+/* What a bid did is known as long as its impression; that it voted, for ever. */
+static void bids_are_forgotten_but_not_their_votes(void **state)
+{
+    char sql[512];
+    long long ttl_ms = one->options.impression_ttl_ms, now_ms = database_ms();
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO bid_key SELECT 'b' || i / 14, i / 2 %% 7, i %% 2, i, CASE WHEN i %% 2 = 0 THEN"
+        " %lld ELSE %lld END FROM generate_series(0, 13999) AS i",
+        now_ms - ttl_ms - 2 * 60 * 60 * 1000LL, now_ms - ttl_ms + 60 * 1000LL);
+    base_run(url, sql);
+    sweep(one);
+    assert_int_equal(base_number(url, "SELECT count(*) FROM bid_key WHERE kind = 6"), 2000);
+    assert_int_equal(base_number(url, "SELECT count(*) FROM bid_key WHERE kind <> 6"), 6000);
+    assert_int_equal(base_number(url, "SELECT count(*) FROM bid_key WHERE kind <> 6 AND"
+                                      " seq % 2 = 0"),
+                     0);
+}
+
+/* However many keys one tag, click or bid has. */
+static void a_step_of_the_sweep_is_small(void **state)
+{
+    enum { ROWS = 20000, STEP = 1000 };
+    static const char *const fills[] = {
+        "INSERT INTO event_key SELECT 't', 'p', 'e' || i, i, 1 FROM generate_series(1, 20000) i",
+        "INSERT INTO session_key SELECT 'p', 's', i, 1 FROM generate_series(1, 20000) i",
+        "INSERT INTO conversion_key SELECT 'c', 'p', 't', 0, 'k' || i, i, 1"
+        " FROM generate_series(1, 20000) i",
+        "INSERT INTO bid_key SELECT 'b', 2, i, i, 1 FROM generate_series(1, 20000) i",
+        "INSERT INTO click_key SELECT 'c' || i, i, NULL, NULL, 1 FROM generate_series(1, 20000) i",
+    };
+    static const char all[] =
+        "SELECT (SELECT count(*) FROM event_key) + (SELECT count(*) FROM session_key)"
+        " + (SELECT count(*) FROM conversion_key) + (SELECT count(*) FROM bid_key)"
+        " + (SELECT count(*) FROM click_key)";
+    for (size_t i = 0; i < sizeof fills / sizeof fills[0]; i++)
+        base_run(url, fills[i]);
+    one->database_ms = database_ms();
+    int64_t left = base_number(url, all);
+    assert_int_equal(left, 5 * ROWS);
+    for (int steps = 0; left > 0; steps++) {
+        assert_true(steps < 2 * 5 * ROWS / STEP);
+        sweep_step(one);
+        int64_t now = base_number(url, all);
+        assert_true(left - now <= STEP);
+        left = now;
+    }
 }
 
 static void add(const char *name, CMUnitTestFunction check)
@@ -347,5 +408,7 @@ int main(void)
     ADD(partitions_are_made_ahead);
     ADD(partitions_follow_each_other);
     ADD(keys_that_are_needed_stay);
+    ADD(bids_are_forgotten_but_not_their_votes);
+    ADD(a_step_of_the_sweep_is_small);
     return UNIT_RUN_ADDED("postgres_config");
 }

@@ -5,15 +5,34 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crash"))  # load and oracle
 
+from outage import over  # noqa: E402
 from support import postgres  # noqa: E402
+from support.world import World  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def cluster():
-    with postgres.Cluster().running() as running:
+    """For tests that leave it running: nothing is asked of its disk, and databases by the hundred
+    are made in it."""
+    with postgres.Cluster(postgres.SHORT_LIVED, postgres.memory()).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_cluster():
+    """One that suites which stop or kill it have for themselves, as what they run over."""
+    with postgres.Cluster().running() as running, over(running):
         yield running
 
 
 @pytest.fixture
 def database(cluster):
     return cluster.url(cluster.new_database())
+
+
+@pytest.fixture
+def world(cluster):
+    with over(cluster):
+        made = World()
+        yield made
+        made.close()

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from oracle import Oracle
-from outage import PatientStage, over
-from support import postgres, store, torture
+from outage import PatientStage
+from support import store, torture
 from support import server as program
 from support.world import World
 from wire import TO_CLIENT, TO_DATABASE, Wire
@@ -17,12 +17,6 @@ from wire import TO_CLIENT, TO_DATABASE, Wire
 STEPS_MAX = 400
 STRIDES = {TO_DATABASE: torture.size(3, 1), TO_CLIENT: 1}  # odd: both sorts of cuts
 KINDS = torture.size([None], [None, "click", "convert", "collect", "view"])
-
-
-@pytest.fixture(scope="module")
-def own_cluster():
-    with postgres.Cluster().running() as running, over(running):
-        yield running
 
 
 @contextlib.contextmanager

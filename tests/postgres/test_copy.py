@@ -1,25 +1,17 @@
 """`adtally copy`: afterwards the database is what the data directory was."""
 
-import json
-import pathlib
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 
 import pytest
 
+from copying import (begin, cli_lines, collect_many, copy, exported, fill, is_the_same, results,
+                     serve)
 from support import server as program
 from support.checksum import MASK, checksum, encode, murmur64a
 from support.publisher import rate
 from support.world import COLLECT, World, event, is_duplicate, unique
-
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path += [str(TESTS / "data"), str(TESTS / "sinks")]
-
-from base import collect_many  # noqa: E402
-from events import lines_of, people, results, serve  # noqa: E402
 
 FINAL_S = 10
 
@@ -29,39 +21,6 @@ def world():
     made = World()
     yield made
     made.close()
-
-
-def copy(data, url, expect=0):
-    done = program.run("copy", "--from", data, "--to", url, timeout_s=120)
-    assert done.returncode == expect, done.stderr
-    assert expect == 0 or len(done.stderr.splitlines()) == 1
-    return (done.stdout if expect == 0 else done.stderr).decode()
-
-
-def exported(data, *options):
-    return lines_of(program.cli("export", "--format", "ndjson", *options, "--data", data))
-
-
-def is_the_same(world, url):
-    assert exported(world.data, "--store", url) == exported(world.data)
-
-
-def fill(world):
-    """Everything a data directory has: rotated keys, a revoked one, two ratings of one bid."""
-    persons, poll_id = people(world, 3)
-    persons[0].rating["comment"] = "another"
-    assert rate(world, persons[0].rating).status == 200
-    program.cli("token-key", "rotate", "--data", world.data)
-    persons += people(world, 2)[0]
-    order = world.click()
-    assert world.convert(order, idem="first", order_id="o-1").status == 200
-    program.cli("key", "create", "--class", "partner", "--partner-id", "gone", "--label", "l",
-                "--data", world.data)
-    return persons, poll_id
-
-
-def cli_lines(command, data, *options):
-    return json.loads(program.cli(command, "list", "--json", "--data", data, *options))
 
 
 def test_all_is_what_it_was(world, database):
@@ -137,11 +96,6 @@ def test_texts_that_a_database_does_not_take_are_as_exports_write_them(world, da
     assert exported(world.data)[0]["user_agent"] == "caf\xe9\xff"
 
 
-def begin(data, url):
-    return subprocess.Popen([program.BINARY, "copy", "--from", data, "--to", url],
-                            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
 def cursor(cluster, database):
     name = database.rsplit("/", 1)[1]
     rows = cluster.sql("SELECT cursor FROM copying", name, check=False)
@@ -183,7 +137,8 @@ def test_what_is_refused(world, database, cluster):
         empty = cluster.url(cluster.new_database())
         with serve(world, program.temp_dir(), "--store", empty):
             assert "in use" in copy(world.data, empty, expect=1)
-    assert "not the other way" in copy("postgresql://u@h/d", world.data, expect=2)
+    for same in (("a", "b"), (database, database)):
+        assert "or the other way round" in copy(*same, expect=2)
 
 
 def test_a_copy_of_another_directory_is_not_gone_on_with(world, database, cluster):

@@ -6,17 +6,11 @@ import time
 
 import pytest
 
-from outage import Traffic, over, patient_stage
-from support import postgres, store, torture
+from outage import Traffic, patient_stage
+from support import store, torture
 
 CYCLES = torture.size(4, 200)
 ANSWERS_PER_CYCLE = 300
-
-
-@pytest.fixture(scope="module")
-def own_cluster():
-    with postgres.Cluster().running() as running, over(running):
-        yield running
 
 
 def kill_and_recover(cluster, stage, traffic, rng, is_long):

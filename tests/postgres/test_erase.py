@@ -6,22 +6,12 @@ import sys
 import pytest
 
 from support import server as program
-from support import store
 from support.publisher import results, tally
-from support.world import TABLES, World
+from support.world import TABLES
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "data"))
 
 from events import lines_of, people  # noqa: E402
-
-
-@pytest.fixture
-def world(cluster, monkeypatch):
-    monkeypatch.setattr(store, "IS_POSTGRES", True)
-    monkeypatch.setattr(store, "cluster", lambda: cluster)
-    made = World()
-    yield made
-    made.close()
 
 
 def erase(data, *options):

@@ -117,3 +117,14 @@ def test_a_standby_that_lags_behind_is_seen_to_lose(tmp_path):
         standby.promote()
         with over(standby), pytest.raises(AssertionError, match="lost"):
             stage.judge()
+
+
+def test_a_standby_alone_is_told_in_a_sentence(tmp_path):
+    with contextlib.ExitStack() as stack:
+        primary = stack.enter_context(postgres.Cluster().running())
+        standby = stack.enter_context(Standby(primary).running())
+        done = program.run("serve", "--data", tmp_path / "data", "--listen", "127.0.0.1:0",
+                           "--store", standby.url())
+    text = done.stderr.decode()
+    assert done.returncode == 1 and "name the primary in --store" in text, text
+    assert len(text.splitlines()) == 1, text

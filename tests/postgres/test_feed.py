@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import pathlib
 import sys
 import threading
@@ -10,8 +9,9 @@ import time
 
 import pytest
 
-from support import receipts, store
+from support import store
 from support import server as program
+from support.exports import export, is_complete, stored
 from support.receiver import Receiver
 from support.world import COLLECT, TABLES, World, event, together, unique
 
@@ -22,16 +22,6 @@ from base import Sinks, wait_for  # noqa: E402
 from events import lines_of, people  # noqa: E402
 
 FINAL_S = 10  # leases are closed after a second
-JSON_COLUMNS = ("params", "consent", "reasons", "device")
-
-
-@pytest.fixture
-def world(cluster, monkeypatch):
-    monkeypatch.setattr(store, "IS_POSTGRES", True)
-    monkeypatch.setattr(store, "cluster", lambda: cluster)
-    made = World()
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -44,22 +34,6 @@ def other(world):
     made.close()
 
 
-def export(data, *options, expect=0):
-    return program.cli("export", "--format", "ndjson", *options, "--data", data, expect=expect)
-
-
-def stored(data):
-    """What the export has to say, read by SQL."""
-    key, rows = receipts.key_of(data), []
-    for table in TABLES:
-        for row in program.query(data, f"SELECT * FROM {table}"):
-            del row["checksum"]
-            row = {n: json.loads(v) if n in JSON_COLUMNS else v
-                   for n, v in row.items() if v is not None}
-            rows.append({"table": table, "receipt": receipts.write(key, row["seq"]), **row})
-    return sorted(rows, key=lambda row: row["seq"])
-
-
 def final(data, count):
     """The export, once so many events are final."""
     end = time.monotonic() + FINAL_S
@@ -67,10 +41,6 @@ def final(data, count):
         assert time.monotonic() < end, f"{len(lines)} of {count} are final"
         time.sleep(0.1)
     return lines
-
-
-def is_complete(lines, data):
-    assert lines == stored(data)
 
 
 def test_export_is_every_row_once_in_order_and_resumes(world, other):

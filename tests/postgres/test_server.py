@@ -10,9 +10,10 @@ import pytest
 from support import postgres, store
 from support import server as program
 from support.http import Conn
-from support.world import LANDING, V1, World, conversion, together
+from support.world import LANDING, V1, World, conversion, table, together
 
 BACK_S = 10
+PROMPT_S = 2.5  # an answer while it is away takes some 0.8 s at most, and this machine may be busy
 LOCKED_S = 20
 
 
@@ -62,11 +63,75 @@ def test_a_newer_schema_is_told_in_a_sentence(own_cluster, tmp_path):
     assert "newer adtally" in text and len(text.splitlines()) == 1
 
 
+def role_with(cluster, name, *rights):
+    """A user of this database who may just do this."""
+    role = "r" + name
+    cluster.sql(f"CREATE ROLE {role} LOGIN; " + "; ".join(f"GRANT {r} TO {role}" for r in rights),
+                name)
+    return cluster.url(name, user=role)
+
+
+def made_by_another(cluster, tmp_path):
+    """A database in which a server of its owner has been."""
+    name = cluster.new_database()
+    key = program.run("key", "create", "--class", "adserver", "--label", "l", "--data",
+                      tmp_path / "owner", "--store", cluster.url(name))
+    assert key.returncode == 0, key.stderr
+    return name
+
+
+def nothing_there(cluster):
+    return cluster.url("nowhere")
+
+
+def unknown_user(cluster):
+    return cluster.url(cluster.new_database(), user="nobody_here")
+
+
+def may_not_create(cluster):
+    return role_with(cluster, cluster.new_database())
+
+
+def read_only_for_all(cluster):
+    name = cluster.new_database()
+    cluster.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    return cluster.url(name)
+
+
+def not_utf8(cluster):
+    name = cluster.new_database()
+    cluster.sql(f"DROP DATABASE {name}; CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0")
+    return cluster.url(name)
+
+
+@table("make, says", {
+    "a database that does not exist": (nothing_there, "create the database that --store names"),
+    "a user that does not exist": (unknown_user, "user and the password"),
+    "a user who may not make tables": (may_not_create, "grant its user the rights"),
+    "a database that takes no writes": (read_only_for_all, "name the primary in --store"),
+    "a database in another encoding": (not_utf8, "UTF8"),
+})
+def test_what_keeps_a_server_from_starting_is_told_in_a_sentence(own_cluster, tmp_path, make, says):
+    text = problem(make(own_cluster), tmp_path)
+    assert says in text and len(text.splitlines()) == 1, text
+
+
+@table("rights", {
+    "nothing": ["USAGE ON SCHEMA public"],
+    "reading alone": ["USAGE ON SCHEMA public", "SELECT ON ALL TABLES IN SCHEMA public"],
+})
+def test_a_user_who_may_not_write_is_told_what_to_grant(own_cluster, tmp_path, rights):
+    name = made_by_another(own_cluster, tmp_path)
+    text = problem(role_with(own_cluster, name, *rights), tmp_path)
+    assert "grant its user the rights" in text and len(text.splitlines()) == 1, text
+
+
 class Clients:
     """Conversions one after the other, each with a key of its own, until stopped."""
 
     def __init__(self, world, count=4):
         self.world, self.acked, self.statuses, self.is_over = world, {}, [], False
+        self.slowest_s = 0
         self.click = world.click(landing_url=LANDING)
         self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(count)]
         for thread in self.threads:
@@ -76,9 +141,10 @@ class Clients:
         for turn in range(1 << 30):
             if self.is_over:
                 return
-            key = f"c{number}-{turn}"
+            key, asked = f"c{number}-{turn}", time.monotonic()
             answer = self.world.convert(self.click, idem=key)
             self.statuses.append((time.monotonic(), answer.status))
+            self.slowest_s = max(self.slowest_s, time.monotonic() - asked)
             if answer.status == 200:
                 self.acked[key] = answer.receipt
             else:
@@ -129,9 +195,13 @@ def test_a_database_may_go_and_come_back(world, own_cluster, mode):
     await_answers(clients, 0, 200)
     own_cluster.stop(mode)
     await_answers(clients, time.monotonic(), 503)
+    time.sleep(2)  # it stays away: whoever waits longer between two attempts is found out
     own_cluster.start()
-    await_answers(clients, time.monotonic(), 200)
+    started = time.monotonic()
+    await_answers(clients, started, 200)
+    assert time.monotonic() - started < PROMPT_S, "no service although the database is back"
     clients.stop()
+    assert clients.slowest_s < PROMPT_S, "refused late"
     assert {status for _, status in clients.statuses} == {200, 503}
     check_once(world, clients.acked)
     seen = events(world)

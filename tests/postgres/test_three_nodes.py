@@ -3,8 +3,11 @@ takes nothing with it."""
 
 import collections
 import contextlib
+import functools
+import json
 import random
 import shutil
+import threading
 import time
 
 import pytest
@@ -15,13 +18,14 @@ from outage import PatientStage, Traffic, over
 from support import postgres, store, torture
 from support import server as program
 from support.http import Closed
-from support.publisher import (ballots, feedback, is_gif, is_given, new_poll, ping_target,
-                               publisher_key, rate_bytes, rating, results, send_feedback, tally,
-                               vote)
+from support.publisher import (ballots, feedback, is_gif, is_given, new_poll, ping_target, poll_of,
+                               publisher_key, put_poll, rate_bytes, rating, results, send_feedback,
+                               tally, vote)
 from support.world import COLLECT, World, event, together, unique
 
 NODES = 3
 RACES = torture.size(25, 500)
+POLL_RACES = torture.size(4, 60)
 KILLS = torture.size(5, 200)
 ANSWERS_PER_KILL = 300
 KNOWN_S = 10
@@ -171,6 +175,112 @@ def test_votes_of_one_bid_count_once(nodes):
             answers = race(nodes, lambda node: vote(node, ad, str(number % 3)))  # noqa: B023
             assert sorted(a.status for a in answers) == [200] + [409] * (len(answers) - 1), answers
     assert sum(tally(results(nodes[2], ads[0])).values()) == RACES
+
+
+def await_poll(nodes, ad):
+    """The poll of this ad has come to every node."""
+    end = time.monotonic() + KNOWN_S
+    while {results(node, ad).status for node in nodes} != {200}:
+        assert time.monotonic() < end, "the poll does not come to the other nodes"
+        time.sleep(0.02)
+
+
+class Voters:
+    """Votes at all nodes, one after the other at each, with when each was asked for."""
+
+    def __init__(self, nodes, ads, option_id):
+        self.asked, self.is_over = [], False
+        self.threads = [
+            threading.Thread(target=self.run, args=(node, ads[n::len(nodes)], option_id))
+            for n, node in enumerate(nodes)]
+        [thread.start() for thread in self.threads]
+
+    def run(self, node, ads, option_id):
+        for ad in ads:
+            asked = time.monotonic()
+            answer = vote(node, ad, option_id)
+            self.asked.append((asked, answer.status, time.monotonic()))
+            if self.is_over:
+                return
+
+    def wait_for(self, count):
+        end = time.monotonic() + KNOWN_S
+        while len(self.asked) < count:
+            assert time.monotonic() < end, "nobody votes"
+            time.sleep(0.001)
+
+    def stop(self, more):
+        """After so many votes more."""
+        self.wait_for(len(self.asked) + more)
+        self.is_over = True
+        [thread.join() for thread in self.threads]
+
+
+def check_withdrawn(asked, at):
+    """What was asked for behind the command's answer found no poll, wherever it was asked."""
+    assert {status for begin, status, _ in asked if begin > at} == {401}
+    assert {status for _, status, _ in asked} <= {200, 401}
+
+
+def votes_of(nodes, poll):
+    rows = nodes[0].rows("SELECT count(*) AS n FROM vote WHERE poll_id = ?", poll)[0]["n"]
+    slots = nodes[0].rows("SELECT coalesce(sum(votes), 0)::bigint AS n FROM vote_count "
+                          "WHERE poll_id = ?", poll)[0]["n"]
+    assert rows == slots
+    return rows
+
+
+@pytest.mark.parametrize("after", range(POLL_RACES))
+def test_votes_race_a_withdrawal(nodes, after):
+    poll = poll_of()
+    put_poll(nodes[0], poll)
+    ads = ballots(nodes[0], poll["sponsored_poll_id"], 2000)
+    await_poll(nodes, ads[-1])
+    voters = Voters(nodes, ads, "1")
+    voters.wait_for(20 + 7 * after)
+    program.cli("poll", "withdraw", poll["sponsored_poll_id"], "--data", nodes[1].data)
+    at = time.monotonic()
+    voters.stop(more=60)
+    check_withdrawn(voters.asked, at)
+    counted = sum(status == 200 for _, status, _ in voters.asked)
+    assert counted >= 20 and votes_of(nodes, poll["sponsored_poll_id"]) == counted
+    put_poll(nodes[2], poll)
+    await_poll(nodes, ads[-1])
+    assert [sum(tally(results(node, ads[-1])).values()) for node in nodes] == [counted] * NODES
+
+
+def test_a_vote_behind_a_withdrawal_would_be_seen():
+    with pytest.raises(AssertionError):
+        check_withdrawn([(1, 200, 2), (4, 200, 5)], 3)
+    with pytest.raises(AssertionError):
+        check_withdrawn([(1, 503, 2), (4, 401, 5)], 3)
+
+
+@pytest.mark.parametrize("after", range(POLL_RACES))
+def test_votes_race_the_removal_of_their_option(nodes, after):
+    """Either the option goes and nobody voted for it, or it has votes and stays."""
+    rng = random.Random(after)
+    poll = poll_of()
+    put_poll(nodes[0], poll)
+    number = poll["sponsored_poll_id"]
+    ads = ballots(nodes[0], number, 60)
+    await_poll(nodes, ads[-1])
+    without = {**poll, "options": [o for o in poll["options"] if o["id"] != "1"]}
+
+    def remove():
+        return program.run("poll", "put", "-", "--data", nodes[1].data,
+                           stdin=json.dumps(without).encode()).returncode
+
+    def cast(n):
+        time.sleep(rng.uniform(0, 0.03))  # a command takes a while to begin
+        return vote(nodes[n % NODES], ads[n], "1").status
+
+    work = [remove, *[functools.partial(cast, n) for n in range(1 + after % 3)]]
+    removed, *statuses = together(len(work), lambda n: work[n]())
+    assert set(statuses) <= {200, 400}
+    counted = statuses.count(200)
+    assert (removed == 0) == (counted == 0), (removed, statuses)
+    assert votes_of(nodes, number) == counted
 
 
 class NodesStage(PatientStage):

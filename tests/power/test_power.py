@@ -34,7 +34,7 @@ def summary(done):
 
 
 def test_nothing_acknowledged_is_lost_when_the_power_goes():
-    seeds, seed = torture.size(40 if SANITIZED else 500, 10000), first_seed(1)
+    seeds, seed = torture.size(40 if SANITIZED else 200, 10000), first_seed(1)
     done = run("--seeds", seeds, "--seed", seed)
     assert done.returncode == 0, f"./dev torture power --seed {seed}\n{done.stdout}{done.stderr}"
     counts = summary(done)

@@ -207,7 +207,7 @@ def test_a_server_keeps_the_sums_by_itself(scene):
     count = WORTH + 1000
     for first in range(0, count, 500):
         ads = world.mint_many([world.ad(campaign_id=f"c{n % 7}") for n in range(500)])
-        world.pipeline([world.get_bytes(ping_target(ad)) for ad in ads])
+        world.pipelines([world.get_bytes(ping_target(ad)) for ad in ads])
     deadline = time.monotonic() + 60
     while kept(world) < count - WORTH and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -2,8 +2,8 @@
 
 #include "model.h"
 
-/* Shared by the files of the model: admit.c (before the ledger), model.c (in it), check.c (what
- * came back). */
+/* Shared by the files of the model: admit.c (before the ledger), model.c and commands.c (in it),
+ * check.c (what came back). */
 
 /* The error dialects. */
 #define DETAIL(text) "{\"detail\":\"" text "\"}"
@@ -26,3 +26,6 @@ void expect_landing(struct expected *expected, int ad); /* a redirect with nothi
 bool has_passed(struct model *model, int64_t now_ms, int64_t end_ms);
 
 bool poll_is_live(const struct model *model, int poll);
+
+/* commands.c: of the kinds that is_command() names. */
+void decide_command(struct model *model, const struct ask *ask, struct expected *expected);

@@ -13,7 +13,7 @@ from support import torture
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = REPO / os.environ.get("ADTALLY_BUILD", "build") / "tests" / "sim" / "sim"
-SEEDS_SHORT, SEEDS_LONG = 1000, 100_000
+SEEDS_SHORT, SEEDS_LONG = 400, 100_000
 SEEDS_TO_NOTICE = 1000
 NUMBER = re.compile(r"(\w+)=(\d+)\b")
 

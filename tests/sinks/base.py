@@ -13,11 +13,10 @@ import pytest
 
 from support import server as program
 from support.receiver import SECRET
-from support.world import COLLECT, event, together, unique
+from support.world import COLLECT, event, unique
 
 BINARY = program.SINKS
 WAIT_S = 20.0
-CONNECTIONS = 16
 
 
 def needs_program():
@@ -110,8 +109,7 @@ def collect_many(world, count, tags=5):
     """Server events over a few tags, pipelined; each is recorded when this returns."""
     requests = [world.post_bytes(COLLECT, event(event_id=unique("e"), tag_id=f"tag-{i % tags}"))
                 for i in range(count)]
-    lanes = min(CONNECTIONS, count)
-    answers = sum(together(lanes, lambda lane: world.pipeline(requests[lane::lanes])), [])
+    answers = world.pipelines(requests)
     assert len(answers) == count and all(a.status == 204 for a in answers)
 
 

@@ -2,8 +2,11 @@
 
 import json
 import re
+import time
 
+from support import server as program
 from support.http import Conn, build
+from support.world import World
 
 LISTEN = ("--admin-listen", "127.0.0.1:0")
 
@@ -36,3 +39,21 @@ def sign_in(port, key):
                  body=json.dumps({"key": key}).encode())
     assert answer.status == 204, answer
     return ("Cookie", answer.header("set-cookie").split(";")[0])
+
+
+class Listener:
+    """A server with an admin listener, and a key for it."""
+
+    def __init__(self):
+        self.world = World(LISTEN)
+        self.port = port_of(self.world.server)
+        self.key = program.key_create(self.world.data, "admin", "operator")
+
+    def ask(self, method, path, *headers, **options):
+        return ask(self.port, method, path, *headers, **options)
+
+    def judge(self, *request, **options):
+        """The same once the allowance of failures, which all tests share, is there again."""
+        while (answer := self.ask(*request, **options)).status == 429:
+            time.sleep(0.25)
+        return answer

@@ -151,6 +151,13 @@ class World:
                 answers += [conn.read() for _ in part]
         return answers
 
+    def pipelines(self, requests, lanes=16):
+        """The same on many connections, of which each waits for one commit at a time. The answers
+        are those of the first lane, of the second, and so on."""
+        lanes = min(lanes, len(requests))
+        parts = together(lanes, lambda lane: self.pipeline(requests[lane::lanes])) if lanes else []
+        return [answer for part in parts for answer in part]
+
     # -- the way of an ad -------------------------------------------------------------------
 
     def ad(self, **fields):

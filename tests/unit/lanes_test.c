@@ -1,3 +1,4 @@
+#include "ops.h"
 #include "unit.h"
 
 #include "base/clock.h"
@@ -66,22 +67,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct op event_op(struct span tag_id)
-{
-    return (struct op){
-        .kind = OP_SERVER_EVENT,
-        .received_at_ms = clock_wall_ms(),
-        .server_event = {.sender = {.partner_id = SPAN("p"),
-                                    .api_key_id = SPAN("k"),
-                                    .api_key_label = SPAN("l")},
-                         .event_name = SPAN("e"),
-                         .tag_id = tag_id,
-                         .event_id = SPAN("once"),
-                         .channel = SPAN("server"),
-                         .params = SPAN("{}")},
-    };
-}
-
 struct racer {
     pthread_t thread;
     struct ledger *ledger;
@@ -94,7 +79,7 @@ static void *race(void *arg)
     for (int i = 0; i < OPS; i++) {
         char tag[16];
         snprintf(tag, sizeof tag, "t%d", i);
-        struct op op = event_op(span_of(tag));
+        struct op op = event_op(span_of(tag), SPAN("once"), clock_wall_ms());
         ledger_call(racer->ledger, &op);
         assert_true(op.outcome == OUTCOME_RECORDED || op.outcome == OUTCOME_DUPLICATE);
         racer->recorded[i] = op.outcome == OUTCOME_RECORDED;
@@ -170,7 +155,7 @@ static void many_answers_of_many_lanes_come_back(void **state)
     ledger_port_init(&port, NULL, NULL);
     for (int i = 0; i < OPS; i++) {
         snprintf(tags[i], sizeof tags[i], "t%d", i);
-        ops[i] = event_op(span_of(tags[i]));
+        ops[i] = event_op(span_of(tags[i]), SPAN("once"), clock_wall_ms());
         assert_true(ledger_submit(bench->ledger, &port, &ops[i]));
     }
     while (answered < OPS)
@@ -190,7 +175,7 @@ static void ops_called_together_keep_their_order(void **state)
     start(bench, LANES, 65536);
     for (int i = 0; i < OPS; i++) {
         snprintf(tags[i], sizeof tags[i], "t%d", i);
-        ops[i] = event_op(span_of(tags[i]));
+        ops[i] = event_op(span_of(tags[i]), SPAN("once"), clock_wall_ms());
         list[i] = &ops[i];
     }
     ledger_call_all(bench->ledger, list, OPS);

@@ -1,3 +1,4 @@
+#include "ops.h"
 #include "unit.h"
 
 #include "base/clock.h"
@@ -61,22 +62,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct op event_op(struct span event_id)
-{
-    return (struct op){
-        .kind = OP_SERVER_EVENT,
-        .received_at_ms = clock_wall_ms(),
-        .server_event = {.sender = {.partner_id = SPAN("p"),
-                                    .api_key_id = SPAN("k"),
-                                    .api_key_label = SPAN("l")},
-                         .event_name = SPAN("e"),
-                         .tag_id = SPAN("t"),
-                         .event_id = event_id,
-                         .channel = SPAN("server"),
-                         .params = SPAN("{}")},
-    };
-}
-
 struct racer {
     pthread_t thread;
     struct ledger *ledger;
@@ -90,7 +75,7 @@ static void *race(void *arg)
     for (int i = 0; i < OPS; i++) {
         char id[16];
         snprintf(id, sizeof id, "e%d", i);
-        struct op op = event_op(span_of(id));
+        struct op op = event_op(SPAN("t"), span_of(id), clock_wall_ms());
         ledger_call(racer->ledger, &op);
         racer->recorded[i] = op.outcome == OUTCOME_RECORDED;
         racer->sequence[i] = op.sequence;
@@ -131,7 +116,7 @@ static void stop_answers_everything_that_was_submitted(void **state)
     int wakes = 0, answered = 0;
     ledger_port_init(&port, count_wake, &wakes);
     for (int i = 0; i < OPS; i++) {
-        ops[i] = event_op(SPAN_NONE);
+        ops[i] = event_op(SPAN("t"), SPAN_NONE, clock_wall_ms());
         assert_true(ledger_submit(bench->ledger, &port, &ops[i]));
     }
     ledger_stop(bench->ledger);
@@ -170,7 +155,7 @@ static void a_batch_wakes_each_port_once(void **state)
     for (int i = 0; i < PORTS; i++)
         ledger_port_init(&ports[i], take_all, &ports[i]);
     for (int i = 0; i < PORTS * EACH; i++) {
-        ops[i] = event_op(SPAN_NONE);
+        ops[i] = event_op(SPAN("t"), SPAN_NONE, clock_wall_ms());
         ops[i].server_event.timestamp = i / PORTS;
         assert_true(ledger_submit(ledger, &ports[i % PORTS], &ops[i]));
     }

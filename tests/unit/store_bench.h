@@ -134,8 +134,4 @@ static inline void allow_writes(struct bench *bench)
         limit_file_size(RLIM_INFINITY);
 }
 
-/* For a case that is about the files of the embedded store. */
-#define ONLY_OVER_FILES(bench)                                                                     \
-    if ((bench)->database) skip()
-
 #define STORE_CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -1,7 +1,7 @@
+#include "ops.h"
 #include "unit.h"
 
 #include "base/clock.h"
-#include "base/rng.h"
 #include "log_files.h"
 #include "store/sqlite/db.h"
 #include "store/store.h"
@@ -10,65 +10,29 @@
 /* What the store does with rows that somebody or something changed behind its back, and what verify
  * says of them. Damage by the byte is tests/corruption's. */
 
-static struct ad_facts ad_of(struct span bid)
+static struct op an_event(struct span event_id)
 {
-    return (struct ad_facts){.bid_id = bid, .publisher_id = SPAN("pub")};
+    return event_op(SPAN("tag"), event_id, now_ms);
 }
 
-static struct op event_op(struct span event_id)
+static struct op an_impression(struct span bid)
 {
-    return (struct op){
-        .kind = OP_SERVER_EVENT,
-        .received_at_ms = now_ms,
-        .server_event = {.sender = {.partner_id = SPAN("partner"),
-                                    .api_key_id = SPAN("key"),
-                                    .api_key_label = SPAN("label")},
-                         .event_name = SPAN("page_view"),
-                         .tag_id = SPAN("tag"),
-                         .event_id = event_id,
-                         .timestamp = now_ms / 1000,
-                         .channel = SPAN("server"),
-                         .params = SPAN("{}")},
-    };
+    return impression_op(bid, now_ms);
 }
 
-static struct op impression_op(struct span bid)
+static struct op a_feedback(struct span bid)
 {
-    return (struct op){.kind = OP_IMPRESSION,
-                       .received_at_ms = now_ms,
-                       .impression = {.ad = ad_of(bid), .route = SPAN("view")}};
+    return feedback_op(bid, SPAN("positive"), now_ms);
 }
 
-static struct op feedback_op(struct span bid)
+static struct op a_rating(struct span bid)
 {
-    return (struct op){.kind = OP_FEEDBACK,
-                       .received_at_ms = now_ms,
-                       .feedback = {.bid_id = bid, .type = SPAN("positive")}};
+    return ad_feedback_op(bid, SPAN("session"), SPAN("negative"), now_ms);
 }
 
-static struct op ad_feedback_op(struct span bid)
+static struct op a_click(struct span bid)
 {
-    uint8_t random[10];
-    rng_fill(random, sizeof random);
-    return (struct op){.kind = OP_AD_FEEDBACK,
-                       .received_at_ms = now_ms,
-                       .ad_feedback = {.id = uuid_make_v7(now_ms, random),
-                                       .ad = ad_of(bid),
-                                       .api_key_id = SPAN("k"),
-                                       .sent_session_id = SPAN("session"),
-                                       .sentiment = SPAN("negative")}};
-}
-
-static struct op click_op(struct span bid)
-{
-    uint8_t random[10];
-    rng_fill(random, sizeof random);
-    return (struct op){.kind = OP_CLICK,
-                       .received_at_ms = now_ms,
-                       .click = {.id = uuid_make_v7(now_ms, random),
-                                 .ad = ad_of(bid),
-                                 .landing_url = SPAN("https://shop.example/"),
-                                 .route = SPAN("redirect")}};
+    return click_op(bid, now_ms);
 }
 
 static struct op poll_op(void)
@@ -81,7 +45,7 @@ static struct op poll_op(void)
                                 .options_count = 2}};
 }
 
-static struct op vote_op(struct span bid)
+static struct op a_vote(struct span bid)
 {
     return (struct op){.kind = OP_VOTE,
                        .received_at_ms = now_ms,
@@ -95,13 +59,13 @@ static void record(struct bench *bench, struct op op)
 
 static void record_one_of_each(struct bench *bench)
 {
-    record(bench, event_op(SPAN("e1")));
-    record(bench, impression_op(SPAN("bid")));
-    record(bench, feedback_op(SPAN("bid")));
-    record(bench, ad_feedback_op(SPAN("bid")));
-    record(bench, click_op(SPAN("bid")));
+    record(bench, an_event(SPAN("e1")));
+    record(bench, an_impression(SPAN("bid")));
+    record(bench, a_feedback(SPAN("bid")));
+    record(bench, a_rating(SPAN("bid")));
+    record(bench, a_click(SPAN("bid")));
     record(bench, poll_op());
-    record(bench, vote_op(SPAN("bid")));
+    record(bench, a_vote(SPAN("bid")));
 }
 
 static void change(struct bench *bench, const char *sql)
@@ -127,33 +91,33 @@ struct change_row {
 };
 
 static const struct change_row changes[] = {
-    {"a server event's name", "UPDATE server_event SET event_name = 'other'", event_op,
+    {"a server event's name", "UPDATE server_event SET event_name = 'other'", an_event,
      SPAN_INIT("e1")},
     {"a server event's time", "UPDATE server_event SET recorded_at_ms = recorded_at_ms + 1",
-     event_op, SPAN_INIT("e1")},
-    {"no server event", "DELETE FROM server_event WHERE seq = 1", event_op, SPAN_INIT("e1")},
-    {"an impression's bid", "UPDATE impression SET bid_id = 'bad'", impression_op,
+     an_event, SPAN_INIT("e1")},
+    {"no server event", "DELETE FROM server_event WHERE seq = 1", an_event, SPAN_INIT("e1")},
+    {"an impression's bid", "UPDATE impression SET bid_id = 'bad'", an_impression,
      SPAN_INIT("bid")},
-    {"an impression that feedback needs", "UPDATE impression SET price = '1'", feedback_op,
+    {"an impression that feedback needs", "UPDATE impression SET price = '1'", a_feedback,
      SPAN_INIT("bid")},
-    {"a feedback's bid", "UPDATE feedback SET bid_id = 'bad'", feedback_op, SPAN_INIT("bid")},
-    {"no feedback", "DELETE FROM feedback", feedback_op, SPAN_INIT("bid")},
-    {"an ad feedback's reasons", "UPDATE ad_feedback SET reasons = '[]'", ad_feedback_op,
+    {"a feedback's bid", "UPDATE feedback SET bid_id = 'bad'", a_feedback, SPAN_INIT("bid")},
+    {"no feedback", "DELETE FROM feedback", a_feedback, SPAN_INIT("bid")},
+    {"an ad feedback's reasons", "UPDATE ad_feedback SET reasons = '[]'", a_rating,
      SPAN_INIT("bid"), true},
-    {"an ad feedback's session", "UPDATE ad_feedback SET sent_session_id = 'x'", ad_feedback_op,
+    {"an ad feedback's session", "UPDATE ad_feedback SET sent_session_id = 'x'", a_rating,
      SPAN_INIT("bid"), true},
-    {"a click's bid", "UPDATE click SET bid_id = 'bad'", click_op, SPAN_INIT("bid")},
-    {"a vote's bid", "UPDATE vote SET bid_id = 'bad'", vote_op, SPAN_INIT("bid")},
+    {"a click's bid", "UPDATE click SET bid_id = 'bad'", a_click, SPAN_INIT("bid")},
+    {"a vote's bid", "UPDATE vote SET bid_id = 'bad'", a_vote, SPAN_INIT("bid")},
 };
 
 /* What a duplicate is told comes from the index, and the row's key says that it is the one: what
  * else stands in it makes no difference. */
 static const struct change_row harmless_changes[] = {
-    {"an impression's user, to a duplicate", "UPDATE impression SET user_id = ''", impression_op,
+    {"an impression's user, to a duplicate", "UPDATE impression SET user_id = ''", an_impression,
      SPAN_INIT("bid")},
     {"a feedback's type, to a duplicate", "UPDATE feedback SET feedback_type = 'negative'",
-     feedback_op, SPAN_INIT("bid")},
-    {"a vote's option, to a duplicate", "UPDATE vote SET option_id = 'b'", vote_op,
+     a_feedback, SPAN_INIT("bid")},
+    {"a vote's option, to a duplicate", "UPDATE vote SET option_id = 'b'", a_vote,
      SPAN_INIT("bid")},
 };
 
@@ -163,12 +127,12 @@ static void check_change(const struct change_row *row, bool restarts, enum outco
     set_up(&bench_state);
     struct bench *bench = bench_state;
     record_one_of_each(bench);
-    record(bench, event_op(SPAN("last")));
+    record(bench, an_event(SPAN("last")));
     if (restarts) store_close(bench->store);
     change(bench, row->sql);
     if (restarts) open_store(bench);
-    struct op needs_it = row->op(row->text), before = event_op(SPAN("e2")),
-              after = event_op(SPAN("e3"));
+    struct op needs_it = row->op(row->text), before = an_event(SPAN("e2")),
+              after = an_event(SPAN("e3"));
     struct op *ops[] = {&before, &needs_it, &after};
     assert_int_equal(store_apply(bench->store, ops, 3), ERR_OK);
     assert_int_equal(needs_it.outcome, expected);
@@ -285,6 +249,9 @@ static const struct promise_row promises[] = {
     {"ad feedbacks past 100 of one bid", HUNDRED_OF("ad_feedback")},
     {"rows more or less than were recorded", "DELETE FROM vote"},
     {"sequences without an event", "UPDATE total SET last_seq = last_seq + 1"},
+    {"sequences without an event",
+     "INSERT INTO meta VALUES ('sequences_unused', 1, row_checksum('meta', 'sequences_unused',"
+     " 1))"},
     {"rows missing in total or meta", "DELETE FROM meta WHERE name = 'probe'"},
     {"rows missing in removed", "DELETE FROM removed WHERE name = 'vote'"},
     {"rows that were removed",
@@ -310,7 +277,7 @@ static void verify_says_which_promise_is_broken(void **state)
     set_up(&bench_state);
     struct bench *bench = bench_state;
     record_one_of_each(bench);
-    record(bench, event_op(SPAN("last")));
+    record(bench, an_event(SPAN("last")));
     reopen_store(bench); /* the logs of the indexes are written */
     assert_int_equal(count_findings(bench), 0);
     change(bench, row->sql);

@@ -60,7 +60,10 @@ static void write_url(char *url, size_t size, const char *name)
 {
     char *error = NULL;
     PQconninfoOption *options = PQconninfoParse(server(), &error);
-    if (!options) fail_msg("%s", error);
+    if (!options) {
+        fail_msg("%s", error);
+        return;
+    }
     size_t len = (size_t)snprintf(url, size, "dbname='%s'", name);
     for (const PQconninfoOption *at = options; at->keyword; at++)
         if (at->val && strcmp(at->keyword, "dbname") != 0)

@@ -1,44 +1,12 @@
+#include "ops.h"
 #include "unit.h"
 
 #include "base/clock.h"
-#include "base/rng.h"
 #include "store/store.h"
 #include "store/window.h"
 #include "store_bench.h"
 
 /* The store suite, publisher's side: impressions, feedback in both dialects, polls. */
-
-static struct ad_facts ad_of(struct span bid)
-{
-    return (struct ad_facts){.bid_id = bid, .publisher_id = SPAN("pub"), .campaign_id = SPAN("c")};
-}
-
-static struct op impression_op(struct span bid, int64_t at_ms)
-{
-    return (struct op){.kind = OP_IMPRESSION,
-                       .received_at_ms = at_ms,
-                       .impression = {.ad = ad_of(bid), .route = SPAN("view")}};
-}
-
-static struct op feedback_op(struct span bid, struct span type, int64_t at_ms)
-{
-    return (struct op){
-        .kind = OP_FEEDBACK, .received_at_ms = at_ms, .feedback = {.bid_id = bid, .type = type}};
-}
-
-static struct op ad_feedback_op(struct span bid, struct span session, struct span sentiment,
-                                int64_t at_ms)
-{
-    uint8_t random[10];
-    rng_fill(random, sizeof random);
-    return (struct op){.kind = OP_AD_FEEDBACK,
-                       .received_at_ms = at_ms,
-                       .ad_feedback = {.id = uuid_make_v7(at_ms, random),
-                                       .ad = ad_of(bid),
-                                       .api_key_id = SPAN("k"),
-                                       .sent_session_id = session,
-                                       .sentiment = sentiment}};
-}
 
 static struct op poll_op(uint32_t options_count)
 {

@@ -1,31 +1,24 @@
 #include "log_files.h"
+#include "ops.h"
 #include "unit.h"
 
 #include "base/clock.h"
-#include "base/rng.h"
 #include "store/store.h"
 #include "store_bench.h"
 
 /* What a start makes of the logs of the indexes: the same answers with them, without them, and with
  * those of another moment or another copy of the database. */
 
-static struct ad_facts ad_of(struct span bid)
-{
-    return (struct ad_facts){.bid_id = bid, .publisher_id = SPAN("pub")};
-}
-
-static struct op impression_op(struct span bid)
-{
-    return (struct op){.kind = OP_IMPRESSION,
-                       .received_at_ms = now_ms,
-                       .impression = {.ad = ad_of(bid), .route = SPAN("view")}};
-}
-
 static struct op vote_op(struct span bid, struct span option)
 {
     return (struct op){.kind = OP_VOTE,
                        .received_at_ms = now_ms,
                        .vote = {.ad = ad_of(bid), .poll_id = 7, .option_id = option}};
+}
+
+static struct op rating_op(struct span bid)
+{
+    return ad_feedback_op(bid, SPAN("session"), SPAN("negative"), now_ms);
 }
 
 static struct op poll_op(void)
@@ -36,19 +29,6 @@ static struct op poll_op(void)
                                 .question = SPAN("Which?"),
                                 .options = {{SPAN("a"), SPAN("A")}, {SPAN("b"), SPAN("B")}},
                                 .options_count = 2}};
-}
-
-static struct op ad_feedback_op(struct span bid)
-{
-    uint8_t random[10];
-    rng_fill(random, sizeof random);
-    return (struct op){.kind = OP_AD_FEEDBACK,
-                       .received_at_ms = now_ms,
-                       .ad_feedback = {.id = uuid_make_v7(now_ms, random),
-                                       .ad = ad_of(bid),
-                                       .api_key_id = SPAN("k"),
-                                       .sent_session_id = SPAN("session"),
-                                       .sentiment = SPAN("negative")}};
 }
 
 static void expect(struct bench *bench, struct op op, enum outcome outcome)
@@ -66,14 +46,14 @@ static void record_impressions(struct bench *bench, const char *prefix, int coun
 {
     char text[32];
     for (int i = 0; i < count; i++)
-        expect(bench, impression_op(name(text, prefix, i)), OUTCOME_RECORDED);
+        expect(bench, impression_op(name(text, prefix, i), now_ms), OUTCOME_RECORDED);
 }
 
 static void expect_duplicates(struct bench *bench, const char *prefix, int count)
 {
     char text[32];
     for (int i = 0; i < count; i++)
-        expect(bench, impression_op(name(text, prefix, i)), OUTCOME_DUPLICATE);
+        expect(bench, impression_op(name(text, prefix, i), now_ms), OUTCOME_DUPLICATE);
 }
 
 static uint64_t rows_read(const struct bench *bench)
@@ -157,10 +137,10 @@ static void a_session_s_minute_outlives_a_start(void **state)
     struct bench *bench = *state;
     char text[32];
     for (int i = 0; i < 30; i++)
-        expect(bench, ad_feedback_op(name(text, "bid", i)), OUTCOME_RECORDED);
+        expect(bench, rating_op(name(text, "bid", i)), OUTCOME_RECORDED);
     reopen_store(bench);
     assert_int_equal(rows_read(bench), 0);
-    expect(bench, ad_feedback_op(SPAN("one more")), OUTCOME_LIMITED);
+    expect(bench, rating_op(SPAN("one more")), OUTCOME_LIMITED);
 }
 
 /* -- copies -------------------------------------------------------------------------------- */

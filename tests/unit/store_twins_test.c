@@ -1,3 +1,4 @@
+#include "ops.h"
 #include "unit.h"
 
 #include "store_bench.h"
@@ -8,11 +9,6 @@
 enum { TWINS = 3 };
 
 static const char *const names[TWINS] = {"one", "two", "three"};
-
-static struct ad_facts ad_of(struct span bid)
-{
-    return (struct ad_facts){.bid_id = bid, .publisher_id = SPAN("pub")};
-}
 
 static struct op op_of(enum op_kind kind, struct span name, int i)
 {

@@ -11,10 +11,10 @@
  * or removed is a transaction of its own, in its turn. */
 
 enum {
-    ATTEMPTS_MAX = 12,         /* of one batch, when others take its keys */
-    PAUSE_MS_MAX = 64,         /* between two of them */
-    AGAIN_MS_MAX = 5 * 1000,   /* of all of them: clients wait */
-    RESOLVE_MS_MAX = 5 * 1000, /* until it is known whether a COMMIT stands */
+    ATTEMPTS_MAX = 12,       /* of one batch, when others take its keys */
+    PAUSE_MS_MAX = 64,       /* between two of them */
+    AGAIN_MS_MAX = 5 * 1000, /* of all of them: clients wait */
+    RESOLVE_MS_MAX = 800,    /* until it is known whether a COMMIT stands */
     RESOLVE_PAUSE_MS = 50,
     RESOLVE_ATTEMPTS_MAX = RESOLVE_MS_MAX / RESOLVE_PAUSE_MS,
 };

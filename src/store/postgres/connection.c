@@ -8,7 +8,8 @@
 
 enum {
     BACKOFF_MS_MIN = 50,
-    BACKOFF_MS_MAX = 2000,
+    BACKOFF_MS_MAX = 250,            /* clients wait for it to be back */
+    CONNECT_S_MIN = 2,               /* libpq knows no shorter one */
     TOLD_AGAIN_AFTER_MS = 60 * 1000, /* the same */
     TOLD_NEXT_AFTER_MS = 1000,       /* another */
 };
@@ -56,6 +57,26 @@ const char *pg_advice(const struct pg_connection *connection)
     while (strncmp(connection->sqlstate, at->sqlstate, strlen(at->sqlstate)) != 0)
         at++;
     return at->advice;
+}
+
+/* libpq does not say what kind of error kept it from connecting: told by the text, where that is
+ * the English one, for the sake of the advice alone. */
+static const char *sqlstate_of(const char *message)
+{
+    static const struct {
+        const char *begin, *end, *sqlstate;
+    } kinds[] = {
+        {"database \"", "\" does not exist", "3D000"},   {"role \"", "\" does not exist", "28000"},
+        {"password authentication failed", "", "28P01"}, {"no password supplied", "", "28P01"},
+        {"no pg_hba.conf entry", "", "28000"},           {"session is read-only", "", "25006"},
+        {"server is in hot standby mode", "", "25006"},  {"too many clients", "", "53300"},
+        {"remaining connection slots", "", "53300"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const char *at = strstr(message, kinds[i].begin);
+        if (at && strstr(at, kinds[i].end)) return kinds[i].sqlstate;
+    }
+    return NULL;
 }
 
 /* Of what changes seldom by itself: not bounded together with lines that strangers cause. */
@@ -131,12 +152,21 @@ static bool is_readable(const char *url)
     return is_readable;
 }
 
+/* How long a host may take. Clients wait, so that one which was there is given little at first;
+ * each time that this was too little, more. */
+static int64_t connect_s(const struct pg_connection *connection)
+{
+    int64_t most_s = connection->timeout_ms / 1000;
+    int64_t wanted_s = connection->generation ? CONNECT_S_MIN + connection->slow_connects : most_s;
+    if (wanted_s > most_s) wanted_s = most_s;
+    return wanted_s < CONNECT_S_MIN ? CONNECT_S_MIN : wanted_s;
+}
+
 /* What stands before `dbname` gives way to what the URL says. */
 static PGconn *start(const struct pg_connection *connection)
 {
     char timeout_s[24];
-    snprintf(timeout_s, sizeof timeout_s, "%lld",
-             (long long)(connection->timeout_ms < 2000 ? 2 : connection->timeout_ms / 1000));
+    snprintf(timeout_s, sizeof timeout_s, "%lld", (long long)connect_s(connection));
     const char *const keywords[] = {
         "application_name",     "connect_timeout",
         "keepalives_idle",      "keepalives_interval",
@@ -190,7 +220,7 @@ static enum pg_failure fail(struct pg_connection *connection, const char *messag
     connection->backoff_ms = backoff_ms;
     connection->retry_at_ms = clock_mono_ms() + backoff_ms;
     connection->failure = PG_FINE;
-    pg_note_failure(connection, PG_UNREACHABLE, NULL, message);
+    pg_note_failure(connection, PG_UNREACHABLE, sqlstate_of(message), message);
     pg_disconnect(connection);
     pg_tell_trouble(connection);
     return PG_UNREACHABLE;
@@ -199,7 +229,10 @@ static enum pg_failure fail(struct pg_connection *connection, const char *messag
 static enum pg_failure connect_now(struct pg_connection *connection)
 {
     if (!is_readable(connection->url)) return fail(connection, unparsable);
+    int64_t began_ms = clock_mono_ms(), slow_ms = connect_s(connection) * 1000;
     connection->conn = start(connection);
+    bool is_slow = clock_mono_ms() - began_ms >= slow_ms;
+    connection->slow_connects = is_slow ? connection->slow_connects + 1 : 0;
     if (!connection->conn) return fail(connection, "out of memory");
     if (PQstatus(connection->conn) != CONNECTION_OK) {
         char message[PG_MESSAGE_MAX];

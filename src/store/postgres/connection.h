@@ -30,6 +30,7 @@ struct pg_connection {
     const char *url;
     int64_t timeout_ms;
     int64_t backoff_ms, retry_at_ms; /* monotonic: no attempt before */
+    int slow_connects;               /* in a row: those that took all of their time */
     uint64_t generation;             /* counts connects: what a lost one left open is not this's */
     enum pg_failure failure;         /* the first of the pipeline under way, or of the last one */
     char sqlstate[6];
@@ -84,6 +85,9 @@ enum pg_failure pg_finish(struct pg_connection *connection);
 enum pg_failure pg_run(struct pg_connection *connection, const char *sql,
                        const struct pg_params *params, PGresult **result);
 enum pg_failure pg_run_text(struct pg_connection *connection, const char *sql);
+
+/* The first column of the first row, as text; empty: there is none. */
+enum pg_failure pg_ask(struct pg_connection *connection, const char *sql, char *out, size_t size);
 
 /* What the two files of this module share. Only the first failure of a pipeline is kept. */
 void pg_note_failure(struct pg_connection *connection, enum pg_failure failure,

@@ -8,7 +8,7 @@
 
 /* What libpq opens when it connects, which it does again long after the start. */
 
-enum { FILE_PATH_MAX = 1024 };
+enum { FILE_PATH_MAX = 1024, PASSWD_TEXTS_MAX = 4096 };
 
 static bool names_a_file(const char *keyword)
 {
@@ -42,10 +42,11 @@ static void tell_named(PQconninfoOption *options, void (*on_file)(const char *pa
 static void tell_home(void (*on_file)(const char *path, void *arg), void *arg)
 {
     static const char *const names[] = {".pgpass", ".postgresql"};
-    const struct passwd *user = getpwuid(geteuid());
-    char path[FILE_PATH_MAX];
-    for (size_t i = 0; user && i < sizeof names / sizeof names[0]; i++)
-        if (snprintf(path, sizeof path, "%s/%s", user->pw_dir, names[i]) < (int)sizeof path)
+    struct passwd user, *found = NULL;
+    char path[FILE_PATH_MAX], texts[PASSWD_TEXTS_MAX];
+    if (getpwuid_r(geteuid(), &user, texts, sizeof texts, &found) || !found) return;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (snprintf(path, sizeof path, "%s/%s", found->pw_dir, names[i]) < (int)sizeof path)
             on_file(path, arg);
 }
 

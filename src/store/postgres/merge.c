@@ -22,21 +22,15 @@ static const char *const selects[EVENT_TABLES] = {
     [OP_VOTE] = "SELECT * FROM vote" PART,
 };
 
-static const char *const linked_selects[EVENT_TABLES] = {
-    [OP_CONVERSION] = "SELECT *, (SELECT campaign_id FROM click WHERE click.seq ="
-                      " conversion.click_seq LIMIT 1) FROM conversion" PART,
-    [OP_FEEDBACK] = "SELECT *, (SELECT campaign_id FROM impression WHERE impression.seq ="
-                    " feedback.impression_seq LIMIT 1) FROM feedback" PART,
-};
-
 void pg_take_row(const PGresult *result, int row, int columns, struct text_row *out)
 {
     out->count = columns - 1;
     for (int i = 0; i < out->count; i++) {
-        bool is_number = PQftype(result, i) == OID_BIGINT && !pg_is_null(result, row, i);
         out->names[i] = span_of(PQfname(result, i));
-        out->cells[i] = is_number ? (struct row_cell){.number = pg_get_i64(result, row, i)}
-                                  : (struct row_cell){true, pg_get_text(result, row, i), 0};
+        if (PQftype(result, i) == OID_BIGINT && !pg_is_null(result, row, i))
+            out->cells[i] = (struct row_cell){.number = pg_get_i64(result, row, i)};
+        else
+            out->cells[i] = (struct row_cell){true, pg_get_text(result, row, i), 0};
     }
 }
 
@@ -119,11 +113,6 @@ static uint64_t seq_of(const PGresult *result, int row)
     return (uint64_t)pg_get_i64(result, row, 0 /* seq, in every table */);
 }
 
-static const char *select_of(const struct pg_merge *merge, int kind)
-{
-    return merge->wants_links && linked_selects[kind] ? linked_selects[kind] : selects[kind];
-}
-
 static enum pg_failure load(struct pg_merge *merge, uint64_t after, uint64_t to,
                             struct portions *portions)
 {
@@ -134,7 +123,7 @@ static enum pg_failure load(struct pg_merge *merge, uint64_t after, uint64_t to,
     pg_set_i64(&merge->params, 1, (int64_t)to);
     pg_set_i64(&merge->params, 2, ROWS_PER_TABLE);
     for (int i = 0; i < EVENT_TABLES; i++)
-        if (merge->is_asked[i]) pg_send(connection, select_of(merge, i), &merge->params);
+        if (merge->is_asked[i]) pg_send(connection, selects[i], &merge->params);
     pg_flush(connection);
     for (int i = 0; i < EVENT_TABLES; i++) {
         if (!merge->is_asked[i]) continue;
@@ -147,8 +136,7 @@ static enum pg_failure load(struct pg_merge *merge, uint64_t after, uint64_t to,
     return pg_finish(connection);
 }
 
-static bool lowest(const struct pg_merge *merge, const struct portions *portions,
-                   struct pg_merge_row *found)
+static bool lowest(const struct portions *portions, struct pg_merge_row *found)
 {
     uint64_t least = portions->end;
     found->result = NULL;
@@ -158,9 +146,7 @@ static bool lowest(const struct pg_merge *merge, const struct portions *portions
         uint64_t seq = seq_of(result, portions->at[i]);
         if (seq > least) continue;
         least = seq;
-        bool has_link = merge->wants_links && linked_selects[i];
-        *found = (struct pg_merge_row){(enum op_kind)i, result, portions->at[i],
-                                       PQnfields(result) - has_link};
+        *found = (struct pg_merge_row){(enum op_kind)i, result, portions->at[i], PQnfields(result)};
     }
     return found->result;
 }
@@ -183,7 +169,7 @@ enum err pg_merge_read(struct pg_merge *merge, uint64_t *after, uint64_t to,
     if (failure) return pg_merge_fail(merge, failure);
     failure = load(merge, *after, to, &portions);
     enum err err = pg_merge_fail(merge, failure);
-    while (!err && lowest(merge, &portions, &row)) {
+    while (!err && lowest(&portions, &row)) {
         portions.at[row.kind]++;
         err = is_whole(merge, &row) ? on_row(arg, &row) : ERR_CORRUPT_ROW;
         if (!err) *after = seq_of(row.result, row.at);

@@ -13,8 +13,7 @@ struct pg_merge {
     struct pg_params params;
     uint8_t receipt_key[RECEIPT_KEY_SIZE];
     bool is_asked[EVENT_TABLES];
-    bool wants_links; /* the campaign of what a row links to is read with it */
-    char *problem;    /* STORE_PROBLEM_MAX */
+    char *problem; /* STORE_PROBLEM_MAX */
 };
 
 struct pg_merge_row {

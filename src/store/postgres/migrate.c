@@ -173,8 +173,22 @@ static enum err explain(const struct pg_connection *connection, int64_t version,
     return ERR_FOREIGN;
 }
 
+/* Another one has no place for most characters: an event with them could never be stored. */
+static enum err refuse_encoding(const struct pg_connection *connection,
+                                char problem[STORE_PROBLEM_MAX])
+{
+    const char *encoding = PQparameterStatus(connection->conn, "server_encoding");
+    if (!encoding || strcmp(encoding, "UTF8") == 0) return ERR_OK;
+    snprintf(problem, STORE_PROBLEM_MAX,
+             "the database is encoded in %s: make one with CREATE DATABASE ... ENCODING 'UTF8'"
+             " TEMPLATE template0",
+             encoding);
+    return ERR_FOREIGN;
+}
+
 enum err pg_migrate(struct pg_connection *connection, char problem[STORE_PROBLEM_MAX])
 {
+    if (connection->conn && refuse_encoding(connection, problem)) return ERR_FOREIGN;
     int64_t version = 0, timeout_ms = connection->timeout_ms;
     enum pg_failure failure = PG_AGAIN;
     bool was_quiet = connection->is_quiet;

@@ -82,6 +82,7 @@ static void close_store(struct store *base)
     pg_lane_close(store);
     pg_disconnect(&store->connection);
     pg_batch_free(store->batch);
+    pg_sweep_fini(store);
     pg_polls_free(store);
     pg_params_fini(&store->params);
     pg_params_fini(&store->own_params);

@@ -1,149 +1,87 @@
-#include "store/engine.h"
-#include "store/postgres/pg.h"
+#include "store/person.h"
+
+#include "store/postgres/connection.h"
 #include "store/postgres/result.h"
 
-/* Which rows are a person's, as sqlite/person.c: nothing is indexed by user, so all are read, a
- * part of the sequences in each statement. */
+#include <stdlib.h>
 
-enum { SEQUENCES_PER_READ = 65536, TIMEOUT_MS = 10 * 60 * 1000 };
+/* Over a database: what is found is kept by the session. */
 
-/* $1, $2: the sequences, after and up to; $3: the user; $4: the session, or NULL. Every statement
- * names all of them. */
-#define PART " seq > $1::bigint AND seq <= $2::bigint AND "
-#define PERSON "(user_id = $3::text OR session_id = $4::text)"
-#define SENDER                                                                                     \
-    "(user_id = $3::text OR session_id = $4::text OR sent_user_id = $3::text"                      \
-    " OR sent_session_id = $4::text)"
-#define SESSION "$3::text IS NOT NULL AND (session_id = $4::text"
-#define BIDS "SELECT bid_id FROM person_bid"
-#define SELECT_BIDS(table, whose)                                                                  \
-    "INSERT INTO person_bid SELECT DISTINCT bid_id FROM " table " WHERE" PART whose                \
-    " AND bid_id IS NOT NULL ON CONFLICT DO NOTHING"
+enum { TIMEOUT_MS = 10 * 60 * 1000 };
 
-static const char *const finds[] = {
-    "INSERT INTO person_click SELECT seq, click_id FROM click WHERE" PART PERSON
-    " ON CONFLICT DO NOTHING",
-    SELECT_BIDS("click", PERSON),
-    SELECT_BIDS("impression", PERSON),
-    SELECT_BIDS("vote", PERSON),
-    SELECT_BIDS("ad_feedback", SENDER),
-};
-
-/* In the order in which they are erased: what is found by others goes before them, so that an
- * erasure that was cut off finds all that is left. */
-static const struct person_rows {
-    enum op_kind kind;
-    const char *sql;
-} person_rows[] = {
-    {OP_FEEDBACK, "SELECT seq FROM feedback WHERE" PART "bid_id IN (" BIDS ")"
-                  " AND feedback_text IS NOT NULL AND coalesce($3::text, $4::text) IS NOT NULL"},
-    {OP_CONVERSION,
-     "SELECT seq FROM conversion WHERE" PART SESSION " OR click_seq IN (SELECT seq FROM"
-     " person_click)) AND coalesce(page_url, referrer, user_agent, session_id, client_id,"
-     " params) IS NOT NULL"},
-    {OP_SERVER_EVENT,
-     "SELECT seq FROM server_event WHERE" PART SESSION " OR click_id IN (SELECT click_id"
-     " FROM person_click) OR bid_id IN (" BIDS ")) AND (coalesce(page_url, referrer, user_agent,"
-     " session_id, client_id, consent) IS NOT NULL OR params <> '{}')"},
-    {OP_VOTE, "SELECT seq FROM vote WHERE" PART PERSON},
-    {OP_AD_FEEDBACK, "SELECT seq FROM ad_feedback WHERE" PART SENDER},
-    {OP_IMPRESSION, "SELECT seq FROM impression WHERE" PART PERSON},
-    {OP_CLICK, "SELECT seq FROM click WHERE" PART PERSON},
-};
-
-enum {
-    FINDS_COUNT = sizeof finds / sizeof finds[0],
-    KINDS_COUNT = sizeof person_rows / sizeof person_rows[0],
-};
-
-struct finding {
-    const struct store_person *person;
+struct database_reader {
+    struct person_reader reader; /* first: what finds holds */
     struct pg_connection connection;
     struct pg_params params;
-    int64_t last;  /* sequence: what is recorded later is not looked at */
-    uint64_t done; /* of (FINDS_COUNT + KINDS_COUNT) * last */
-    uint64_t rows[ERASE_ROWS_MAX];
-    uint32_t rows_count;
 };
 
-static enum err hand_over(struct finding *finding, enum op_kind kind)
+static struct database_reader *database_reader_of(struct person_reader *reader)
 {
-    if (finding->rows_count == 0) return ERR_OK;
-    uint32_t count = finding->rows_count;
-    finding->rows_count = 0;
-    bool goes_on = finding->person->on_rows(finding->person->arg, kind, finding->rows, count);
-    return goes_on ? ERR_OK : ERR_IO;
+    return (struct database_reader *)(void *)reader;
 }
 
-/* No transaction stays open while rows are handed over. */
-static enum err read_part(struct finding *finding, const char *sql, int64_t after, int64_t to,
-                          int kind)
+static enum err run(struct person_reader *base, const char *sql)
 {
+    return pg_err(pg_run_text(&database_reader_of(base)->connection, sql));
+}
+
+static enum err read_rows(struct person_reader *base, const struct person_part *part,
+                          uint64_t rows[], uint32_t *count)
+{
+    struct database_reader *reader = database_reader_of(base);
+    struct pg_params *params = &reader->params;
     PGresult *result;
-    struct pg_params *params = &finding->params;
-    pg_params_reset(params, 4);
-    pg_set_i64(params, 0, after);
-    pg_set_i64(params, 1, to);
-    pg_set_text(params, 2, finding->person->user_id);
-    pg_set_text(params, 3, finding->person->session_id);
-    enum err err = pg_err(pg_run(&finding->connection, sql, params, &result));
-    if (err) return err;
-    for (int row = 0; kind >= 0 && row < pg_rows(result) && !err; row++) {
-        finding->rows[finding->rows_count++] = (uint64_t)pg_get_i64(result, row, 0);
-        if (finding->rows_count == ERASE_ROWS_MAX) err = hand_over(finding, (enum op_kind)kind);
-    }
+    pg_params_reset(params, part->selects ? PERSON_PARAMETERS : PERSON_PARAMETERS - 1);
+    pg_set_i64(params, 0, part->after);
+    pg_set_i64(params, 1, part->to);
+    pg_set_text(params, 2, part->user_id);
+    pg_set_text(params, 3, part->session_id);
+    if (part->selects) pg_set_i64(params, 4, part->rows_max);
+    enum err err = pg_err(pg_run(&reader->connection, part->sql, params, &result));
+    for (int row = 0; row < pg_rows(result); row++)
+        rows[(*count)++] = (uint64_t)pg_get_i64(result, row, 0);
     PQclear(result);
     return err;
 }
 
-static enum err read_all(struct finding *finding, const char *sql, int kind)
+static void close_reader(struct person_reader *base)
 {
-    const struct store_progress *progress = &finding->person->progress;
-    enum err err = ERR_OK;
-    for (int64_t at = 0; at < finding->last && !err; at += SEQUENCES_PER_READ) {
-        int64_t left = finding->last - at;
-        int64_t count = left < SEQUENCES_PER_READ ? left : SEQUENCES_PER_READ;
-        err = read_part(finding, sql, at, at + count, kind);
-        finding->done += (uint64_t)count;
-        if (progress->on)
-            progress->on(progress->arg, finding->done,
-                         (uint64_t)finding->last * (FINDS_COUNT + KINDS_COUNT));
-    }
-    return err ? err : hand_over(finding, (enum op_kind)kind);
+    struct database_reader *reader = database_reader_of(base);
+    pg_disconnect(&reader->connection);
+    pg_params_fini(&reader->params);
+    free(reader);
 }
 
-/* What was found is kept by the session. */
-static enum err begin(struct finding *finding)
+static const struct person_engine database_person_engine = {
+    .run = run,
+    .read = read_rows,
+    .close = close_reader,
+};
+
+static enum err open_database(struct database_reader *reader)
 {
-    struct pg_connection *connection = &finding->connection;
-    enum pg_failure failure = pg_connect(connection);
     PGresult *row;
-    if (failure) return pg_err(failure);
-    pg_send_text(connection, "CREATE TEMP TABLE person_click (seq bigint PRIMARY KEY,"
-                             " click_id text)");
-    pg_send_text(connection, "CREATE INDEX person_click_id ON person_click (click_id)");
-    pg_send_text(connection, "CREATE TEMP TABLE person_bid (bid_id text PRIMARY KEY)");
-    pg_flush(connection);
-    failure = pg_finish(connection);
+    enum pg_failure failure = pg_connect(&reader->connection);
     if (!failure)
-        failure = pg_run(connection, "SELECT next_seq - 1 FROM counter WHERE id = 1", NULL, &row);
+        failure = pg_run(&reader->connection, "SELECT next_seq - 1 FROM counter WHERE id = 1", NULL,
+                         &row);
     if (failure) return pg_err(failure);
-    finding->last = pg_get_i64(row, 0, 0);
+    reader->reader.last = pg_get_i64(row, 0, 0);
     PQclear(row);
     return ERR_OK;
 }
 
-enum err pg_store_find_person(const struct store_person *person)
+enum err pg_person_open(struct person_reader **out, const char *url)
 {
-    struct finding finding = {.person = person};
-    finding.connection =
-        (struct pg_connection){.url = person->url, .timeout_ms = TIMEOUT_MS, .is_quiet = true};
-    enum err err = begin(&finding);
-    for (size_t i = 0; i < FINDS_COUNT && !err; i++)
-        err = read_all(&finding, finds[i], -1);
-    for (size_t i = 0; i < KINDS_COUNT && !err; i++)
-        err = read_all(&finding, person_rows[i].sql, (int)person_rows[i].kind);
-    pg_disconnect(&finding.connection);
-    pg_params_fini(&finding.params);
+    struct database_reader *reader = calloc(1, sizeof *reader);
+    if (!reader) return ERR_NO_MEMORY;
+    reader->reader.engine = &database_person_engine;
+    reader->connection =
+        (struct pg_connection){.url = url, .timeout_ms = TIMEOUT_MS, .is_quiet = true};
+    enum err err = open_database(reader);
+    if (err)
+        close_reader(&reader->reader);
+    else
+        *out = &reader->reader;
     return err;
 }

@@ -22,10 +22,9 @@ struct pg_lane {
 };
 
 /* Where the walk for expired keys is: sweep.c. */
-enum { PG_SWEEP_CURSOR_MAX = 512 };
 struct pg_sweep {
     int table;
-    char after[PG_SWEEP_CURSOR_MAX]; /* the first key column; empty: at the table's begin */
+    PGresult *after; /* a row: the last key that was looked at; NULL: at the table's begin */
 };
 
 /* Copies of what other nodes may change: as of `change`. */
@@ -105,6 +104,8 @@ enum pg_failure pg_copying(struct pg_connection *connection, bool *is_copying, i
 void pg_secrets_send_new(struct pg_connection *connection);
 void pg_secrets_send(struct pg_connection *connection, struct secrets *secrets); /* these */
 
+enum pg_failure pg_secrets_read(struct pg_connection *connection, struct secrets *secrets);
+
 /* secrets.c, keys.c, polls.c: each its own transaction, which counts the change up. */
 enum pg_failure pg_secrets_load(struct pg_store *store);
 enum pg_failure pg_keys_apply(struct pg_store *store, struct op *op);
@@ -130,9 +131,10 @@ int64_t pg_partition_time(int64_t recorded_at_ms, int64_t database_ms); /* clamp
 
 /* sweep.c: one small step, when it is time for one. */
 void pg_sweep(struct pg_store *store, int64_t now_ms);
+void pg_sweep_fini(struct pg_store *store);
 
 /* apply.c: a batch of ops, of events and of what is configured. */
-enum err pg_apply(struct store *store, struct op *const ops[], size_t count);
+enum err pg_apply(struct store *base, struct op *const ops[], size_t count);
 
 /* uses.c */
-enum err pg_share_uses(struct store *store, struct store_use uses[], size_t count);
+enum err pg_share_uses(struct store *base, struct store_use uses[], size_t count);

@@ -335,3 +335,14 @@ enum pg_failure pg_run_text(struct pg_connection *connection, const char *sql)
     pg_send_text(connection, sql);
     return run(connection, NULL);
 }
+
+enum pg_failure pg_ask(struct pg_connection *connection, const char *sql, char *out, size_t size)
+{
+    pg_send_text(connection, sql);
+    PGresult *row;
+    enum pg_failure failure = run(connection, &row);
+    if (failure) return failure;
+    snprintf(out, size, "%s", PQntuples(row) > 0 ? PQgetvalue(row, 0, 0) : "");
+    PQclear(row);
+    return PG_FINE;
+}

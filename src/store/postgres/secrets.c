@@ -123,11 +123,11 @@ static bool read_all(const PGresult *rows, struct secrets *secrets)
 }
 
 /* As a whole or not at all: one that is changed would refuse what was made with the right one. */
-static enum pg_failure take_all(struct pg_store *store, const PGresult *rows)
+static enum pg_failure take_all(const PGresult *rows, struct secrets *secrets)
 {
     struct secrets *read = secret_new(sizeof *read);
     bool is_whole = read && read_all(rows, read);
-    if (is_whole) *store->secrets = *read;
+    if (is_whole) *secrets = *read;
     secret_free(read, sizeof *read);
     if (!is_whole)
         log_event_bounded(LOG_ERROR, "secrets_damaged",
@@ -136,16 +136,21 @@ static enum pg_failure take_all(struct pg_store *store, const PGresult *rows)
     return is_whole ? PG_FINE : PG_REFUSED;
 }
 
-enum pg_failure pg_secrets_load(struct pg_store *store)
+enum pg_failure pg_secrets_read(struct pg_connection *connection, struct secrets *secrets)
 {
     PGresult *rows;
     enum pg_failure failure = pg_run(
-        &store->connection,
-        "SELECT name, value, created_at_ms FROM secret ORDER BY created_at_ms, name", NULL, &rows);
+        connection, "SELECT name, value, created_at_ms FROM secret ORDER BY created_at_ms, name",
+        NULL, &rows);
     if (failure) return failure;
-    failure = take_all(store, rows);
+    failure = take_all(rows, secrets);
     PQclear(rows);
     return failure;
+}
+
+enum pg_failure pg_secrets_load(struct pg_store *store)
+{
+    return pg_secrets_read(&store->connection, store->secrets);
 }
 
 /* Behind the row of `change`, so that what is counted here stays so until the COMMIT. */

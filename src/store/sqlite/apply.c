@@ -44,17 +44,22 @@ static bool may_record_events(struct op *const ops[], size_t count)
     return i < count;
 }
 
-/* While nothing happens the last mark stays: a younger one of the same sequence would take its
- * place, and what is below would never be known to be old. */
-static enum err note_age(struct sqlite_store *store, bool may_record)
+enum err sqlite_write_age_mark(struct sqlite_store *store)
 {
-    if (!may_record && ages_last_sequence(&store->ages) == store->sequence_next) return ERR_OK;
-    if (!ages_note(&store->ages, store->sequence_next, &store->totals)) return ERR_OK;
     struct db_binder row = db_row(store->statements[SQL_INSERT_AGE_MARK], SPAN("age_mark"));
     db_bind_i64(&row, (int64_t)store->sequence_next);
     db_bind_i64(&row, store->ages.now_ms);
     totals_bind(&row, &store->totals, TOTAL_EVENTS_COUNT);
     return db_insert(&row);
+}
+
+/* While nothing happens the last mark stays: a younger one of the same sequence would take its
+ * place, and what is below would never be known to be old. */
+static enum err note_age(struct sqlite_store *store, bool may_record)
+{
+    if (!may_record && ages_last_sequence(&store->ages) == store->sequence_next) return ERR_OK;
+    bool is_due = ages_note(&store->ages, store->sequence_next, &store->totals);
+    return is_due ? sqlite_write_age_mark(store) : ERR_OK;
 }
 
 /* An op that needs a row which cannot be trusted is refused alone: it has read, but not written. */

@@ -215,16 +215,6 @@ static enum err write_database(sqlite3 *from, const char *made,
     return err;
 }
 
-/* A WAL or a journal without its database would be taken for the restored one's. */
-static bool has_leftovers(int dir_fd)
-{
-    static const char *const names[] = {"adtally.db-wal", "adtally.db-journal"};
-    struct stat found;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (fstatat(dir_fd, names[i], &found, 0) == 0) return true;
-    return false;
-}
-
 static enum err restore_into(sqlite3 *from, const struct dir *dir,
                              const struct store_progress *progress)
 {
@@ -250,7 +240,7 @@ enum err sqlite_store_restore(const char *file, const char *path,
     if (!err) err = check_backup(from, file, progress, problem);
     say(problem, err, "use the backup", file);
     if (!err) err = dir_open(&dir, path, true, problem);
-    if (!err && (!dir.is_new || has_leftovers(dir.fd)))
+    if (!err && (!dir.is_new || dir_has_leftovers(&dir)))
         err = refuse(problem, ERR_BUSY, path,
                      "holds a database already: name an empty or new directory");
     if (!err) err = say(problem, restore_into(from, &dir, progress), "restore into", path);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -232,16 +233,31 @@ enum err db_run(sqlite3_stmt *statement)
     return err;
 }
 
+/* The statement stands at its first row, and is to be finalized in any case. */
+static enum err query(sqlite3 *db, const char *sql, sqlite3_stmt **statement)
+{
+    *statement = NULL;
+    enum err err = db_prepare(db, statement, sql);
+    if (err) return err;
+    int code = sqlite3_step(*statement);
+    if (code == SQLITE_ROW) return ERR_OK;
+    return code == SQLITE_DONE ? ERR_NOT_FOUND : db_last_err(db);
+}
+
 enum err db_query_i64(sqlite3 *db, const char *sql, int64_t *out)
 {
-    sqlite3_stmt *statement = NULL;
-    enum err err = db_prepare(db, &statement, sql);
-    if (err) return err;
-    int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW)
-        *out = sqlite3_column_int64(statement, 0);
-    else
-        err = code == SQLITE_DONE ? ERR_NOT_FOUND : db_last_err(db);
+    sqlite3_stmt *statement;
+    enum err err = query(db, sql, &statement);
+    if (!err) *out = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return err;
+}
+
+enum err db_query_text(sqlite3 *db, const char *sql, char *out, size_t size)
+{
+    sqlite3_stmt *statement;
+    enum err err = query(db, sql, &statement);
+    if (!err) snprintf(out, size, "%.*s", SPAN_FMT(db_column_text(statement, 0)));
     sqlite3_finalize(statement);
     return err;
 }

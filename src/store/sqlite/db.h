@@ -50,6 +50,7 @@ enum err db_run(sqlite3_stmt *statement);
 
 /* The first column of the first row. ERR_NOT_FOUND: no row. */
 enum err db_query_i64(sqlite3 *db, const char *sql, int64_t *out);
+enum err db_query_text(sqlite3 *db, const char *sql, char *out, size_t size);
 
 /* Parameters in order. Text is borrowed until the statement is reset. */
 struct db_binder {

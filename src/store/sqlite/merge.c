@@ -40,24 +40,15 @@ void merge_close(struct merge *merge)
     sqlite3_close(merge->db);
 }
 
-static enum err add(struct merge *merge, enum op_kind kind, struct span name, const char *clause)
+enum err merge_add(struct merge *merge, enum op_kind kind)
 {
     char sql[128];
     struct merge_table *table = &merge->tables[merge->tables_count++];
     table->kind = kind;
-    table->name = name;
-    snprintf(sql, sizeof sql, "SELECT * FROM %.*s%s", SPAN_FMT(name), clause);
+    table->name = event_table_name(kind);
+    snprintf(sql, sizeof sql, "SELECT * FROM %.*s WHERE seq > ? AND seq <= ? ORDER BY seq",
+             SPAN_FMT(table->name));
     return db_prepare(merge->db, &table->rows, sql);
-}
-
-enum err merge_add(struct merge *merge, enum op_kind kind)
-{
-    return add(merge, kind, event_table_name(kind), " WHERE seq > ? AND seq <= ? ORDER BY seq");
-}
-
-enum err merge_add_other(struct merge *merge, struct span name)
-{
-    return add(merge, (enum op_kind)EVENT_TABLES, name, "");
 }
 
 enum err merge_step(struct merge *merge, struct merge_table *table)
@@ -73,10 +64,11 @@ void merge_take(const struct merge_table *table, struct text_row *out)
     out->count = sqlite3_column_count(rows) - 1;
     ASSERT(out->count <= ROW_CELLS_MAX);
     for (int i = 0; i < out->count; i++) {
-        bool is_number = sqlite3_column_type(rows, i) == SQLITE_INTEGER;
         out->names[i] = span_of(sqlite3_column_name(rows, i));
-        out->cells[i] = is_number ? (struct row_cell){.number = sqlite3_column_int64(rows, i)}
-                                  : (struct row_cell){true, db_column_text(rows, i), 0};
+        if (sqlite3_column_type(rows, i) == SQLITE_INTEGER)
+            out->cells[i] = (struct row_cell){.number = sqlite3_column_int64(rows, i)};
+        else
+            out->cells[i] = (struct row_cell){true, db_column_text(rows, i), 0};
     }
 }
 

@@ -25,9 +25,8 @@ struct merge {
 enum err merge_open(struct merge *merge, const char *dir, char *problem);
 void merge_close(struct merge *merge);
 
-/* A table of events; and one of another kind, to be read by merge_step alone. */
+/* A table of events. */
 enum err merge_add(struct merge *merge, enum op_kind kind);
-enum err merge_add_other(struct merge *merge, struct span name);
 
 /* Its next row, if it has one. */
 enum err merge_step(struct merge *merge, struct merge_table *table);

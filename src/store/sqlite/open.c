@@ -90,7 +90,7 @@ static enum err note_extreme(struct sqlite_store *store, const char *name, char 
     return db_exec(store->db, sql);
 }
 
-static enum err note_windows(struct sqlite_store *store)
+enum err sqlite_note_windows(struct sqlite_store *store)
 {
     const struct store_options *options = &store->options;
     enum err err =
@@ -144,7 +144,7 @@ static enum err open_database(struct sqlite_store *store, char *problem)
     if (!err) err = check_wal(store, problem);
     if (!err) err = say(problem, sqlite_open_connection(store), "open adtally.db", dir);
     if (!err) err = say(problem, schema_apply(store->db), "use adtally.db", dir);
-    if (!err) err = say(problem, note_windows(store), "write adtally.db", dir);
+    if (!err) err = say(problem, sqlite_note_windows(store), "write adtally.db", dir);
     if (!err) err = say(problem, make_durable(store), "recover adtally.db", dir);
     if (!err) err = say(problem, statements_prepare(store), "use adtally.db", dir);
     if (!err && !index_logs_open(store)) err = say(problem, ERR_NO_MEMORY, "open the store", dir);
@@ -170,13 +170,9 @@ struct index *sqlite_index(struct sqlite_store *store, enum index_number number)
     return (struct index *)(void *)((char *)store + index_offsets[number]);
 }
 
-static void sqlite_close_store(struct store *base)
+void sqlite_store_free(struct sqlite_store *store)
 {
-    struct sqlite_store *store = sqlite_of(base);
-    index_logs_write(store, 1);
     statements_finalize(store);
-    if (store->db) /* so that adtally.db alone holds everything after a clean stop */
-        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_close(store->db);
     for (int i = 0; i < INDEX_NUMBERS; i++)
         index_fini(sqlite_index(store, i));
@@ -188,6 +184,16 @@ static void sqlite_close_store(struct store *base)
     dir_close(&store->dir);
     secret_free(store->secrets, sizeof *store->secrets);
     free(store);
+}
+
+static void sqlite_close_store(struct store *base)
+{
+    struct sqlite_store *store = sqlite_of(base);
+    index_logs_write(store, 1);
+    statements_finalize(store);
+    if (store->db) /* so that adtally.db alone holds everything after a clean stop */
+        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite_store_free(store);
 }
 
 static const struct secrets *sqlite_secrets(const struct store *base)
@@ -238,7 +244,7 @@ static int64_t longest_ttl_ms(const struct store_options *options)
     return longest;
 }
 
-static struct sqlite_store *new_store(const struct store_options *options)
+struct sqlite_store *sqlite_store_new(const struct store_options *options)
 {
     struct sqlite_store *store = calloc(1, sizeof *store);
     if (!store) return NULL;
@@ -254,19 +260,19 @@ static struct sqlite_store *new_store(const struct store_options *options)
     store->batch_rows = calloc(1, sizeof *store->batch_rows);
     store->secrets = secret_new(sizeof *store->secrets);
     ages_init(&store->ages, longest_ttl_ms(options) + FLOOR_MARGIN_MS);
-    return store;
+    if (store->sessions && store->recent_clicks && store->secrets && store->batch_rows)
+        return store;
+    sqlite_store_free(store);
+    return NULL;
 }
 
 enum err sqlite_store_open(struct store **out, const struct store_options *options,
                            char problem[STORE_PROBLEM_MAX])
 {
     db_start();
-    struct sqlite_store *store = new_store(options);
+    struct sqlite_store *store = sqlite_store_new(options);
     if (!store) return say(problem, ERR_NO_MEMORY, "open the store", options->dir);
-    enum err err = store->sessions && store->recent_clicks && store->secrets && store->batch_rows
-                       ? ERR_OK
-                       : say(problem, ERR_NO_MEMORY, "open the store", options->dir);
-    if (!err) err = dir_open(&store->dir, options->dir, options->create, problem);
+    enum err err = dir_open(&store->dir, options->dir, options->create, problem);
     if (!err) err = open_database(store, problem);
     if (err) {
         sqlite_close_store(&store->store);

@@ -7,7 +7,7 @@
 /* The indexes, once, at start: from their logs, and behind the end of these from the rows. Only
  * what is young enough to matter is read: the stored age marks tell where to begin. */
 
-static enum err load_ages(struct sqlite_store *store)
+enum err rebuild_ages(struct sqlite_store *store)
 {
     sqlite3_stmt *row = NULL;
     int code = SQLITE_DONE;
@@ -346,7 +346,7 @@ enum err rebuild_indexes(struct sqlite_store *store)
     ages_begin(&store->ages, clock_wall_ms(), started_ms);
     enum err err = totals_read(store);
     if (!err) err = removed_read(store);
-    if (!err) err = load_ages(store);
+    if (!err) err = rebuild_ages(store);
     if (!err) err = polls_load(store);
     if (!err) err = sqlite_each_key(&store->store, pass_key, NULL);
     if (!err) err = scan_sources(store);

@@ -214,7 +214,12 @@ static inline struct sqlite_store *sqlite_of(struct store *store)
 }
 
 /* open.c */
+struct sqlite_store *sqlite_store_new(const struct store_options *options); /* NULL: no memory */
+void sqlite_store_free(struct sqlite_store *store); /* closes what is open, writes nothing */
 enum err sqlite_open_connection(struct sqlite_store *store);
+
+/* Which times to live and windows are in force from now on. */
+enum err sqlite_note_windows(struct sqlite_store *store);
 struct index *sqlite_index(struct sqlite_store *store, enum index_number number);
 
 /* The same at every start: fingerprints are in the logs of the indexes. */
@@ -386,6 +391,7 @@ enum err token_keys_apply(struct sqlite_store *store, struct op *const ops[], si
 enum err sqlite_each_key(struct store *base, store_on_key *on_key, void *arg);
 
 /* apply.c */
+enum err sqlite_write_age_mark(struct sqlite_store *store); /* of now, in a transaction */
 /* Sequences of this age and older may be forgotten: loops stamp times a little out of order. */
 enum { FLOOR_MARGIN_MS = 60 * 1000 };
 
@@ -426,4 +432,5 @@ enum err rebuild_conversion_keys(struct sqlite_store *store, const struct age_ma
 void rebuild_pass_rows(struct sqlite_store *store, uint64_t count);
 
 /* rebuild.c: the indexes, the ages and the next sequence from the rows. */
+enum err rebuild_ages(struct sqlite_store *store); /* from the stored marks alone */
 enum err rebuild_indexes(struct sqlite_store *store);
