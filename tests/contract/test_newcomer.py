@@ -17,6 +17,7 @@ from support.world import table
 
 DONE, FAILED, USAGE = 0, 1, 2
 PARTNER = ("key", "create", "--class", "partner")
+NOBODY = "postgresql://u@127.0.0.1:1/d"  # nobody listens there
 SERVE = ("serve", "--listen", "127.0.0.1:0", "--data")
 
 
@@ -100,12 +101,12 @@ MISTAKES = {
                                     "use the adtally that made it"),
     "a reload without a server": (("reload", "--data", "DATA"), FAILED,
                                   "it reads the file when it starts"),
-    "a copy of nothing": (("copy", "--from", "NEW", "--to", "postgresql://u@127.0.0.1:1/d"), FAILED,
+    "a copy of nothing": (("copy", "--from", "NEW", "--to", NOBODY), FAILED,
                           "see whether the path is right"),
-    "a copy to nowhere": (("copy", "--from", "DATA", "--to", "postgresql://u@127.0.0.1:1/d"), FAILED,
+    "a copy to nowhere": (("copy", "--from", "DATA", "--to", NOBODY), FAILED,
                           "see whether the database that --store names runs"),
-    "a database that does not run": ((*SERVE, "DATA", "--store", "postgresql://u@127.0.0.1:1/d"),
-                                     FAILED, "see whether the database that --store names runs"),
+    "a database that does not run": ((*SERVE, "DATA", "--store", NOBODY), FAILED,
+                                     "see whether the database that --store names runs"),
     "a receipt that is none": (("export", "--format", "ndjson", "--since", "x", "--data", "DATA"),
                                FAILED, "take the last one that was exported"),
     "a zone that is none": (("report", "--tz", "Mars", "--data", "DATA"), USAGE, "package tzdata"),
