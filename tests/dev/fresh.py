@@ -1,8 +1,8 @@
 """fresh.py [--anew]: from a fresh Debian 12 to the first counted conversion, by the two commands of
 the README.
 
-The Debian is one of debootstrap's below build-fresh/, with git and nothing else. The first time, and
-with --anew, the two commands run twice: what they download is what the second time finds in the
+The Debian is one of debootstrap's below build-fresh/, with git and nothing else. The first time,
+and with --anew, the two commands run twice: what they download is what the second time finds in the
 caches of apt and npm ("warm packages"). Everything else is forgotten between two runs. Exit status
 1: it took longer than three minutes, or counted nothing. What is measured is the last commit.
 """
