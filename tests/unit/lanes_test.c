@@ -294,7 +294,7 @@ static void a_lane_that_is_stuck_holds_up_no_other(void **state)
     ledger_port_init(&port, NULL, NULL);
     for (int i = 0; i < OPS; i++) {
         snprintf(tags[i], sizeof tags[i], "t%d", i);
-        ops[i] = event_op(span_of(tags[i]));
+        ops[i] = event_op(span_of(tags[i]), SPAN("once"), clock_wall_ms());
         assert_true(ledger_submit(bench->ledger, &port, &ops[i]));
         if (i == 0) sem_wait(&has_begun);
     }
