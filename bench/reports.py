@@ -152,6 +152,8 @@ def part(bench):
     write_beside(bench, data, "no reports")
     with Asker(adtally) as asker:
         beside = write_beside(bench, data, "reports all the time")
+    if not asker.count:
+        raise SystemExit("bench: no report was made beside the writer")
     print(f"{asker.count} reports meanwhile")
     bench.table.target("the writer's p99 beside reports", beside["p99_us"] / 1e3, P99_MS_MAX,
                        " ms")

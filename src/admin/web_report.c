@@ -7,7 +7,7 @@
 
 /* GET /v1/reports/KIND: what `adtally report` prints, as JSON unless told. */
 
-/* What one report may count by itself while the listener waits for it: a second's worth. */
+/* What one report may count by itself while the listener waits for it: less than two seconds. */
 enum { BEHIND_MAX = 262144 };
 
 static const struct span prefix = SPAN_INIT("/v1/reports/");
