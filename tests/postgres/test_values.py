@@ -3,6 +3,7 @@ the same texts, and none of them is ever a 5xx."""
 
 import contextlib
 import random
+import time as now
 
 import pytest
 
@@ -334,6 +335,33 @@ def test_a_body_that_is_as_large_as_it_may_be(both):
             return [answer.status for answer in world.pipeline(bodies)]
 
     assert set(both.each(send)) == {204}
+
+
+IMPORTED = ["-9223372036854775808", "-62135596800000", "-1", "0", "1", "1795240800000",
+            "253402300799999", "9223372036854775807", "9223372036854775808", "1e12", "1.5"]
+
+
+@table("time", {text: text for text in IMPORTED})
+def test_a_time_of_an_import(both, tmp_path, time):
+    """Beside a running server, and into a row that has a place whatever its time."""
+    def send(world):
+        name = f"i{IMPORTED.index(time)}"
+        click = f"00000000-0000-4000-8000-{IMPORTED.index(time):012}"
+        lines = ('{"table":"impression","bid_id":"%s","publisher_id":"p","recorded_at_ms":%s}\n'
+                 '{"table":"click","click_id":"%s","bid_id":"%s","publisher_id":"p",'
+                 '"recorded_at_ms":%s,"expires_at_ms":%d}\n'
+                 '{"table":"conversion","click_id":"%s","partner_id":"p","event_id":"e",'
+                 '"conversion_time":"2026-01-01T00:00:00Z","conversion_value":1,"currency":"EUR",'
+                 '"recorded_at_ms":%s}\n' % (name, time, click, name, time,
+                                            (now.time() + 3600) * 1000, click, time))
+        before, file = world.counts(), tmp_path / "lines"
+        file.write_text(lines)
+        done = program.run("import", file, "--data", world.data)
+        return done.returncode, done.stdout, {t: n - before[t] for t, n in world.counts().items()}
+
+    status, _, grown = both.each(send)
+    assert (status == 0) == (time.isdigit() and 0 < int(time) < 1 << 62), (status, grown)
+    assert grown["conversion"] == (status == 0)
 
 
 FORGED = {"U+0000": ("a\0b", 404), "a surrogate alone": ("\ud800", 404), "NULL": ("NULL", 200),
