@@ -364,8 +364,8 @@ static void a_step_of_the_sweep_is_small(void **state)
     static const char *const fills[] = {
         "INSERT INTO event_key SELECT 't', 'p', 'e' || i, i, 1 FROM generate_series(1, 20000) i",
         "INSERT INTO session_key SELECT 'p', 's', i, 1 FROM generate_series(1, 20000) i",
-        "INSERT INTO conversion_key SELECT 'c', 'p', 't', 0, 'k' || i, i, 1"
-        " FROM generate_series(1, 20000) i",
+        ("INSERT INTO conversion_key SELECT 'c', 'p', 't', 0, 'k' || i, i, 1"
+         " FROM generate_series(1, 20000) i"),
         "INSERT INTO bid_key SELECT 'b', 2, i, i, 1 FROM generate_series(1, 20000) i",
         "INSERT INTO click_key SELECT 'c' || i, i, NULL, NULL, 1 FROM generate_series(1, 20000) i",
     };
