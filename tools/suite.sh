@@ -14,7 +14,7 @@ readonly MEETING=(tests/contract/test_{admin_listener,admin_socket,auth,collect,
 readonly RELEASE_ONLY=(tests/reports tests/data tests/lint tests/dev tests/browser)
 readonly FAULTS=(tests/points tests/faults) DAMAGE=(tests/power tests/sim tests/corruption)
 # Of tests/postgres, what needs no cluster of its own.
-readonly SHARED=(tests/postgres/test_{contract,copy,erase,feed,programs,store_suite}.py)
+readonly SHARED=(tests/postgres/test_{contract,copy,copy_back,erase,feed,programs,store_suite,values}.py)
 readonly STREAMS=(tests/sinks) ALONE=(tests/hostile tests/bench) LAST=(tests/fuzz)
 readonly COMPUTES='damage fuzz' # these let others go first, which look at the time
 readonly PYTEST_SECONDS_MAX=1200
