@@ -177,7 +177,8 @@ def print_works(sizes):
           "| buffer hits | reads |\n| --- | --- | --: | --: | --: | --: | --: | --: | --: |")
     for events, works in sizes.items():
         for name, work in works.items():
-            print(f"| {scale(events)} | {name} | {work.cost.rate:,.0f} | {work.cost.batch:.0f} "
+            batch = f"{work.cost.batch:.0f}" if work.wal_bytes >= 100 else ""  # written
+            print(f"| {scale(events)} | {name} | {work.cost.rate:,.0f} | {batch} "
                   f"| {work.cost.database_us:.1f} | {work.wal_bytes:,.0f} | {work.full_pages:.2f} "
                   f"| {work.hits:.1f} | {work.reads:.2f} |")
 
