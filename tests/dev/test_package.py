@@ -211,10 +211,17 @@ def test_what_root_made_is_the_servers(root, world):
 
 
 class Service:
-    """The installed unit of the sinks: its process."""
+    """The installed unit of the sinks: its process, as a context that it does not outlive."""
 
     def __init__(self, root):
         self.process = subprocess.Popen(as_service(root, "adtally-sinks"), env=ENVIRONMENT)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
 
     def stop(self):
         self.process.terminate()
@@ -231,10 +238,11 @@ def send_to(root, receiver):
 
 def test_the_sinks_send_as_their_unit_says(root, world, receiver):
     send_to(root, receiver)
-    service, click = Service(root), world.click()
-    wait_for_rows(receiver, lambda rows: click in {row.get("click_id") for row in rows})
-    assert owner_of(root, f"{DATA}/sinks/lake.cursor")
-    service.stop()
+    with Service(root) as service:
+        click = world.click()
+        wait_for_rows(receiver, lambda rows: click in {row.get("click_id") for row in rows})
+        assert owner_of(root, f"{DATA}/sinks/lake.cursor")
+        service.stop()
 
 
 def test_an_upgrade_under_load_fails_no_request(root, world, packages, receiver, tmp_path):
@@ -242,20 +250,20 @@ def test_an_upgrade_under_load_fails_no_request(root, world, packages, receiver,
     conf = root.path / CONF
     conf.write_text(conf.read_text() + "rate_limit = 50000\n")
     following = [repacked(package, tmp_path, next_version) for package in packages]
-    service = Service(root)
-    with Load(world) as load:
+    with Service(root) as service, Load(world) as load:
         time.sleep(0.3)
         root.install(*following)
         world.server.stop()
         world.server.start()
         service.stop()
-        service = Service(root)
         time.sleep(0.3)
     for name in NAMES:
         assert root.version(name).endswith("+next installed")
     assert load.failed == [] and load.stored() == set(load.acked) and len(load.acked) > 20
-    wait_for_rows(receiver, lambda rows: {row.get("event_id") for row in rows} >= set(load.acked))
-    service.stop()
+    with Service(root) as service:
+        wait_for_rows(receiver,
+                      lambda rows: {row.get("event_id") for row in rows} >= set(load.acked))
+        service.stop()
     assert conf.read_text().endswith("rate_limit = 50000\n")
     assert "rate_limit" not in program.cli("reload", "--data", world.data)
 
