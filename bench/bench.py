@@ -17,11 +17,17 @@ import sys
 import observed
 import parts
 import postgres
+import reports
+import rows
 from measure import Invalid
 from table import Table, count_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DATA = ROOT / "build" / "bench-data"
+
+def part_of_postgres(bench):
+    return rows.grow(bench) if bench.options.rows else postgres.part(bench)
+
 
 PARTS = {
     "table": (parts.tables, "every system and workload"),
@@ -30,12 +36,15 @@ PARTS = {
     "disk": (parts.disk, "bytes per event, written and kept"),
     "restart": (parts.restart, "ready after SIGTERM and SIGKILL"),
     "index": (parts.index, "an index entry: bytes and nanoseconds"),
-    "observed": (observed.part, "what /metrics and an open dashboard cost"),
-    "postgres": (postgres.part, "two servers over one PostgreSQL, beside the store alone"),
+    "observed": (observed.part, "what /metrics and an open dashboard cost; not part of a run"),
+    "postgres": (part_of_postgres, "two servers over one PostgreSQL, beside the store alone"),
+    "reports": (reports.part, "the usual reports, and the writer beside them; not part of a run"),
 }
+ALONE = {"reports", "observed"}  # what runs when it is asked for
 # quick, default
 SIZES = {"seconds": (1, 3), "rounds": (1, 3), "tail_seconds": (5, 20),
-         "disk_events": (200_000, 1_000_000), "ads": (60_000, 300_000)}
+         "disk_events": (200_000, 1_000_000), "ads": (60_000, 300_000),
+         "report_events": (1_000_000, 10_000_000)}
 
 
 def print_machine():
@@ -63,6 +72,13 @@ def parse():
                          metavar="NAME,...", help="beside nginx; none for none (all)")
     for name, (_, value) in SIZES.items():
         options.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"({value})")
+    options.add_argument("--clients", type=int, default=512, metavar="N",
+                         help="of all servers over PostgreSQL together (512)")
+    options.add_argument("--rows", type=count_of, default=None, metavar="N",
+                         help="of --postgres instead: what a conversion costs it at 1M events and "
+                              "at N")
+    options.add_argument("--lanes", type=int, default=0, metavar="N",
+                         help="connections of each of them to it (as by default)")
     options.add_argument("--quick", action="store_true", help="a look, in two minutes")
     given = options.parse_args()
     for name, (quick, value) in SIZES.items():
@@ -73,7 +89,8 @@ def parse():
     connections = given.connections or ("1,256" if given.quick else "1,16,64,256,1024")
     given.connections = [int(text) for text in connections.split(",")]
     given.peers = [] if given.peers == "none" else given.peers.split(",")
-    given.parts = [name for name in PARTS if getattr(given, name)] or list(PARTS)
+    given.parts = [name for name in PARTS if getattr(given, name)] or [
+        name for name in PARTS if name not in ALONE]
     return given
 
 

@@ -9,10 +9,12 @@
 #include <sys/resource.h>
 
 /* What the store alone costs: CPU per op in batches as the ledger makes them, without sockets.
- *   store_bench DIR|URL [CLICKS] [BATCH] [MORE]
+ *   store_bench DIR|URL [CLICKS] [BATCH]
+ *   store_bench DIR|URL CLICKS BATCH KIND FIRST COUNT
  * Over PostgreSQL the CPU is this side's: the database's is its own, and the rate says what one
  * connection takes.
- * With MORE: so many conversions more, in a directory that an earlier run has filled. */
+ * With KIND (click, conversion, impression): only these, with numbers from FIRST on, in a store
+ * that an earlier run has filled; the same numbers again are duplicates. */
 
 enum { BATCH_MAX = STORE_BATCH_MAX, TEXT_MAX = 64, DAY_MS = 24 * 60 * 60 * 1000 };
 
@@ -149,6 +151,22 @@ static void run(struct bench *bench, const char *name, make_fn *make, uint64_t f
     fflush(stdout);
 }
 
+static const struct kind {
+    const char *name;
+    make_fn *make;
+} kinds[] = {
+    {"click", make_click},
+    {"conversion", make_conversion},
+    {"impression", make_impression},
+};
+
+static const struct kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     static struct bench bench;
@@ -166,10 +184,11 @@ int main(int argc, char **argv)
     if (bench.batch > BATCH_MAX || store_open(&bench.store, &options, problem)) return 1;
     for (size_t slot = 0; slot < BATCH_MAX; slot++)
         bench.refs[slot] = &bench.ops[slot];
-    if (argc > 4) {
-        uint64_t more = strtoull(argv[4], NULL, 10);
-        run(&bench, "conversion", make_conversion, bench.clicks, more);
-        run(&bench, "conversion, duplicate", make_conversion, bench.clicks, more);
+    if (argc > 6) {
+        const struct kind *kind = find_kind(argv[4]);
+        if (!kind) return 2;
+        run(&bench, kind->name, kind->make, strtoull(argv[5], NULL, 10),
+            strtoull(argv[6], NULL, 10));
         store_close(bench.store);
         return 0;
     }

@@ -14,7 +14,7 @@ readonly MEETING=(tests/contract/test_{admin_listener,admin_socket,auth,collect,
 readonly RELEASE_ONLY=(tests/reports tests/data tests/lint tests/dev tests/browser)
 readonly FAULTS=(tests/points tests/faults) DAMAGE=(tests/power tests/sim tests/corruption)
 # Of tests/postgres, what needs no cluster of its own.
-readonly SHARED=(tests/postgres/test_{contract,copy,erase,feed,programs,store_suite}.py)
+readonly SHARED=(tests/postgres/test_{contract,copy,copy_back,erase,feed,programs,store_suite,values}.py)
 readonly STREAMS=(tests/sinks) ALONE=(tests/hostile tests/bench) LAST=(tests/fuzz)
 readonly COMPUTES='damage fuzz' # these let others go first, which look at the time
 readonly PYTEST_SECONDS_MAX=1200
@@ -74,7 +74,7 @@ run_pytest() {
     mapfile -t paths < <(existing "${@:4}")
     [[ ${#paths[@]} -gt 0 ]] || return 0
     read -ra wrap < <(plain_addresses "$dir") || true
-    [[ " $COMPUTES " != *" $name "* ]] || wrap+=(nice)
+    [[ " $COMPUTES " != *" $name "* ]] || wrap+=(nice -n 5)
     ADTALLY_BIN=$PWD/$dir/adtally ADTALLY_BUILD=$PWD/$dir run_as "$results" "$name" \
         timeout --foreground --signal=INT --kill-after=60 "$PYTEST_SECONDS_MAX" "${wrap[@]}" \
         /usr/bin/python3 -m pytest -q -p no:cacheprovider --junitxml="$results/$name.xml" \

@@ -34,6 +34,7 @@ struct admin {
     struct ledger *ledger;
     struct api *api;
     const char *dir;             /* the data directory */
+    const char *url;             /* of the database that holds the store; NULL: `dir` does */
     struct process *process;     /* NULL: nothing is known of it */
     bool can_stream;             /* the admin socket's: a command may open a stream */
     struct tail_watcher *opened; /* which the socket takes over once the command is answered */

@@ -31,8 +31,8 @@ struct live_feed {
     } lines[LIVE_KEPT]; /* the one of a serial at serial % LIVE_KEPT */
 };
 
-/* Of the file system, and of the database in it; what cannot be read is 0. */
-static void read_disk(struct live_health *health, const char *dir)
+/* Of the file system, and of the data file in it; what cannot be read, or is not there, is 0. */
+static void read_disk(struct live_health *health, const char *dir, bool has_file)
 {
     char path[4096];
     struct statvfs disk;
@@ -41,6 +41,7 @@ static void read_disk(struct live_health *health, const char *dir)
         health->disk_bytes = disk.f_blocks * disk.f_frsize;
         health->disk_free_bytes = disk.f_bavail * disk.f_frsize;
     }
+    if (!has_file) return;
     int len = snprintf(path, sizeof path, "%s/adtally.db", dir);
     if (len > 0 && (size_t)len < sizeof path && stat(path, &file) == 0)
         health->database_bytes = (uint64_t)file.st_size;
@@ -57,7 +58,7 @@ static void look(struct live_feed *feed)
     ledger_stats(admin->ledger, &now->health.ledger);
     now->health.is_healthy = ledger_is_healthy(admin->ledger);
     process_read(admin->process, &now->health.process);
-    read_disk(&now->health, admin->dir);
+    read_disk(&now->health, admin->dir, admin->url == NULL);
 }
 
 static void keep_line(struct live_feed *feed)

@@ -6,29 +6,45 @@
 #include "store/report.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 enum {
     LOOK_EVERY_MS = 1000,
-    STEP_EVENTS = 4096,
+    STEP_EVENTS = 32768,  /* a fifth of a second, which the log's WAL waits for */
     WORTH_EVENTS = 16384, /* fewer are counted by each report itself */
-    HASTE_EVENTS = 1000000,
-    REST_TIMES = 9, /* of what a step took; once, when far behind */
     REST_MIN_MS = 5,
     RETRY_MS = 60 * 1000,
+    NICENESS = 10,               /* where there is too little for all, the writer goes first */
+    OTHERS_EVERY_MS = 60 * 1000, /* what other servers recorded is looked for */
 };
+
+/* How long it rests, as a multiple of what a step took, when so many events are left. */
+static const struct {
+    int64_t behind, rest_times;
+} haste[] = {{262144, 1}, {65536, 3}, {0, 9}};
 
 struct reporter {
     struct worker worker;
-    const char *dir;
+    const char *dir, *url;
     struct ledger *ledger;
     int64_t counted; /* the thread's: events that the aggregates have */
+    int64_t looked_at_ms;
 };
 
-static int64_t recorded(struct reporter *reporter)
+static int64_t recorded(const struct reporter *reporter)
 {
     struct ledger_stats stats;
     ledger_stats(reporter->ledger, &stats);
     return (int64_t)stats.store.sequence_next - 1;
+}
+
+static int64_t rest_ms(int64_t took_ms, int64_t behind)
+{
+    size_t i = 0;
+    while (behind < haste[i].behind)
+        i++;
+    int64_t ms = took_ms * haste[i].rest_times;
+    return ms > REST_MIN_MS ? ms : REST_MIN_MS;
 }
 
 /* One step after the other until few are left. */
@@ -36,13 +52,11 @@ static enum err catch_up(struct reporter *reporter, struct report_db *db)
 {
     int64_t behind = 0;
     enum err err = report_behind(db, &behind);
-    while (!err && behind >= STEP_EVENTS) {
+    while (!err && behind >= WORTH_EVENTS) {
         int64_t begin_ms = clock_mono_ms();
         err = report_catch_up(db, STEP_EVENTS);
         int64_t took_ms = clock_mono_ms() - begin_ms + 1;
-        int64_t rest_ms = took_ms * (behind > HASTE_EVENTS ? 1 : REST_TIMES);
-        if (!worker_rest(&reporter->worker, rest_ms > REST_MIN_MS ? rest_ms : REST_MIN_MS))
-            return ERR_OK;
+        if (!worker_rest(&reporter->worker, rest_ms(took_ms, behind))) return ERR_OK;
         if (!err) err = report_behind(db, &behind);
     }
     if (!err) reporter->counted = recorded(reporter) - behind;
@@ -53,20 +67,28 @@ static enum err work(struct reporter *reporter)
 {
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
-    enum err err = report_open(&db, reporter->dir, problem);
+    enum err err = report_open(&db, reporter->dir, reporter->url, problem);
     if (err) return err;
     err = catch_up(reporter, db);
     report_close(db);
     return err;
 }
 
+static bool is_worth_it(const struct reporter *reporter)
+{
+    bool is_time = clock_mono_ms() - reporter->looked_at_ms >= OTHERS_EVERY_MS;
+    return recorded(reporter) - reporter->counted >= WORTH_EVENTS || (reporter->url && is_time);
+}
+
 static void *run(void *arg)
 {
     struct reporter *reporter = arg;
     int64_t wait_ms = LOOK_EVERY_MS;
+    (void)setpriority(PRIO_PROCESS, 0, NICENESS); /* of the thread; refused, it does no harm */
     while (worker_rest(&reporter->worker, wait_ms)) {
         wait_ms = LOOK_EVERY_MS;
-        if (recorded(reporter) - reporter->counted < WORTH_EVENTS) continue;
+        if (!is_worth_it(reporter)) continue;
+        reporter->looked_at_ms = clock_mono_ms();
         enum err err = work(reporter);
         if (!err || err == ERR_BUSY) continue; /* a report counts them right now */
         log_event(LOG_WARN, "reports_not_counted", LOG_TEXT("reason", span_of(err_text(err))),
@@ -77,11 +99,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-enum err reporter_start(struct reporter **out, const char *dir, struct ledger *ledger)
+enum err reporter_start(struct reporter **out, const char *dir, const char *url,
+                        struct ledger *ledger)
 {
     struct reporter *reporter = calloc(1, sizeof *reporter);
     if (!reporter) return ERR_NO_MEMORY;
     reporter->dir = dir;
+    reporter->url = url;
     reporter->ledger = ledger;
     if (!worker_start(&reporter->worker, run, reporter)) {
         free(reporter);

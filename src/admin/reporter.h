@@ -9,6 +9,8 @@
 
 struct reporter;
 
-/* `dir` and `ledger` stay the caller's, and alive until reporter_stop. */
-enum err reporter_start(struct reporter **out, const char *dir, struct ledger *ledger);
+/* `url` as in report_open. It, `dir` and `ledger` stay the caller's, and alive until reporter_stop.
+ */
+enum err reporter_start(struct reporter **out, const char *dir, const char *url,
+                        struct ledger *ledger);
 void reporter_stop(struct reporter *reporter);

@@ -7,7 +7,7 @@
 
 /* GET /v1/reports/KIND: what `adtally report` prints, as JSON unless told. */
 
-/* What one report may count by itself while the listener waits for it: a second's worth. */
+/* What one report may count by itself while the listener waits for it: less than two seconds. */
 enum { BEHIND_MAX = 262144 };
 
 static const struct span prefix = SPAN_INIT("/v1/reports/");
@@ -75,6 +75,8 @@ static void refuse_err(struct web_request *request, enum err err)
         web_refuse(request, 422, "the report is too long: ask for fewer columns, or for a part");
     else if (err == ERR_BUSY)
         web_refuse(request, 503, "the sums for reports are being counted: ask again in a minute");
+    else if (err == ERR_UNREACHABLE || err == ERR_REFUSED)
+        web_refuse(request, 503, "the database does not answer: the log tells more");
     else
         web_refuse(request, 503, "the report cannot be made: adtally verify tells more");
 }
@@ -93,7 +95,7 @@ static void report(struct web_request *request, const struct report_ask *ask)
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
     struct report_table *table = NULL;
-    enum err err = report_open(&db, request->admin->dir, problem);
+    enum err err = report_open(&db, request->admin->dir, request->admin->url, problem);
     if (!err) {
         err = run(db, &ask->query, &table);
         report_close(db);

@@ -30,7 +30,8 @@ bool args_value(struct args *args, struct arg *arg, const char *command)
         arg->value = span_of(args->list[args->at++]);
         return true;
     }
-    say("%.*s needs a value; see adtally help %s", SPAN_FMT(arg->text), command);
+    say("%.*s needs a value; see %s help %s", SPAN_FMT(arg->text), program_invocation_short_name,
+        command);
     return false;
 }
 
@@ -68,7 +69,8 @@ static bool take_flag(struct args *args, struct arg *arg, const struct flag *fla
         return true;
     }
     if (arg->value.ptr) {
-        say("%.*s takes no value; see adtally help %s", SPAN_FMT(arg->text), command);
+        say("%.*s takes no value; see %s help %s", SPAN_FMT(arg->text),
+            program_invocation_short_name, command);
         return false;
     }
     *flag->present = true;

@@ -16,10 +16,20 @@ typedef enum err copy_fn(const char *from, const char *to, const struct store_pr
 
 struct copy {
     const char *name;
+    const char *over_database; /* what does it there */
     struct target target;
     struct options options;
     char file[PATH_SIZE];
 };
+
+/* A database has tools of its own, which know its replicas and its disk. */
+static enum options_result refuse_database(const struct copy *copy)
+{
+    if (!copy->options.store_url[0]) return OPTIONS_OK;
+    say("the events of %s are in a PostgreSQL database: %s", copy->options.data_path,
+        copy->over_database);
+    return OPTIONS_FAILED;
+}
 
 /* Exit status; anything but EXIT_DONE has been said. */
 static int read_copy(struct copy *copy, struct args *args)
@@ -40,7 +50,7 @@ static int read_copy(struct copy *copy, struct args *args)
     }
     enum options_result result = options_load_for(&copy->options, copy->target.data,
                                                   copy->target.store, copy->target.config);
-    if (result == OPTIONS_OK) result = options_need_data_file(&copy->options);
+    if (result == OPTIONS_OK) result = refuse_database(copy);
     if (result == OPTIONS_OK) return EXIT_DONE;
     options_free(&copy->options);
     return result == OPTIONS_BAD ? EXIT_USAGE : EXIT_FAILED;
@@ -59,7 +69,9 @@ static int run_copy(const struct copy *copy, copy_fn *run, const char *from, con
 
 int command_backup(struct args *args)
 {
-    struct copy copy = {.name = "backup"};
+    struct copy copy = {.name = "backup",
+                        .over_database = "back it up with pg_dump --format=custom --file=FILE URL,"
+                                         " or with pg_basebackup"};
     int status = read_copy(&copy, args);
     if (status != EXIT_DONE) return status;
     status = run_copy(&copy, store_backup, copy.options.data_path, copy.file);
@@ -72,7 +84,9 @@ int command_backup(struct args *args)
 
 int command_restore(struct args *args)
 {
-    struct copy copy = {.name = "restore"};
+    struct copy copy = {.name = "restore",
+                        .over_database = "restore a pg_dump of it into an empty one, with"
+                                         " pg_restore --dbname=URL FILE"};
     int status = read_copy(&copy, args);
     if (status != EXIT_DONE) return status;
     status = run_copy(&copy, store_restore, copy.file, copy.options.data_path);

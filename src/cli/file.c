@@ -61,7 +61,8 @@ bool file_read(struct span path, char *memory, size_t size, struct span *text)
     *text = (struct span){memory, len < 0 ? 0 : (size_t)len};
     if (len >= 0) return true;
     if (fd >= 0 && code == EFBIG)
-        say("%.*s is larger than %zu bytes", SPAN_FMT(path), size);
+        say("%.*s is larger than %zu bytes; see whether it is the right file", SPAN_FMT(path),
+            size);
     else
         file_say_unreadable(path, code);
     return false;

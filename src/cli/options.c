@@ -300,12 +300,3 @@ enum options_result options_load_for(struct options *options, struct span data, 
               set_given(options, "config", config);
     return ok ? finish(options) : OPTIONS_BAD;
 }
-
-enum options_result options_need_data_file(const struct options *options)
-{
-    if (!options->store_url[0]) return OPTIONS_OK;
-    say("this command reads a store of SQLite, and the events of %s are in PostgreSQL: use "
-        "the database's own tools",
-        options->data_path);
-    return OPTIONS_FAILED;
-}

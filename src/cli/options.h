@@ -52,9 +52,6 @@ enum options_result options_load(struct options *options, struct args *args);
 enum options_result options_load_for(struct options *options, struct span data, struct span store,
                                      struct span config);
 
-/* For what reads the data file itself: OPTIONS_FAILED, said, where events are in a database. */
-enum options_result options_need_data_file(const struct options *options);
-
 void options_free(struct options *options);
 
 /* How long each kind of event is kept at least. False: everything for ever. */

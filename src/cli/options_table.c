@@ -32,7 +32,7 @@ const struct option options_table[OPTIONS_COUNT] = {
     {SPAN_INIT("store"), SPAN_INIT("sqlite"), .type = OPTION_STORE, AT(store),
      .wants = "sqlite or URL: postgresql://USER@HOST:PORT/DATABASE?OPTION=VALUE, as libpq reads it",
      .help = "where events are kept; sqlite is a file in the data directory"},
-    {SPAN_INIT("store_connections"), SPAN_INIT("4"), .type = OPTION_COUNT, AT(store_connections),
+    {SPAN_INIT("store_connections"), SPAN_INIT("2"), .type = OPTION_COUNT, AT(store_connections),
      RANGE(1, LEDGER_LANES_MAX), .wants = "a number of 1 to 64",
      .help = "connections of this server to PostgreSQL, each of which records a part of the events"},
     {SPAN_INIT("threads"), .type = OPTION_COUNT, AT(threads), RANGE(1, 256),

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* adtally report: reads the data directory itself, running server or not. */
+/* adtally report: reads the store itself, running server or not. */
 
 static bool print(void *arg, struct span text)
 {
@@ -38,12 +38,12 @@ static void say_err(enum err err, const char *dir)
             err == ERR_CORRUPT ? "; adtally verify tells more" : "");
 }
 
-static int run(const struct report_ask *ask, const char *dir)
+static int run(const struct report_ask *ask, const char *dir, const char *url)
 {
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
     struct report_table *table;
-    if (report_open(&db, dir, problem) != ERR_OK) {
+    if (report_open(&db, dir, url, problem) != ERR_OK) {
         say("%s", problem);
         return EXIT_FAILED;
     }
@@ -140,8 +140,8 @@ static int load_and_run(const struct report_ask *ask, const struct target *targe
     struct options options;
     enum options_result result =
         options_load_for(&options, target->data, target->store, target->config);
-    if (result == OPTIONS_OK) result = options_need_data_file(&options);
-    int status = result == OPTIONS_OK    ? run(ask, options.data_path)
+    const char *url = options.store_url[0] ? options.store_url : NULL;
+    int status = result == OPTIONS_OK    ? run(ask, options.data_path, url)
                  : result == OPTIONS_BAD ? EXIT_USAGE
                                          : EXIT_FAILED;
     options_free(&options);

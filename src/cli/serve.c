@@ -49,6 +49,11 @@ static bool connects(const struct server *server)
     return server->options.store_url[0] != '\0';
 }
 
+static const char *url_of(const struct server *server)
+{
+    return connects(server) ? server->options.store_url : NULL;
+}
+
 static size_t loops_count(const struct options *options)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -134,6 +139,7 @@ static bool start_admin(struct server *server)
     server->admin = (struct admin){.ledger = server->ledger,
                                    .api = server->api,
                                    .dir = server->options.data_path,
+                                   .url = url_of(server),
                                    .process = server->process,
                                    .can_stream = true,
                                    .reload = reload_execute,
@@ -157,8 +163,8 @@ static bool start_retention(struct server *server)
 
 static bool start_reporter(struct server *server)
 {
-    if (connects(server)) return true; /* which has what reports are made of */
-    enum err err = reporter_start(&server->reporter, server->options.data_path, server->ledger);
+    enum err err = reporter_start(&server->reporter, server->options.data_path, url_of(server),
+                                  server->ledger);
     if (err) say("cannot start the thread that counts for reports: %s", err_text(err));
     return !err;
 }

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* adtally verify: reads the data directory itself, running server or not. */
+/* adtally verify: reads the store itself, running server or not. */
 
 enum { REPORT_MAX = 64 * 1024, JSON_MAX = 2 * REPORT_MAX + 1024 };
 
@@ -29,33 +29,33 @@ static bool print_json(struct span report, char *memory)
     return output_line(writer_text(&out));
 }
 
-static bool print_text(struct span report, const char *dir)
+static bool print_text(struct span report, const struct store_verify *verify)
 {
     if (report.len > 0) {
         report.len--; /* its last line feed */
         return output_line(report);
     }
-    printf("verify: ok, every promise holds in %s\n", dir);
+    printf("verify: ok, every promise holds in %s%s\n", verify->url ? "the database of " : "",
+           verify->dir);
     return fflush(stdout) == 0;
 }
 
-static int verify(const char *dir, bool json, char *memory)
+static int verify(struct store_verify *verify, bool json, char *memory)
 {
+    char problem[STORE_PROBLEM_MAX];
     struct writer report;
     uint64_t findings;
     writer_init(&report, memory, REPORT_MAX);
     struct progress progress;
-    struct store_progress watch = progress_begin(&progress, "verify");
-    enum err err = store_verify_watched(dir, &report, &findings, &watch);
+    verify->progress = progress_begin(&progress, "verify");
+    enum err err = store_verify_watched(verify, &report, &findings, problem);
     progress_end(&progress);
     if (err) {
-        say("cannot verify %s: %s: %s", dir,
-            err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err),
-            err_advice(err));
+        say("%s", problem);
         return EXIT_FAILED;
     }
     struct span text = writer_text(&report);
-    bool ok = json ? print_json(text, memory + REPORT_MAX) : print_text(text, dir);
+    bool ok = json ? print_json(text, memory + REPORT_MAX) : print_text(text, verify);
     return ok && findings == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -64,8 +64,9 @@ static int load_and_verify(const struct target *target, bool json, char *memory)
     struct options options;
     enum options_result result =
         options_load_for(&options, target->data, target->store, target->config);
-    if (result == OPTIONS_OK) result = options_need_data_file(&options);
-    int status = result == OPTIONS_OK    ? verify(options.data_path, json, memory)
+    struct store_verify ask = {.dir = options.data_path,
+                               .url = options.store_url[0] ? options.store_url : NULL};
+    int status = result == OPTIONS_OK    ? verify(&ask, json, memory)
                  : result == OPTIONS_BAD ? EXIT_USAGE
                                          : EXIT_FAILED;
     options_free(&options);

@@ -23,11 +23,19 @@ struct lane {
     struct store_stats stats;    /* with the ledger's mutex; as of the last batch */
 };
 
+/* Several lanes want large batches: one that has little waits for another's that is under way. */
+struct turnstile {
+    pthread_mutex_t mutex;
+    pthread_cond_t ended; /* somebody's batch */
+    uint32_t busy;        /* lanes with one */
+};
+
 struct ledger {
     struct keyring *keyring;
     struct pollbook *pollbook;
-    bool are_copies_stale;        /* the first lane's: keys and polls have to be loaded again */
-    struct queue_room room;       /* of several lanes together */
+    bool are_copies_stale;  /* the first lane's: keys and polls have to be loaded again */
+    struct queue_room room; /* of several lanes together */
+    struct turnstile turnstile;
     pthread_mutex_t answer_mutex; /* of what ports say of a batch, when there are several lanes */
     uint8_t hash_key[HASH_FINGERPRINT_KEY_SIZE];
     struct use_share *use_share; /* the first lane's; NULL: the store is nobody else's */

@@ -2,17 +2,24 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/uninitialized.h"
 #include "ledger/lane.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* CHANGE: how often a store that others write to is looked at when there is nothing else to do. */
 enum { PROBE_INTERVAL_MS = 1000, CHANGE_INTERVAL_MS = 500 };
+
+/* What a batch costs the database by itself is as much as some 20 events do: at so many it matters
+ * little. Who has fewer waits for a batch that is under way to end, however long that takes, for so
+ * long at most. */
+enum { LARGE_BATCH = 128, GATHER_MS_MAX = 10 };
 
 void ledger_options_init(struct ledger_options *options)
 {
@@ -239,15 +246,70 @@ static int64_t rest_ms(const struct lane *lane)
     return is_well ? -1 : PROBE_INTERVAL_MS;
 }
 
+/* -- lanes beside each other --------------------------------------------------------------- */
+
+static void turnstile_init(struct turnstile *turnstile)
+{
+    pthread_condattr_t attributes;
+    turnstile->busy = 0;
+    pthread_mutex_init(&turnstile->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&turnstile->ended, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void turnstile_fini(struct turnstile *turnstile)
+{
+    pthread_cond_destroy(&turnstile->ended);
+    pthread_mutex_destroy(&turnstile->mutex);
+}
+
+static void begin_batch(struct lane *lane)
+{
+    struct turnstile *turnstile = &lane->ledger->turnstile;
+    struct timespec deadline = deadline_after(GATHER_MS_MAX);
+    int waited = 0;
+    pthread_mutex_lock(&turnstile->mutex);
+    while (turnstile->busy > 0 && waited != ETIMEDOUT &&
+           queue_count(&lane->submitted) < LARGE_BATCH)
+        waited = pthread_cond_timedwait(&turnstile->ended, &turnstile->mutex, &deadline);
+    turnstile->busy++;
+    pthread_mutex_unlock(&turnstile->mutex);
+}
+
+static void end_batch(struct lane *lane)
+{
+    struct turnstile *turnstile = &lane->ledger->turnstile;
+    pthread_mutex_lock(&turnstile->mutex);
+    turnstile->busy--;
+    pthread_cond_signal(&turnstile->ended);
+    pthread_mutex_unlock(&turnstile->mutex);
+}
+
+/* What waits by the time that its batch may begin. */
+static struct op *gather(struct lane *lane)
+{
+    queue_wait(&lane->submitted, rest_ms(lane));
+    if (!queue_count(&lane->submitted)) return NULL;
+    begin_batch(lane);
+    return queue_pop_all(&lane->submitted, STORE_BATCH_MAX);
+}
+
 static void *run(void *arg)
 {
     struct lane *lane = arg;
+    bool is_one_of_several = lane->ledger->lanes_count > 1;
     let_loops_run();
     for (;;) {
-        struct op *op = queue_wait_all(&lane->submitted, STORE_BATCH_MAX, rest_ms(lane));
+        struct op *op = is_one_of_several
+                            ? gather(lane)
+                            : queue_wait_all(&lane->submitted, STORE_BATCH_MAX, rest_ms(lane));
+        bool is_batch = op != NULL;
         log_tell_left_out(false);
-        if (!op && queue_is_closed(&lane->submitted)) break;
+        if (!is_batch && queue_is_closed(&lane->submitted)) break;
         if (take_turn(lane, op) == ERR_SYNC_FAILED) end_process();
+        if (is_batch && is_one_of_several) end_batch(lane);
     }
     log_tell_left_out(true);
     return NULL;
@@ -282,6 +344,7 @@ void ledger_close(struct ledger *ledger)
     use_share_free(ledger->use_share);
     pollbook_free(ledger->pollbook);
     keyring_free(ledger->keyring);
+    turnstile_fini(&ledger->turnstile);
     pthread_mutex_destroy(&ledger->answer_mutex);
     pthread_mutex_destroy(&ledger->mutex);
     free(ledger);
@@ -299,6 +362,7 @@ static enum err open_all(struct ledger **out, struct store *const stores[], uint
     ledger->lanes_count = count;
     pthread_mutex_init(&ledger->mutex, NULL);
     pthread_mutex_init(&ledger->answer_mutex, NULL);
+    turnstile_init(&ledger->turnstile);
     open_lanes(ledger, stores, options->queue_cap);
     ledger->keyring = keyring_new();
     ledger->pollbook = pollbook_new();

@@ -20,6 +20,8 @@
  * A store that several may write to has several such lanes, each with a queue, a thread and a
  * connection of its own. Ops of one key are in one lane, in their order; for the rest, and between
  * nodes, uniqueness is the database's.
+ * A lane with few ops waits for another's batch that is under way to end, so that batches are as
+ * large as they would be in one lane; nobody waits while nothing is under way.
  */
 
 struct ledger;

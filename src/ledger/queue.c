@@ -102,19 +102,32 @@ struct op *queue_pop_all(struct queue *queue, uint32_t max)
     return first;
 }
 
-struct op *queue_wait_all(struct queue *queue, uint32_t max, int64_t timeout_ms)
+/* With the mutex held. */
+static void wait(struct queue *queue, int64_t timeout_ms)
 {
     struct timespec deadline = {0};
     int waited = 0;
     if (timeout_ms >= 0) deadline = deadline_after(timeout_ms);
-    pthread_mutex_lock(&queue->mutex);
     while (queue->count == 0 && !queue->closed && waited != ETIMEDOUT)
         waited = timeout_ms < 0
                      ? pthread_cond_wait(&queue->not_empty, &queue->mutex)
                      : pthread_cond_timedwait(&queue->not_empty, &queue->mutex, &deadline);
+}
+
+struct op *queue_wait_all(struct queue *queue, uint32_t max, int64_t timeout_ms)
+{
+    pthread_mutex_lock(&queue->mutex);
+    wait(queue, timeout_ms);
     struct op *first = take(queue, max);
     pthread_mutex_unlock(&queue->mutex);
     return first;
+}
+
+void queue_wait(struct queue *queue, int64_t timeout_ms)
+{
+    pthread_mutex_lock(&queue->mutex);
+    wait(queue, timeout_ms);
+    pthread_mutex_unlock(&queue->mutex);
 }
 
 void queue_close(struct queue *queue)

@@ -47,6 +47,9 @@ struct op *queue_pop_all(struct queue *queue, uint32_t max);
 /* The same, but waits up to timeout_ms (-1: for ever) while the queue is empty and open. */
 struct op *queue_wait_all(struct queue *queue, uint32_t max, int64_t timeout_ms);
 
+/* Waits as long, and takes nothing. */
+void queue_wait(struct queue *queue, int64_t timeout_ms);
+
 /* Nothing more is accepted; waiters wake. */
 void queue_close(struct queue *queue);
 bool queue_is_closed(struct queue *queue);

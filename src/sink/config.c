@@ -5,12 +5,14 @@
 #include "cli/value.h"
 #include "store/op.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { FILE_SIZE_MAX = 64 * 1024 };
+enum { FILE_SIZE_MAX = 64 * 1024, FILE_PATH_SIZE = 4096 };
 
 const struct span sink_type_names[SINK_TYPES] = {SPAN_INIT("http"), SPAN_INIT("webhook"),
                                                  SPAN_INIT("nats"), SPAN_INIT("kafka")};
@@ -291,11 +293,42 @@ bool config_read(struct sinks_config *out, const char *path)
     struct span text;
     *out = (struct sinks_config){.memory = malloc(FILE_SIZE_MAX)};
     if (!out->memory) {
-        say("there is no memory");
+        say("there is no memory: give it more");
         return false;
     }
     return file_read(span_of(path), out->memory, FILE_SIZE_MAX, &text) &&
            config_read_text(out, path, text);
+}
+
+static bool names_a_file(const struct sink_option *option)
+{
+    static const char end[] = "_file";
+    size_t len = sizeof end - 1;
+    return option->name.len > len &&
+           memcmp(option->name.ptr + option->name.len - len, end, len) == 0;
+}
+
+static bool file_is_readable(const struct sink_config *sink, const struct sink_option *option,
+                             const char *path)
+{
+    char text[FILE_PATH_SIZE];
+    struct span file = *(const struct span *)((const char *)sink + option->offset);
+    if (!file.ptr) return true;
+    snprintf(text, sizeof text, "%.*s", SPAN_FMT(file));
+    if (access(text, R_OK) == 0) return true;
+    say("%s:%u: %.*s of [%s] cannot be read: %s: %s; make it, for the user that runs adtally-sinks",
+        path, sink->line, SPAN_FMT(option->name), sink->name, text, strerror(errno));
+    return false;
+}
+
+bool config_files_are_readable(const struct sinks_config *config, const char *path)
+{
+    for (unsigned i = 0; i < config->count; i++)
+        for (size_t row = 0; row < OPTIONS_COUNT; row++)
+            if (names_a_file(&options[row]) &&
+                !file_is_readable(&config->sinks[i], &options[row], path))
+                return false;
+    return true;
 }
 
 void config_free(struct sinks_config *config)

@@ -46,6 +46,10 @@ struct sinks_config {
 /* False: said in one sentence, with file and line. */
 bool config_read(struct sinks_config *out, const char *path);
 bool config_read_text(struct sinks_config *out, const char *path, struct span text);
+
+/* Whether every file that it names can be read now; what cannot is said. */
+bool config_files_are_readable(const struct sinks_config *config, const char *path);
+
 void config_free(struct sinks_config *config);
 
 const struct sink_config *config_find(const struct sinks_config *config, struct span name);

@@ -54,13 +54,14 @@ static bool read_ask(struct ask *ask, struct args *args, const char *command, bo
                                  {SPAN("--store"), &store, NULL},
                                  {SPAN("--json"), NULL, &ask->is_json}};
     struct operands operands = {.list = &ask->name, .cap = wants_name};
-    if (!args_read(args, command, flags, 4, &operands)) return false;
+    size_t flags_count = strcmp(command, "status") == 0 ? 4 : 3; /* --json */
+    if (!args_read(args, command, flags, flags_count, &operands)) return false;
     if (!data.ptr) {
-        say("--data DIR is missing: the data directory of adtally");
+        say("--data is missing: name the data directory of adtally, --data DIR");
         return false;
     }
     if (wants_name && !sink_name_is_good(ask->name)) {
-        say("%s needs the NAME of a sink", command);
+        say("%s needs the NAME of a sink; adtally-sinks status shows them", command);
         return false;
     }
     int len = snprintf(ask->data, sizeof ask->data, "%.*s", SPAN_FMT(data));
@@ -82,11 +83,17 @@ static int open_dir(const struct ask *ask, bool create)
     char path[PATH_SIZE + 8];
     snprintf(path, sizeof path, "%s/sinks", ask->data);
     if (create && mkdir(path, 0700) != 0 && errno != EEXIST) {
-        say("cannot make %s: %s", path, strerror(errno));
+        say("cannot make %s: %s; see whether DIR is right, and who owns it", path, strerror(errno));
         return -1;
     }
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) say("cannot open %s: %s; has adtally-sinks run there?", path, strerror(errno));
+    if (fd < 0 && errno == ENOENT)
+        say("no adtally-sinks has run for %s: see whether the path is right, or start "
+            "adtally-sinks "
+            "run",
+            ask->data);
+    else if (fd < 0)
+        say("cannot open %s: %s; run it as the user that owns it", path, strerror(errno));
     return fd;
 }
 
@@ -95,7 +102,11 @@ static int take_lock(int dir_fd)
 {
     int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-    say(fd >= 0 ? "another adtally-sinks serves this data directory" : "cannot make sinks/lock");
+    if (fd >= 0)
+        say("another adtally-sinks runs for this data directory: stop it first");
+    else
+        say("cannot make sinks/lock: %s; see who owns the directory, and whether its disk has room",
+            strerror(errno));
     if (fd >= 0) close(fd);
     return -1;
 }
@@ -175,7 +186,8 @@ static bool start_sinks(struct serving *serving)
     if (is_good)
         log_event(LOG_INFO, "sinks_started", LOG_NUMBER("sinks", (int64_t)serving->started));
     else
-        say("there is no memory, or no thread, for %u sinks", config->count);
+        say("there is no memory, or no thread, for %u sinks: give it more, or leave some out",
+            config->count);
     return is_good;
 }
 
@@ -193,7 +205,8 @@ static void stop_sinks(struct serving *serving)
 static bool read_config(struct sinks_config *config, const struct ask *ask)
 {
     if (!config_read(config, ask->config)) return false;
-    if (config->count == 0) say("%s names no sink: a section [NAME] is one", ask->config);
+    if (config->count == 0)
+        say("%s names no sink: a section [NAME] is one; see adtally-sinks help check", ask->config);
     return config->count > 0;
 }
 
@@ -259,7 +272,8 @@ static int command_check(struct args *args)
     static struct sinks_config config;
     struct ask ask = {0};
     if (!read_ask(&ask, args, "check", false)) return EXIT_USAGE;
-    bool is_good = config_read(&config, ask.config);
+    bool is_good =
+        config_read(&config, ask.config) && config_files_are_readable(&config, ask.config);
     for (unsigned i = 0; i < config.count && is_good; i++)
         printf("%s: %.*s\n", config.sinks[i].name, SPAN_FMT(sink_type_names[config.sinks[i].type]));
     config_free(&config);
@@ -275,7 +289,10 @@ static uint64_t last_sequence(const struct ask *ask, const struct sink_status *s
     char problem[STORE_PROBLEM_MAX];
     struct store_feed *feed = NULL;
     uint64_t last = 0;
-    if (!store_feed_open(&feed, ask->data, url_of(ask), problem)) store_feed_last(feed, &last);
+    if (!store_feed_open(&feed, ask->data, url_of(ask), problem))
+        store_feed_last(feed, &last);
+    else
+        say("%s; how far a sink is behind is what it last saw itself", problem);
     store_feed_close(feed);
     for (unsigned i = 0; i < count; i++)
         if (statuses[i].last_sequence > last) last = statuses[i].last_sequence;
@@ -335,7 +352,7 @@ static int make_wish(struct args *args, const char *kind)
     if (dir_fd < 0) return EXIT_FAILED;
     int result = EXIT_FAILED;
     if (!sink_status_read(dir_fd, name, &status))
-        say("no sink is called \"%s\"; see adtally-sinks status", name);
+        say("no sink is called \"%s\"; adtally-sinks status shows them", name);
     else if (!wish_make(dir_fd, name, kind))
         say("cannot write to %s/sinks: %s", ask.data, strerror(errno));
     else
@@ -365,8 +382,8 @@ static const struct command commands[] = {
     {"run", command_run,
      "run --data DIR [--config FILE]\n",
      "send what is recorded, until SIGTERM",
-     "It runs beside the server, or without one, and goes on where it was. Another configuration\n"
-     "takes a restart.\n\n"
+     "It runs beside the server, or without one, and goes on where it was. SIGHUP takes the\n"
+     "configuration file anew.\n\n"
      "  adtally-sinks run --data data"},
     {"check", command_check,
      "check --data DIR [--config FILE]\n",

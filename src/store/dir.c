@@ -47,6 +47,8 @@ static const char *advice_of(int code)
     case ENOSPC:
     case EDQUOT:
         return ": make room on its disk";
+    case ENOTDIR:
+        return ": name a directory, which may be new";
     default:
         return "";
     }

@@ -38,11 +38,14 @@ struct store_feed {
     const struct feed_engine *engine;
 };
 
-/* store/sqlite */
+/* store/sqlite. Sums of reports against a recount, of whichever engine; of damage that ends it,
+ * `problem` tells. */
+enum err report_verify(const char *dir, const char *url, struct writer *report, uint64_t *findings,
+                       char problem[STORE_PROBLEM_MAX]);
 enum err sqlite_store_open(struct store **out, const struct store_options *options,
                            char problem[STORE_PROBLEM_MAX]);
-enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings,
-                             const struct store_progress *progress);
+enum err sqlite_store_verify(const struct store_verify *verify, struct writer *report,
+                             uint64_t *findings, char problem[STORE_PROBLEM_MAX]);
 enum err sqlite_feed_open(struct store_feed **out, const char *dir,
                           char problem[STORE_PROBLEM_MAX]);
 enum err sqlite_store_backup(const char *dir, const char *file,
@@ -57,3 +60,5 @@ enum err pg_store_open(struct store **out, const struct store_options *options,
                        char problem[STORE_PROBLEM_MAX]);
 void pg_store_each_file(const char *url, void (*on_file)(const char *path, void *arg), void *arg);
 enum err pg_feed_open(struct store_feed **out, const char *url, char problem[STORE_PROBLEM_MAX]);
+enum err pg_store_verify(const struct store_verify *verify, struct writer *report,
+                         uint64_t *findings, char problem[STORE_PROBLEM_MAX]);

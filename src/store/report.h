@@ -15,12 +15,14 @@
 
 struct report_db;
 
-/* `problem` as in store_open. A reports.db that cannot be used, or not be written, costs time only.
- */
-enum err report_open(struct report_db **out, const char *dir, char problem[STORE_PROBLEM_MAX]);
+/* Of the events of `dir`, or, where `url` is not NULL, of that PostgreSQL database: then `dir` has
+ * the sums alone. `url` stays the caller's, `problem` as in store_open. A reports.db that cannot be
+ * used, or not be written, costs time only. */
+enum err report_open(struct report_db **out, const char *dir, const char *url,
+                     char problem[STORE_PROBLEM_MAX]);
 void report_close(struct report_db *db);
 
-/* How many events the aggregates do not have yet. */
+/* How many events the aggregates do not have yet; of a database a million at most is told. */
 enum err report_behind(struct report_db *db, int64_t *events);
 
 /* Adds the next `events` of them at most, in one transaction. ERR_BUSY: another process does, or

@@ -96,13 +96,17 @@ void store_stats(const struct store *store, struct store_stats *out)
 
 enum err store_verify(const char *dir, struct writer *report, uint64_t *findings)
 {
-    return store_verify_watched(dir, report, findings, &(struct store_progress){NULL, NULL});
+    char problem[STORE_PROBLEM_MAX];
+    return store_verify_watched(&(struct store_verify){.dir = dir}, report, findings, problem);
 }
 
-enum err store_verify_watched(const char *dir, struct writer *report, uint64_t *findings,
-                              const struct store_progress *progress)
+enum err store_verify_watched(const struct store_verify *verify, struct writer *report,
+                              uint64_t *findings, char problem[STORE_PROBLEM_MAX])
 {
-    return sqlite_store_verify(dir, report, findings, progress);
+    *findings = 0;
+    enum err err = verify->url ? pg_store_verify(verify, report, findings, problem)
+                               : sqlite_store_verify(verify, report, findings, problem);
+    return err ? err : report_verify(verify->dir, verify->url, report, findings, problem);
 }
 
 enum err store_feed_open(struct store_feed **out, const char *dir, const char *url,

@@ -98,12 +98,16 @@ struct store_stats {
 };
 void store_stats(const struct store *store, struct store_stats *out);
 
-/* Checks a data directory from outside, read-only, running server or not: file integrity, and that
- * every promise holds in the rows (one event per key, clicks exist, amounts add up). Writes
+/* Checks a store from outside, read-only, running server or not: integrity, that every promise
+ * holds in the rows (one event per key, clicks exist, amounts add up), and reports.db. Writes
  * findings as lines to `report`; *findings is their number. */
+struct store_verify {
+    const char *dir, *url; /* url: as in struct store_options */
+    struct store_progress progress;
+};
+enum err store_verify_watched(const struct store_verify *verify, struct writer *report,
+                              uint64_t *findings, char problem[STORE_PROBLEM_MAX]);
 enum err store_verify(const char *dir, struct writer *report, uint64_t *findings);
-enum err store_verify_watched(const char *dir, struct writer *report, uint64_t *findings,
-                              const struct store_progress *progress);
 
 /* The rows of a data directory as text, in the order of recording, running server or not. Read in
  * short transactions, so that the WAL can start over; ends with what was recorded when it began. */

@@ -1,6 +1,7 @@
 """The benchmark judges others, so it is judged here: what it sends, what it counts, what it refuses
 to call a measurement, and the model's sums. No figure of speed is looked at."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 
@@ -20,6 +22,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 import measure  # noqa: E402  (the path comes first)
 import parts  # noqa: E402
+import reports  # noqa: E402
 import scaling  # noqa: E402
 import servers  # noqa: E402
 import table  # noqa: E402
@@ -219,6 +222,26 @@ def test_workloads_on_the_real_server(tmp_path):
     verify = subprocess.run([BINARY, "verify", "--data", adtally.data], capture_output=True,
                             text=True, check=False)
     assert verify.returncode == 0, verify.stdout
+
+
+def test_reports_and_the_writer_beside_them(tmp_path, capsys):
+    options = types.SimpleNamespace(report_events=20_000, rounds=1, tail_seconds=0.3)
+    with contextlib.ExitStack() as stack:
+        bench = parts.Bench(BINARY.parent.parent, tmp_path, options, table.Table(), stack)
+        bench.binary, bench.programs = BINARY, PROGRAMS
+        reports.part(bench)
+    out = capsys.readouterr().out
+    assert out.count("\n| ") == 2 + len(reports.USUAL) * len(reports.ZONES)
+    assert [name for name, *_ in bench.table.targets] == [
+        "sums: CPU an event", "reports over 20,000 events: the slowest",
+        "the writer's p99 beside reports"]
+    assert all(figure > 0 for _, figure, *_ in bench.table.targets)
+
+
+def test_a_report_that_fails_ends_the_run(tmp_path):
+    adtally = reports.Reported(BINARY, tmp_path / "none")
+    with pytest.raises(SystemExit):
+        reports.run_cold(adtally, "by=week")
 
 
 def test_the_floor_answers_and_its_time_is_counted(tmp_path, template):

@@ -193,7 +193,8 @@ def statuses_of(port, forwarded):
     "a client of a trusted proxy": ("127.0.0.1", lambda n: "192.0.2.9", "192.0.2.10", False),
     "one that forges hops": ("127.0.0.1", lambda n: f"10.0.0.{n}, 192.0.2.9", "192.0.2.9", True),
     "one that forges hops before two proxies": (
-        "127.0.0.1, 10.0.0.0/8", lambda n: f"198.51.100.{n}, 192.0.2.9, 10.0.0.1", "192.0.2.9", True),
+        "127.0.0.1, 10.0.0.0/8", lambda n: f"198.51.100.{n}, 192.0.2.9, 10.0.0.1", "192.0.2.9",
+        True),
     "one whose proxy is not trusted": ("10.0.0.1", lambda n: f"192.0.2.{n}", "192.0.2.200", True),
 })
 def test_failures_are_of_the_client_and_not_of_the_proxy(world_with, proxies, hops_of, other,

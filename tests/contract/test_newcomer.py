@@ -1,10 +1,14 @@
 """Contract section 8, read by somebody who sees it for the first time: what is said when something
 is wrong is one sentence, and says what to do next."""
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import socket
+import sqlite3
+import subprocess
 
 import pytest
 
@@ -13,15 +17,19 @@ from support.world import table
 
 DONE, FAILED, USAGE = 0, 1, 2
 PARTNER = ("key", "create", "--class", "partner")
+NOBODY = "postgresql://u@127.0.0.1:1/d"  # nobody listens there
 SERVE = ("serve", "--listen", "127.0.0.1:0", "--data")
 
 
 def said(*args, status, **options):
     """The sentence on standard error; nothing is on standard output."""
-    done = program.run(*args, **options)
+    return sentence(program.run(*args, **options), status, "adtally")
+
+
+def sentence(done, status, name):
     assert (done.returncode, done.stdout) == (status, b""), done
     text = done.stderr.decode()
-    assert text.startswith("adtally: ") and text.count("\n") == 1 and text.endswith("\n"), text
+    assert text.startswith(f"{name}: ") and text.count("\n") == 1 and text.endswith("\n"), text
     return text
 
 
@@ -85,26 +93,110 @@ MISTAKES = {
                             "poll list shows them"),
     "ads that are no JSON": (("mint", "--data", "DATA"), FAILED, "no JSON"),
     "a value for a switch": (("verify", "--json=yes", "--data", "DATA"), USAGE, "takes no value"),
+    "a file for a directory": ((*SERVE, "FILE"), FAILED, "name a directory"),
+    "a directory without its secrets": (("key", "list", "--data", "BARE"), FAILED,
+                                        "put it back, or restore a backup"),
+    "a directory of a newer version": ((*SERVE, "NEWER"), FAILED, "use the adtally that made it"),
+    "a backup of a newer version": (("backup", "NEW", "--data", "NEWER"), FAILED,
+                                    "use the adtally that made it"),
+    "a reload without a server": (("reload", "--data", "DATA"), FAILED,
+                                  "it reads the file when it starts"),
+    "a copy of nothing": (("copy", "--from", "NEW", "--to", NOBODY), FAILED,
+                          "see whether the path is right"),
+    "a copy to nowhere": (("copy", "--from", "DATA", "--to", NOBODY), FAILED,
+                          "see whether the database that --store names runs"),
+    "a database that does not run": ((*SERVE, "DATA", "--store", NOBODY), FAILED,
+                                     "see whether the database that --store names runs"),
+    "a receipt that is none": (("export", "--format", "ndjson", "--since", "x", "--data", "DATA"),
+                               FAILED, "take the last one that was exported"),
+    "a zone that is none": (("report", "--tz", "Mars", "--data", "DATA"), USAGE, "package tzdata"),
     "an operand too many": (("verify", "this", "--data", "DATA"), USAGE, "see adtally help verify"),
 }
 
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
-    """DATA, NEW and OTHER as paths."""
+    """DATA, NEW, OTHER and what else stands for a path."""
     root = tmp_path_factory.mktemp("newcomer")
     program.key_create(root / "data", "adserver", "first")
     (root / "other").mkdir()
     (root / "other" / "holiday.jpg").write_text("x")
-    return {"DATA": root / "data", "NEW": root / "new", "OTHER": root / "other"}
+    for name in ("bare", "newer"):
+        shutil.copytree(root / "data", root / name)
+    (root / "bare" / "secrets.json").unlink()
+    with contextlib.closing(sqlite3.connect(root / "newer" / "adtally.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+    return {"DATA": root / "data", "NEW": root / "new", "OTHER": root / "other",
+            "BARE": root / "bare", "NEWER": root / "newer",
+            "FILE": root / "other" / "holiday.jpg"}
 
 
 @table("typed, status, advice", MISTAKES)
 def test_a_mistake_is_answered_with_what_to_do(places, typed, status, advice):
+    assert advice in said(*in_places(typed, places), status=status)
+    assert not places["NEW"].exists()
+
+
+def in_places(typed, places):
     for name, path in places.items():
         typed = [re.sub(f"^{name}\\b", str(path), word) for word in typed]
-    assert advice in said(*typed, status=status)
-    assert not places["NEW"].exists()
+    return typed
+
+
+# The same of adtally-sinks; HOOK is a configuration with a secret that is not there.
+OF_SINKS = {
+    "no command": ((), USAGE, "see adtally-sinks help"),
+    "a command that is none": (("send",), USAGE, "see adtally-sinks help"),
+    "help of a command that is none": (("help", "send"), USAGE, "see adtally-sinks help"),
+    "no data directory": (("run",), USAGE, "--data DIR"),
+    "an option without its value": (("run", "--data"), USAGE, "see adtally-sinks help run"),
+    "an option that is none": (("run", "--fast", "--data", "DATA"), USAGE,
+                               "see adtally-sinks help run"),
+    "an option of another command": (("run", "--json", "--data", "DATA"), USAGE,
+                                     "see adtally-sinks help run"),
+    "an operand too many": (("check", "lake", "--data", "DATA"), USAGE,
+                            "see adtally-sinks help check"),
+    "no configuration": (("run", "--data", "DATA"), USAGE,
+                         "sinks.conf: No such file or directory; see whether the path is right"),
+    "another's configuration": (("check", "--config", "FILE", "--data", "DATA"), USAGE,
+                                "a line is [NAME] or `name = value`"),
+    "a configuration that is no file": (("check", "--config", "OTHER", "--data", "DATA"), USAGE,
+                                        "Is a directory; see whether"),
+    "a configuration of nothing": (("run", "--config", "/dev/null", "--data", "DATA"), USAGE,
+                                   "see adtally-sinks help check"),
+    "a secret that is not there": (("check", "--config", "HOOK", "--data", "DATA"), USAGE,
+                                   "make it, for the user that runs adtally-sinks"),
+    "a status of nothing": (("status", "--data", "DATA"), FAILED, "or start adtally-sinks run"),
+    "which sink": (("replay", "--data", "DATA"), USAGE, "adtally-sinks status shows them"),
+    "dead letters of nothing": (("replay", "lake", "--data", "NEW"), FAILED,
+                                "see whether the path is right"),
+    "a store that is none": (("check", "--store", "mysql://x", "--data", "DATA"), USAGE,
+                             "postgresql://"),
+}
+
+
+@table("typed, status, advice", OF_SINKS)
+def test_a_mistake_with_sinks_is_answered_with_what_to_do(places, typed, status, advice):
+    hook = places["OTHER"] / "hook.conf"
+    hook.write_text("[h]\ntype = webhook\nurl = https://h.example/\nsecret_file = /none\n")
+    command = [program.SINKS, *in_places(typed, {**places, "HOOK": hook})]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    assert advice in sentence(done, status, "adtally-sinks")
+
+
+def test_the_help_of_the_sinks_says_how_and_what_for():
+    def ask(*args):
+        return subprocess.run([program.SINKS, *args], capture_output=True, text=True,
+                              check=True).stdout
+    text = ask("help")
+    assert text == ask("--help") == ask("-h") and "DIR/sinks.conf" in text
+    listed = re.findall(r"^  ([a-z]+) +(\S.*)$", text, re.M)
+    assert [name for name, _ in listed] == ["run", "check", "status", "replay", "enable", "help"]
+    for name, what in listed[:-1]:
+        text = ask(name, "--help")
+        assert text == ask("help", name) and text.startswith(f"adtally-sinks {name}: {what}\n")
+        assert re.search(rf"^  adtally-sinks {name}\b.* --data data$", text, re.M)
+        assert max(map(len, text.splitlines())) <= 100, name
 
 
 def test_an_address_in_use_is_told(places):

@@ -164,11 +164,11 @@ def test_a_password_is_never_shown(pair):
         assert done.stderr.count(b"\n") == 1, done
 
 
-def test_what_reads_the_file_says_that_there_is_none(pair):
+def test_what_copies_the_file_says_what_to_do_instead(pair):
     data = pair[0].data
-    for command in (["verify"], ["report", "traffic"], ["backup", "/nowhere"]):
-        done = program.run(*command, "--data", data, "--store", store.url_of(data))
-        assert done.returncode == 1 and b"PostgreSQL" in done.stderr, done
+    for command, tool in (("backup", b"pg_dump"), ("restore", b"pg_restore")):
+        done = program.run(command, "/nowhere", "--data", data, "--store", store.url_of(data))
+        assert done.returncode == 1 and tool in done.stderr, done
 
 
 def guarded(data, password):

@@ -1,9 +1,10 @@
-"""fresh.py [--anew]: from a fresh Debian 12 to the first counted conversion, by the two commands of the README.
+"""fresh.py [--anew]: from a fresh Debian 12 to the first counted conversion, by the two commands of
+the README.
 
-The Debian is one of debootstrap's below build-fresh/, with git and nothing else. The first time, and with
---anew, the two commands run twice: what they download is what the second time finds in apt's and npm's
-caches ("warm packages"). Everything else is forgotten between two runs. Exit status 1: it took longer than
-three minutes, or counted nothing. What is measured is the last commit.
+The Debian is one of debootstrap's below build-fresh/, with git and nothing else. The first time,
+and with --anew, the two commands run twice: what they download is what the second time finds in the
+caches of apt and npm ("warm packages"). Everything else is forgotten between two runs. Exit status
+1: it took longer than three minutes, or counted nothing. What is measured is the last commit.
 """
 
 import os
@@ -17,7 +18,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import server as program  # noqa: E402  (the path comes first)
-from support.chroot import ENVIRONMENT, Root, sh  # noqa: E402
+from support.chroot import ENVIRONMENT, Root, forget, sh  # noqa: E402
 
 PLACE = program.REPO / "build-fresh"
 DEBIAN, BUNDLE = PLACE / "debian", PLACE / "adtally.bundle"
@@ -32,7 +33,8 @@ STEPS = (("packages", r"(Setting up|Processing triggers)"), ("uPlot", r"added \d
 
 
 def make_debian():
-    shutil.rmtree(PLACE, ignore_errors=True)
+    forget(PLACE / "run")
+    forget(PLACE)
     PLACE.mkdir()
     sh("debootstrap", "--variant=minbase", "--include=git", "bookworm", DEBIAN)
     for name in OF_THIS_MACHINE:  # how it reaches the network
@@ -47,7 +49,6 @@ class Run:
     """The two commands in a copy of the Debian: when each step was done, in seconds."""
 
     def __init__(self):
-        shutil.rmtree(PLACE / "run", ignore_errors=True)
         self.root = Root(DEBIAN, PLACE / "run")
         shutil.copy(BUNDLE, self.root.path / "srv")
         self.listen = f"127.0.0.1:{program.free_port()}"
@@ -81,9 +82,9 @@ class Run:
         raise AssertionError(self.text[-3000:])
 
     def paste(self):
-        """The lines that were printed, up to the first conversion: what the last of them answered."""
-        lines = LINES.findall(self.text)[:3]
-        said, _ = self.command("bash").communicate("".join(f"{line}\n" for line in lines), timeout=60)
+        """The lines that were printed, up to the first conversion, which has to be counted."""
+        lines = "".join(f"{line}\n" for line in LINES.findall(self.text)[:3])
+        said, _ = self.command("bash").communicate(lines, timeout=60)
         assert said.splitlines()[-1].replace(" ", "") == '{"status":"ok"}', said
         self.step("counted")
 
@@ -124,8 +125,8 @@ def main(*arguments):
     for name, seconds in run.whole().items():
         print(f"{name:12} {seconds - before:6.1f} s {seconds:6.1f} s")
         before = seconds
-    print(f"{run.installed} packages are installed; {os.getloadavg()[1]:.1f} processes ran or waited "
-          f"in the last five minutes, on {os.cpu_count()} cores")
+    print(f"{run.installed} packages are installed; load {os.getloadavg()[1]:.1f} on "
+          f"{os.cpu_count()} cores")
     return 0 if before <= SECONDS_MAX else 1
 
 

@@ -1,5 +1,5 @@
-"""./dev package: both packages installed, started, upgraded under load, removed and purged, in a copy
-of this machine's root file system that forgets everything."""
+"""./dev package: both packages installed, started, upgraded under load, removed and purged, in a
+copy of this machine's root file system that forgets everything."""
 
 import os
 import pathlib

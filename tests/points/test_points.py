@@ -80,7 +80,8 @@ class Catalogue:
         for operation in self.removing():
             run = operation.go(0)
             found[Retention.name] = rows.difference(run.before, rows.read(run.data))
-            assert {row[0] for row in found[Retention.name].gone} >= {"click", "feedback", "removed"}
+            gone = {row[0] for row in found[Retention.name].gone}
+            assert gone >= {"click", "feedback", "removed"}
             run.close()
         return found
 

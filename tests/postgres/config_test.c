@@ -286,10 +286,16 @@ static void partitions_follow_each_other(void **state)
     for (int64_t ago = 0; ago < 12; ago++)
         insert_at((day + 7 - ago) * DAY_MS);
     int64_t dropped;
+    snprintf(sql, sizeof sql, "SELECT max(seq) + 1 FROM feedback WHERE recorded_at_ms < %lld",
+             (long long)((day + 3) * DAY_MS));
+    int64_t below = base_number(url, sql);
     assert_int_equal(pg_partitions_drop(one, OP_FEEDBACK, (day + 3) * DAY_MS + 5, &dropped),
                      PG_FINE);
     assert_int_equal(dropped, 3);
     assert_int_equal(base_number(url, "SELECT count(*) FROM feedback"), 5);
+    assert_true(below > 0);
+    assert_int_equal(base_number(url, "SELECT below_seq FROM removed WHERE name = 'feedback'"),
+                     below);
     insert_at((day + 1) * DAY_MS);
     insert_at(0);
     assert_int_equal(pg_partitions_drop(one, OP_FEEDBACK, INT64_MAX / 2, &dropped), PG_FINE);

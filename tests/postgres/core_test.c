@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+extern const size_t migrations_count; /* sql/: each brings the schema forward by one */
+
 static char url[URL_MAX];
 
 static int new_database(void **state)
@@ -69,6 +71,35 @@ static void texts_come_back(void **state)
         assert_string_equal(PQgetvalue(rows, 0, 0), texts[i]);
         PQclear(rows);
     }
+    base_close(store);
+}
+
+/* So do binary arrays: texts as they are, numbers to their ends, and what is absent as NULL. */
+static void binary_arrays_come_back(void **state)
+{
+    static const int64_t numbers[] = {0, -1, 1, 256, INT64_MAX, INT64_MIN};
+    enum { NUMBERS = sizeof numbers / sizeof numbers[0] };
+    struct pg_store *store = base_new(url);
+    PGresult *rows;
+    assert_int_equal(pg_connect(&store->connection), PG_FINE);
+    pg_params_reset_binary(&store->params, "ti");
+    for (int i = 0; i < TEXTS; i++)
+        pg_add_text(&store->params, 0, span_of(texts[i]));
+    pg_add_text(&store->params, 0, SPAN_NONE);
+    for (int i = 0; i < NUMBERS; i++)
+        pg_add_i64(&store->params, 1, numbers[i]);
+    pg_add_null(&store->params, 1);
+    assert_int_equal(pg_run(&store->connection, "SELECT unnest($1::text[]), unnest($2::bigint[])",
+                            &store->params, &rows),
+                     PG_FINE);
+    assert_int_equal(pg_rows(rows), TEXTS + 1);
+    for (int i = 0; i < TEXTS; i++)
+        assert_true(span_eq(pg_get_text(rows, i, 0), span_of(texts[i])));
+    assert_null(pg_get_text(rows, TEXTS, 0).ptr);
+    for (int i = 0; i < NUMBERS; i++)
+        assert_true(pg_get_i64(rows, i, 1) == numbers[i]);
+    assert_true(pg_is_null(rows, NUMBERS, 1));
+    PQclear(rows);
     base_close(store);
 }
 
@@ -278,7 +309,7 @@ static void a_schema_is_made_once(void **state)
     int64_t secrets = base_number(url, "SELECT sum(hashtext(name || value::text)) FROM secret");
     assert_int_equal(base_number(url, "SELECT count(*) FROM secret"), 4);
     assert_int_equal(migrate(url, problem), ERR_OK);
-    assert_int_equal(base_number(url, "SELECT count(*) FROM adtally_schema"), 2);
+    assert_int_equal(base_number(url, "SELECT count(*) FROM adtally_schema"), migrations_count);
     assert_int_equal(base_number(url, "SELECT sum(hashtext(name || value::text)) FROM secret"),
                      secrets);
 }
@@ -308,7 +339,7 @@ static void many_start_at_once(void **state)
         assert_string_equal(starters[i].problem, "");
         assert_int_equal(starters[i].err, ERR_OK);
     }
-    assert_int_equal(base_number(url, "SELECT count(*) FROM adtally_schema"), 2);
+    assert_int_equal(base_number(url, "SELECT count(*) FROM adtally_schema"), migrations_count);
     assert_int_equal(base_number(url, "SELECT count(*) FROM secret"), 4);
     assert_int_equal(base_number(url, "SELECT count(*) FROM counter"), 1);
 }
@@ -364,6 +395,7 @@ static void add(const char *name, CMUnitTestFunction check)
 int main(void)
 {
     ADD(texts_come_back);
+    ADD(binary_arrays_come_back);
     ADD(bytes_come_back);
     ADD(large_pipelines_pass);
     ADD(a_failed_pipeline_leaves_nothing);

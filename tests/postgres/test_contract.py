@@ -14,7 +14,8 @@ SHORT = ["contract/test_nodes.py", "crash/test_race.py"]
 LONG = ["contract/test_conversion.py", "contract/test_conversion_dedup.py",
         "contract/test_collect.py", "contract/test_clicks.py", "contract/test_impressions.py",
         "contract/test_feedback.py", "contract/test_ad_feedback.py", "contract/test_polls.py",
-        "contract/test_poll_results.py", "crash/test_kill9.py", "crash/test_restart_publisher.py"]
+        "contract/test_poll_results.py", "crash/test_kill9.py", "crash/test_restart_publisher.py",
+        "reports/test_report_server.py"]
 SUITES = SHORT + (LONG if os.environ.get("ADTALLY_LONG") else [])
 
 

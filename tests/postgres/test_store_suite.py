@@ -11,9 +11,9 @@ import subprocess
 import pytest
 
 BUILD = pathlib.Path(os.environ.get("ADTALLY_BUILD", "build"))
-SUITES = ("store", "store_feed", "store_flags", "store_model", "store_publisher")
+SUITES = ("store", "store_feed", "store_flags", "store_model", "store_publisher", "store_report")
 CASES_MIN = {"store": 18, "store_feed": 6, "store_flags": 7, "store_model": 1,
-             "store_publisher": 16}
+             "store_publisher": 16, "store_report": 5}
 
 
 @pytest.mark.parametrize("name", SUITES)

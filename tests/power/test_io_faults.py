@@ -1,8 +1,8 @@
 """Every single I/O call of the store failing in turn, and every single allocation.
 
-The program build/tests/power/faults does the work: EIO, ENOSPC, short writes and EINTR, once and for
-ever, in a batch with an op of each kind, one that removes, changes and imports rows, a checkpoint, a
-probe, a close, a start and a creation."""
+The program build/tests/power/faults does the work: EIO, ENOSPC, short writes and EINTR, once and
+for ever, in a batch with an op of each kind, one that removes, changes and imports rows, a
+checkpoint, a probe, a close, a start and a creation."""
 
 import os
 import pathlib

@@ -12,7 +12,7 @@ from support.checksum import checksum
 UTC = datetime.timezone.utc
 EVENTS = ("click", "conversion", "server_event", "impression", "feedback", "ad_feedback", "vote")
 IDS = ("advertiser", "publisher", "campaign", "product", "placement")
-KEEPS = 65537  # one more than a report counts without keeping (LIVE_MAX of report_run.c)
+KEEPS = 65537  # two steps and one more: that one a report counts without keeping it (report_run.c)
 
 
 def at(text):

@@ -12,7 +12,7 @@ from test_report_numbers import numbers
 
 BEGIN = at("2026-11-01T00:00+00:00")
 MINUTE = 60_000
-TABLES = ("agg", "agg_ad", "agg_opinion", "agg_state")
+TABLES = ("agg", "agg_ad", "agg_kind", "agg_opinion", "agg_state")
 
 
 def bid(number):

@@ -30,6 +30,7 @@ enum ask_kind {
     ASK_POLL_WITHDRAW,
     ASK_RETAIN,
     ASK_ERASE,
+    ASK_IMPORT,
     ASK_KINDS,
 };
 
@@ -74,6 +75,9 @@ struct ask {
     int64_t rows[ERASE_MAX]; /* and their sequences */
     int erased_count, erased_kind;
     bool is_last;
+
+    int import; /* which click of elsewhere; its id is made of it */
+    int64_t happened_ms, end_ms;
 };
 
 enum { UUID_TEXT = 37, LOCATION_TEXT = 1024, BODY_TEXT = 8192, KID_TEXT = 9 };

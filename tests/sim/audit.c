@@ -113,13 +113,18 @@ static const char *spell(char out[24], const char *name, int number)
 static void write_click(char *line, const struct model *model, const struct event *event)
 {
     char advertiser[24];
-    const struct ad *ad = &model->ads[event->ask.ad];
+    const struct ask *ask = &event->ask;
+    const struct ad *ad = &model->ads[ask->ad];
+    bool is_import = ask->kind == ASK_IMPORT;
     snprintf(line, LINE_MAX,
              "click at=%" PRId64 " bid=%s pub=publisher%d adv=%s route=%s end=%" PRId64 " from=%s",
-             event->ask.at_ms, ad->click_has_no_bid ? "-" : ad->bid, ad->publisher,
-             spell(advertiser, "advertiser", ad->advertiser),
-             event->ask.kind == ASK_REDIRECT ? "redirect" : "click",
-             event->ask.at_ms + model->rules.click_ttl_ms, event->is_erased ? "-" : NETWORK);
+             is_import ? ask->happened_ms : ask->at_ms, ad->click_has_no_bid ? "-" : ad->bid,
+             ad->publisher, spell(advertiser, "advertiser", ad->advertiser),
+             is_import                   ? "import"
+             : ask->kind == ASK_REDIRECT ? "redirect"
+                                         : "click",
+             is_import ? ask->end_ms : ask->at_ms + model->rules.click_ttl_ms,
+             event->is_erased || is_import ? "-" : NETWORK);
 }
 
 static void write_conversion(char *line, const struct model *model, const struct event *event)

@@ -268,6 +268,7 @@ static int64_t end_of(const struct model *model, const struct event *event)
     const struct rules *rules = &model->rules;
     switch (event->kind) {
     case EVENT_CLICK:
+        if (event->ask.kind == ASK_IMPORT) return event->ask.end_ms + 1;
         return event->ask.at_ms + rules->click_ttl_ms + 1;
     case EVENT_SERVER:
         return event->ask.at_ms + rules->collect_window_ms;

@@ -189,6 +189,7 @@ static const struct event *find_click(struct model *model, const struct ask *ask
     if (ask->click < 0) return NULL;
     const struct event *click = &model->events[ask->click];
     int64_t last_ms = click->ask.at_ms + rules->click_ttl_ms + rules->click_leeway_ms;
+    if (click->ask.kind == ASK_IMPORT && !rules->forget_import_end) last_ms = click->ask.end_ms;
     if (has_passed(model, ask->at_ms, last_ms + 1)) return NULL;
     bool is_theirs = !key->advertiser || rules->forget_advertiser ||
                      key->advertiser == model->ads[click->ask.ad].advertiser;
@@ -358,6 +359,31 @@ bool model_may_be_gone(const struct model *model, const struct event *event)
     return event->ask.at_ms < model->gone_before_ms[event->kind];
 }
 
+static bool is_imported(const struct model *model, int import)
+{
+    for (int i = 0; i < model->events_count; i++)
+        if (model->events[i].ask.kind == ASK_IMPORT && model->events[i].ask.import == import)
+            return !model->rules.forget_import;
+    return false;
+}
+
+/* A click of elsewhere keeps its id and its end. */
+static void decide_import(struct model *model, const struct ask *ask, struct expected *expected)
+{
+    expect(expected, 200, NULL);
+    if (is_imported(model, ask->import)) return;
+    if (ask->end_ms <= ask->at_ms)
+        expect(expected, 404, NULL);
+    else if (ask->end_ms > ask->at_ms + model->rules.click_ttl_ms)
+        expect(expected, 409, NULL);
+    else if (count_of_ad(model, EVENT_CLICK, ask->ad) >= model->rules.per_bid_max)
+        expect(expected, 429, NULL);
+    else {
+        record(model, EVENT_CLICK, ask, -1, expected);
+        words_import(model->events[expected->holder].id, ask->import);
+    }
+}
+
 void model_decide(struct model *model, const struct ask *ask, struct expected *expected)
 {
     expect_nothing(expected);
@@ -387,6 +413,9 @@ void model_decide(struct model *model, const struct ask *ask, struct expected *e
     case ASK_VOTE:
     case ASK_RESULTS:
         decide_poll(model, ask, expected);
+        break;
+    case ASK_IMPORT:
+        decide_import(model, ask, expected);
         break;
     default:
         decide_command(model, ask, expected);

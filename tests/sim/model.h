@@ -69,7 +69,8 @@ struct rules {
     int feedbacks_per_minute, per_bid_max;
     uint32_t rate_limit, client_rate_limit;
     bool forget_partner, forget_advertiser, forget_event_type, forget_revocation;
-    bool always_check_order, vote_per_poll, double_rates, forget_erasure;
+    bool always_check_order, vote_per_poll, double_rates, forget_erasure, forget_import,
+        forget_import_end;
 };
 
 enum { EVENTS_MAX = 1600, KEYS_MAX = 24, TOKEN_KEYS = 12, ADS_MAX = 64, CLIENTS_MAX = 4 };

@@ -183,6 +183,34 @@ static bool pick_erased(const struct model *model, struct ask *ask, int64_t now_
     return ask->erased_count > 0;
 }
 
+/* Long after its life nobody knows whether it was there: no one asks. */
+static bool may_be_forgotten(const struct model *model, int import, int64_t now_ms)
+{
+    for (int i = 0; i < model->events_count; i++) {
+        const struct ask *ask = &model->events[i].ask;
+        if (ask->kind == ASK_IMPORT && ask->import == import &&
+            now_ms >= ask->at_ms + model->rules.click_ttl_ms)
+            return true;
+    }
+    return false;
+}
+
+/* Some have ended, and some end later than a click may. */
+static bool pick_import(const struct model *model, struct ask *ask, int64_t now_ms)
+{
+    enum { IMPORTS = 40, DAY_S = 24 * 60 * 60 };
+    int64_t ttl_ms = model->rules.click_ttl_ms;
+    ask->ad = pick_ad(model);
+    if (ask->ad < 0 || model->ads[ask->ad].click_has_no_bid) return false;
+    ask->publisher = model->ads[ask->ad].publisher;
+    ask->advertiser = model->ads[ask->ad].advertiser;
+    ask->import = 1 + (int)dice_below(IMPORTS);
+    ask->happened_ms = now_ms - (int64_t)dice_below(DAY_S) * 1000;
+    ask->end_ms = now_ms + 1 + (int64_t)(dice_roll() % (uint64_t)ttl_ms);
+    if (dice_in(8)) ask->end_ms = now_ms + (dice_in(2) ? 0 : ttl_ms + 1);
+    return !may_be_forgotten(model, ask->import, now_ms);
+}
+
 bool picks_fill(const struct model *model, struct ask *ask, int64_t now_ms)
 {
     switch (ask->kind) {
@@ -234,6 +262,8 @@ bool picks_fill(const struct model *model, struct ask *ask, int64_t now_ms)
     case ASK_ERASE:
         ask->is_last = dice_in(3);
         return pick_erased(model, ask, now_ms);
+    case ASK_IMPORT:
+        return pick_import(model, ask, now_ms);
     default:
         pick_token(model, ask);
         return true;

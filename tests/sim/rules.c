@@ -42,6 +42,8 @@ static const struct wrong wrongs[] = {
     {"rates",          FLAG, offsetof(struct rules, double_rates)},
     {"retention",      MILLISECONDS, offsetof(struct rules, keep_leeway_ms), TEN_DAYS_MS},
     {"erasure",        FLAG, offsetof(struct rules, forget_erasure)},
+    {"imports",        FLAG, offsetof(struct rules, forget_import)},
+    {"import-end",     FLAG, offsetof(struct rules, forget_import_end)},
 };
 /* clang-format on */
 

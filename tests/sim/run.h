@@ -38,8 +38,8 @@ extern struct run {
 extern struct total {
     uint64_t requests, commands, class_count[CLASSES], events, turns;
     uint64_t failed_calls, failed_batches, full_disks, stops, expiries;
-    uint64_t all_stood, none_stood; /* of failed batches, after a start */
-    uint64_t removed, erased;       /* rows */
+    uint64_t all_stood, none_stood;     /* of failed batches, after a start */
+    uint64_t removed, erased, imported; /* rows */
 } total;
 
 /* trace.c: a line goes into the hash, and to standard output when that is wanted. */

@@ -231,13 +231,39 @@ static struct erase new_erasure(struct slot *slot)
                           .is_last = ask->is_last};
 }
 
-static void fill_command(struct slot *slot, const char *kid)
+/* As `adtally import` makes it of a line. */
+static void fill_import(struct slot *slot, const char *bid)
+{
+    const struct ask *ask = &slot->ask;
+    struct op *op = &slot->command;
+    char id[UUID_TEXT];
+    words_import(id, ask->import);
+    words_copy(slot->texts[0], sizeof slot->texts[0], bid);
+    op->happened_at_ms = ask->happened_ms;
+    op->click = (struct click){
+        .expires_at_ms = ask->end_ms,
+        .ad = {.bid_id = span_of(slot->texts[0]),
+               .publisher_id = spell(slot->ids[0], "publisher", ask->publisher),
+               .advertiser_id = spell(slot->ids[1], "advertiser", ask->advertiser)},
+        .landing_url = SPAN("https://shop.example/"),
+        .route = SPAN("import"),
+    };
+    ASSERT(uuid_read(&op->click.id, span_of(id)));
+}
+
+/* `text`: the kid of a token key, or the bid of a click. */
+static void fill_command(struct slot *slot, const char *text)
 {
     static const enum op_kind kinds[ASK_KINDS] = {
-        [ASK_KEY_CREATE] = OP_KEY_CREATE,   [ASK_KEY_REVOKE] = OP_KEY_REVOKE,
-        [ASK_ROTATE] = OP_TOKEN_KEY_ROTATE, [ASK_RETIRE] = OP_TOKEN_KEY_RETIRE,
-        [ASK_POLL_PUT] = OP_POLL_PUT,       [ASK_POLL_WITHDRAW] = OP_POLL_WITHDRAW,
-        [ASK_RETAIN] = OP_RETAIN,           [ASK_ERASE] = OP_ERASE,
+        [ASK_KEY_CREATE] = OP_KEY_CREATE,
+        [ASK_KEY_REVOKE] = OP_KEY_REVOKE,
+        [ASK_ROTATE] = OP_TOKEN_KEY_ROTATE,
+        [ASK_RETIRE] = OP_TOKEN_KEY_RETIRE,
+        [ASK_POLL_PUT] = OP_POLL_PUT,
+        [ASK_POLL_WITHDRAW] = OP_POLL_WITHDRAW,
+        [ASK_RETAIN] = OP_RETAIN,
+        [ASK_ERASE] = OP_ERASE,
+        [ASK_IMPORT] = OP_CLICK,
     };
     struct op *op = &slot->command;
     *op = (struct op){.kind = kinds[slot->ask.kind], .received_at_ms = clock_wall_ms()};
@@ -250,10 +276,10 @@ static void fill_command(struct slot *slot, const char *kid)
         break;
     case ASK_ROTATE:
         token_key_generate(&op->token_key, clock_wall_ms());
-        memcpy(op->token_key.kid, kid, TOKEN_KID_LEN);
+        memcpy(op->token_key.kid, text, TOKEN_KID_LEN);
         break;
     case ASK_RETIRE:
-        memcpy(op->token_key.kid, kid, TOKEN_KID_LEN);
+        memcpy(op->token_key.kid, text, TOKEN_KID_LEN);
         break;
     case ASK_POLL_PUT:
         op->poll = new_poll(slot);
@@ -265,6 +291,9 @@ static void fill_command(struct slot *slot, const char *kid)
         break;
     case ASK_ERASE:
         op->erase = new_erasure(slot);
+        break;
+    case ASK_IMPORT:
+        fill_import(slot, text);
         break;
     default:
         op->poll.id = slot->ask.poll;
@@ -294,12 +323,12 @@ static void answer_command(struct slot *slot)
     slot->answer.location[0] = slot->answer.body[0] = '\0';
 }
 
-struct slot *server_command(const struct ask *ask, const char *key_id, const char *kid)
+struct slot *server_command(const struct ask *ask, const char *key_id, const char *text)
 {
     struct slot *slot = take_slot(ask);
     if (!slot) return NULL;
     snprintf(slot->key_id, sizeof slot->key_id, "%s", key_id);
-    fill_command(slot, kid);
+    fill_command(slot, text);
     if (!ledger_submit(server.ledger, &server.commands, &slot->command)) {
         slot->command.outcome = OUTCOME_UNAVAILABLE;
         answer_command(slot);

@@ -27,9 +27,9 @@ enum err server_start(const struct server_options *options, char problem[STORE_P
 bool server_is_healthy(void);
 
 /* The next request; NULL when all slots wait. It is answered at once (slot_is_answered), or waits
- * for a turn. */
+ * for a turn. `text` is the kid of a token key or the bid of an imported click. */
 struct slot *server_request(const struct ask *ask, const struct words_request *words);
-struct slot *server_command(const struct ask *ask, const char *key_id, const char *kid);
+struct slot *server_command(const struct ask *ask, const char *key_id, const char *text);
 
 bool slot_is_answered(const struct slot *slot);
 const struct ask *slot_ask(const struct slot *slot);

@@ -249,11 +249,11 @@ static void say(void)
     printf(" events=%" PRIu64 " expiries=%" PRIu64 " power_cuts=%" PRIu64 " kills=%" PRIu64
            " stops=%" PRIu64 " failed_calls=%" PRIu64 " full_disks=%" PRIu64
            " failed_batches=%" PRIu64 " of_those_stood=%" PRIu64 " or_not=%" PRIu64
-           " removed=%" PRIu64 " erased=%" PRIu64 " hash=%016" PRIx64
+           " removed=%" PRIu64 " erased=%" PRIu64 " imported=%" PRIu64 " hash=%016" PRIx64
            " lost=0 doubled=0 phantom=0\n",
            total.events, total.expiries, disk.cuts, disk.kills, total.stops, total.failed_calls,
            total.full_disks, total.failed_batches, total.all_stood, total.none_stood, total.removed,
-           total.erased, run.hash);
+           total.erased, total.imported, run.hash);
 }
 
 int main(int count, char *texts[])

@@ -27,6 +27,7 @@ static struct slot *send(const struct ask *ask)
     }
     total.commands++;
     snprintf(key_id, sizeof key_id, "key%09d", ask->key);
+    if (ask->kind == ASK_IMPORT) return server_command(ask, key_id, run.model.ads[ask->ad].bid);
     return server_command(ask, key_id, run.model.token_keys[ask->token_key].kid);
 }
 
@@ -153,6 +154,8 @@ static void settle(const struct slot *slot, bool batch_failed, bool disk_failed)
         *(ask->kind == ASK_RETAIN ? &total.removed : &total.erased) += (uint64_t)answer->rows;
     if (!expected.is_new && (ask->kind < ASK_KEY_CREATE || answer->status != 200)) return;
     if (is_of_rows && !answer->rows) return; /* nothing was written */
+    if (ask->kind == ASK_IMPORT && !expected.is_new) return;
+    total.imported += ask->kind == ASK_IMPORT;
     run.model.degraded = false;
     if (!is_of_token_keys(ask)) run.pending_count = 0; /* theirs is a file of its own */
 }

@@ -38,7 +38,7 @@ static const char *const kind_names[ASK_KINDS] = {
     "conversion_v1", "conversion_api", "collect",    "redirect",    "track_click", "view",
     "ack",           "track_imp",      "feedback",   "ad_feedback", "vote",        "results",
     "mint",          "health",         "key_create", "key_revoke",  "rotate",      "retire",
-    "poll_put",      "poll_withdraw",  "retain",     "erase"};
+    "poll_put",      "poll_withdraw",  "retain",     "erase",       "import"};
 
 const char *words_kind(enum ask_kind kind)
 {
@@ -50,6 +50,11 @@ static const char *const event_types[] = {NULL, "signup", "lead"};
 void words_secret(char *out, size_t size, int key)
 {
     snprintf(out, size, "secret-of-simulated-key-%03d", key);
+}
+
+void words_import(char id[UUID_TEXT], int import)
+{
+    snprintf(id, UUID_TEXT, "0f0f0f0f-0000-4000-8000-%012d", import);
 }
 
 void words_landing(char *out, size_t size, int ad)

@@ -36,6 +36,9 @@ void words_write(struct words_request *out, const struct ask *ask, const struct 
 /* The secret of a key: what its holder sends. */
 void words_secret(char *out, size_t size, int key);
 
+/* The id of a click of elsewhere. */
+void words_import(char id[UUID_TEXT], int import);
+
 void words_landing(char *out, size_t size, int ad);
 void words_clicked(char *out, size_t size, const struct ask *ask, const char *bid, const char *id,
                    int64_t end_s, const char *signed_like);

@@ -16,7 +16,7 @@ from support.receiver import SECRET
 from support.world import COLLECT, event, unique
 
 BINARY = program.SINKS
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def needs_program():

@@ -55,7 +55,11 @@ def test_a_good_one_is_listed(tmp_path):
 
 def test_the_sample_is_good(tmp_path):
     sinks = Sinks(tmp_path)
-    sinks.config.write_text((program.REPO / "etc" / "sinks.conf").read_text())
+    sample = (program.REPO / "etc" / "sinks.conf").read_text()
+    sinks.config.write_text(sample.replace("/etc/adtally/", f"{tmp_path}/"))
+    assert "clickhouse.headers: No such file or directory; make it" in sinks.run("check", expect=2)
+    for name in ("clickhouse.headers", "acme.whsec", "bus.creds", "kafka.properties"):
+        (tmp_path / name).write_text("")
     assert [line.split(": ")[1] for line in sinks.run("check").splitlines()] == \
         ["http", "webhook", "nats", "kafka"]
 

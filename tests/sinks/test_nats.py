@@ -55,23 +55,25 @@ def test_subjects_and_ids(world, sinks, nats):
         assert headers["Nats-Msg-Id"] == row["receipt"]
 
 
-def load(world, stop, errors):
+def load(world, stop, rounds, errors):
     try:
         while not stop.is_set():
             collect_many(world, 40, tags=30)
             one_of_each(world)
+            rounds.append(40)
     except Exception as error:  # pylint: disable=broad-except
         errors.append(error)
 
 
 def test_kill_9_under_load_leaves_every_event_once(world, sinks, nats):
     """The sender and, twice, the NATS server."""
-    rng, stop, errors = random.Random(13), threading.Event(), []
-    thread = threading.Thread(target=load, args=(world, stop, errors))
+    rng, stop, rounds, errors = random.Random(13), threading.Event(), [], []
+    thread = threading.Thread(target=load, args=(world, stop, rounds, errors))
     start(sinks, nats)
     thread.start()
     for i in range(10):
-        time.sleep(rng.uniform(0.02, 0.4))
+        wait_for(lambda i=i: errors or len(rounds) > i, why="no load")
+        time.sleep(rng.uniform(0, 0.2))
         if i % 5 == 4:
             nats.kill()
             time.sleep(0.3)

@@ -25,8 +25,8 @@ def record_one_of_each(world):
 
 
 def make():
-    """A row of each kind, 400 days old, one key that is younger, which is how the store knows, and a
-    configuration that keeps 30 days. It needs libfaketime."""
+    """A row of each kind, 400 days old, one key that is younger, which is how the store knows, and
+    a configuration that keeps 30 days. It needs libfaketime."""
     clock = Clock()
     clock.set(-400 * DAY_S)
     world = World(UNCONFINED, environment=clock.environment)

@@ -1,4 +1,4 @@
-"""A root file system that is spoiled and forgotten: an overlay over another one, entered by chroot."""
+"""A root file system that is spoiled and forgotten: an overlay over another, entered by chroot."""
 
 import os
 import pathlib
@@ -18,13 +18,21 @@ def sh(*command, expect=0, **options):
     return done.stdout
 
 
+def forget(base):
+    """Nothing outside of it goes, even if something of this machine is still mounted below."""
+    subprocess.run(["umount", "-R", "-l", base / "root"], capture_output=True, check=False)
+    subprocess.run(["rm", "-rf", "--one-file-system", base], check=False)
+
+
 class Root:
     """`lower` as it is, and changes in memory, or below `upper` on its disk."""
 
     def __init__(self, lower="/", upper=None):
         self.base = pathlib.Path(upper) if upper else program.temp_dir()
         self.in_memory = not upper
-        if self.in_memory:
+        if upper:
+            forget(self.base)
+        else:
             sh("mount", "-t", "tmpfs", "none", self.base)
         for name in ("upper", "work", "root"):
             (self.base / name).mkdir(parents=True)
@@ -50,7 +58,9 @@ class Root:
         return self.run("dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", package)
 
     def close(self):
-        subprocess.run(["umount", "-R", "-l", self.path], check=False)
         if self.in_memory:
+            subprocess.run(["umount", "-R", "-l", self.path], check=False)
             subprocess.run(["umount", "-l", self.base], check=False)
-        subprocess.run(["rm", "-rf", "--one-file-system", self.base], check=False)
+            self.base.rmdir()
+        else:
+            forget(self.base)

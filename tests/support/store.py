@@ -15,7 +15,8 @@ from support.postgres import Cluster
 
 IS_POSTGRES = os.environ.get("ADTALLY_TEST_STORE", "sqlite") == "postgres"
 # These open the store, or take its options; the others speak to a running server or read the file.
-COMMANDS = ("serve", "key", "token-key", "poll", "mint", "import", "reload", "export", "erase")
+COMMANDS = ("serve", "key", "token-key", "poll", "mint", "import", "reload", "export", "erase",
+            "report", "verify")
 
 _databases = {}
 

@@ -6,6 +6,7 @@
 #include "store/engine.h"
 
 #include <ftw.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -253,6 +254,63 @@ static void a_key_of_another_node_is_known_within_a_second(void **state)
     bench->ledger = NULL;
 }
 
+/* A batch that takes its time: the first one of all. */
+static atomic_bool is_held;
+static sem_t has_begun, may_end;
+
+static enum err apply_the_first_slowly(struct store *store, struct op *const ops[], size_t count)
+{
+    if (!atomic_exchange(&is_held, true)) {
+        sem_post(&has_begun);
+        sem_wait(&may_end);
+    }
+    return engine->apply(store, ops, count);
+}
+
+static int take_answers(struct ledger_port *port)
+{
+    int count = 0;
+    for (struct op *op = queue_wait_all(&port->answered, UINT32_MAX, 5000); op; op = op->next)
+        count++;
+    return count;
+}
+
+/* Lanes wait for each other so that batches grow, and not for longer than that is worth. */
+static void a_lane_that_is_stuck_holds_up_no_other(void **state)
+{
+    struct bench *bench = *state;
+    static struct op ops[OPS];
+    static char tags[OPS][16];
+    struct ledger_port port;
+    int answered = 0;
+    engine = bench->stores[0]->engine;
+    struct store_engine slow = *engine;
+    slow.apply = apply_the_first_slowly;
+    for (int i = 0; i < LANES; i++)
+        bench->stores[i]->engine = &slow;
+    sem_init(&has_begun, 0, 0);
+    sem_init(&may_end, 0, 0);
+    start(bench, LANES, 65536);
+    ledger_port_init(&port, NULL, NULL);
+    for (int i = 0; i < OPS; i++) {
+        snprintf(tags[i], sizeof tags[i], "t%d", i);
+        ops[i] = event_op(span_of(tags[i]), SPAN("once"), clock_wall_ms());
+        assert_true(ledger_submit(bench->ledger, &port, &ops[i]));
+        if (i == 0) sem_wait(&has_begun);
+    }
+    while (answered < OPS / LANES) {
+        int more = take_answers(&port);
+        assert_int_not_equal(more, 0); /* or they wait for the one that is stuck */
+        answered += more;
+    }
+    sem_post(&may_end);
+    while (answered < OPS)
+        answered += take_answers(&port);
+    ledger_stop(bench->ledger); /* before `slow` is gone */
+    bench->ledger = NULL;
+    ledger_port_fini(&port);
+}
+
 #define LANES_CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -261,6 +319,7 @@ int main(void)
         LANES_CASE(copies_meet_in_one_lane),
         LANES_CASE(every_lane_has_its_share),
         LANES_CASE(many_answers_of_many_lanes_come_back),
+        LANES_CASE(a_lane_that_is_stuck_holds_up_no_other),
         LANES_CASE(ops_called_together_keep_their_order),
         cmocka_unit_test(the_queues_have_one_room),
         LANES_CASE(a_key_of_another_node_is_known_within_a_second),

@@ -96,14 +96,16 @@ static inline enum outcome apply_one(struct bench *bench, struct op *op)
 
 static inline uint64_t count_findings(struct bench *bench)
 {
-    char memory[4096];
+    char memory[4096], problem[STORE_PROBLEM_MAX] = "";
     struct writer report;
     uint64_t findings = 1;
-    if (bench->database) return database_findings(bench->database);
+    const struct store_verify verify = {.dir = bench->dir, .url = bench->options.url};
     writer_init(&report, memory, sizeof memory);
-    assert_int_equal(store_verify(bench->dir, &report, &findings), ERR_OK);
+    enum err err = store_verify_watched(&verify, &report, &findings, problem);
+    if (err) print_error("%s\n", problem);
+    assert_int_equal(err, ERR_OK);
     if (findings) print_error("%.*s", SPAN_FMT(writer_text(&report)));
-    return findings;
+    return findings + (bench->database ? database_findings(bench->database) : 0);
 }
 
 /* Every write past `bytes` in a file fails, as on a disk that is full. */

@@ -69,19 +69,26 @@ export function showNow(sample) {
   ]);
 }
 
+/* What a data file has, and a database elsewhere does not tell. */
+function fileTiles(health) {
+  const walLevel = health.wal_bytes > 256 * 1024 * 1024 ? "warn" : undefined;
+  return [
+    { name: "Database", value: size(health.database_bytes) },
+    { name: "WAL", value: size(health.wal_bytes), level: walLevel, note: walLevel && "large: a long reader holds it" },
+    { name: "Index memory", value: size(health.index_bytes), note: `${count(health.index_entries)} keys` },
+  ];
+}
+
 /* A level is a colour; the words say it too. */
 export function showHealth(health) {
   const diskShare = health.disk_free_bytes / health.disk_bytes;
   const diskLevel = diskShare < 0.05 ? "bad" : diskShare < 0.15 ? "warn" : undefined;
-  const walLevel = health.wal_bytes > 256 * 1024 * 1024 ? "warn" : undefined;
   setTiles(find("health-tiles"), [
     { name: "Store", value: health.is_healthy ? "writes" : "refuses writes", level: health.is_healthy ? undefined : "bad",
       note: `version ${health.version}, up ${duration(health.uptime_s)}` },
     { name: "Disk", value: `${size(health.disk_free_bytes)} free`, level: diskLevel,
       note: `${diskLevel ? "little room: " : ""}${percent(health.disk_free_bytes, health.disk_bytes)} of ${size(health.disk_bytes)}` },
-    { name: "Database", value: size(health.database_bytes) },
-    { name: "WAL", value: size(health.wal_bytes), level: walLevel, note: walLevel && "large: a long reader holds it" },
-    { name: "Index memory", value: size(health.index_bytes), note: `${count(health.index_entries)} keys` },
+    ...(health.database_bytes ? fileTiles(health) : [{ name: "Database", value: "PostgreSQL" }]),
     { name: "Queue", value: count(health.queue_length), note: "waiting for the next commit" },
     { name: "Commit, 99th percentile", value: time(health.commit_p99_us) },
     { name: "Connections", value: count(health.connections) },

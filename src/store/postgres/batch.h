@@ -94,8 +94,13 @@ enum {
     BATCH_ROWS_MAX = OP_ROWS_MAX * STORE_BATCH_MAX,
     BATCH_BUCKETS = 4096,
     BATCH_RESULTS_MAX = 8,
-    INSERT_SQL_MAX = 768,
+    INSERT_SQL_MAX = 1024,
     ERASE_SQL_MAX = 512,
+};
+
+/* Of rows of events, and its parameters' types. */
+struct batch_insert {
+    char sql[INSERT_SQL_MAX], types[ROW_CELLS_MAX + 1];
 };
 
 struct pg_batch {
@@ -116,7 +121,7 @@ struct pg_batch {
     PGresult *results[BATCH_RESULTS_MAX]; /* what spans of keys point into */
     int results_count;
 
-    char insert_sql[EVENT_TABLES][INSERT_SQL_MAX]; /* made when they are first needed */
+    struct batch_insert inserts[EVENT_TABLES]; /* made when they are first needed */
     char erase_sql[EVENT_TABLES][ERASE_SQL_MAX];
 };
 

@@ -204,12 +204,14 @@ static enum pg_failure set_up_session(struct pg_connection *connection)
 
 /* Plans are made once, maybe while the tables are small, and must not read whole tables when these
  * have grown: each key is looked up. What costs much by such a plan must not be compiled for that.
- */
+ * Not plan_cache_mode = force_generic_plan: what is said of a parameter that is NULL (sweep.c)
+ * would not end a scan. */
 static enum pg_failure set_up_plans(struct pg_connection *connection)
 {
-    return pg_run_text(connection, "SELECT set_config(name, 'off', false) FROM pg_settings WHERE"
-                                   " name IN ('enable_seqscan', 'enable_hashjoin',"
-                                   " 'enable_mergejoin', 'jit')");
+    return pg_run_text(connection,
+                       "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name IN"
+                       " ('enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin',"
+                       " 'enable_mergejoin', 'jit')");
 }
 
 static enum pg_failure fail(struct pg_connection *connection, const char *message)

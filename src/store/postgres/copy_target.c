@@ -224,7 +224,7 @@ static enum err check_same_source(struct pg_target *target)
 
 static enum err find_begin(struct pg_target *target)
 {
-    bool is_copying;
+    bool is_copying = false;
     int64_t *cursor = &target->target.cursor;
     enum err err = tell(target, pg_copying(&target->connection, &is_copying, cursor));
     if (err) return err;

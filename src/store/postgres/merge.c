@@ -25,13 +25,9 @@ static const char *const selects[EVENT_TABLES] = {
 void pg_take_row(const PGresult *result, int row, int columns, struct text_row *out)
 {
     out->count = columns - 1;
-    for (int i = 0; i < out->count; i++) {
+    pg_get_cells(result, row, 0, out->count, out->cells);
+    for (int i = 0; i < out->count; i++)
         out->names[i] = span_of(PQfname(result, i));
-        if (PQftype(result, i) == OID_BIGINT && !pg_is_null(result, row, i))
-            out->cells[i] = (struct row_cell){.number = pg_get_i64(result, row, i)};
-        else
-            out->cells[i] = (struct row_cell){true, pg_get_text(result, row, i), 0};
-    }
 }
 
 uint64_t pg_checksum_column(uint64_t checksum, const PGresult *result, int row, int column)
@@ -50,17 +46,22 @@ bool pg_row_is_whole(enum op_kind kind, const PGresult *result, int row, int col
     return (uint64_t)pg_get_i64(result, row, columns - 1) == checksum;
 }
 
-enum err pg_merge_fail(struct pg_merge *merge, enum pg_failure failure)
+enum err pg_read_problem(const struct pg_connection *connection, enum pg_failure failure,
+                         char problem[STORE_PROBLEM_MAX])
 {
-    const struct pg_connection *connection = &merge->connection;
     bool is_empty = failure && strcmp(connection->sqlstate, "42P01") == 0;
     if (is_empty)
-        snprintf(merge->problem, STORE_PROBLEM_MAX,
+        snprintf(problem, STORE_PROBLEM_MAX,
                  "the database holds nothing of adtally yet: start a server over it");
     else if (failure)
-        snprintf(merge->problem, STORE_PROBLEM_MAX, "cannot read the database: %s: %s",
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot read the database: %s: %s",
                  connection->message, pg_advice(connection));
     return is_empty ? ERR_NOT_FOUND : pg_err(failure);
+}
+
+enum err pg_merge_fail(struct pg_merge *merge, enum pg_failure failure)
+{
+    return pg_read_problem(&merge->connection, failure, merge->problem);
 }
 
 static enum pg_failure read_receipt_key(struct pg_merge *merge)

@@ -35,7 +35,9 @@ typedef enum err pg_merge_on_row(void *arg, const struct pg_merge_row *row);
 enum err pg_merge_read(struct pg_merge *merge, uint64_t *after, uint64_t to,
                        pg_merge_on_row *on_row, void *arg);
 
-/* What is told of the last failure. */
+/* What is told of the last failure; who reads without a merge. */
+enum err pg_read_problem(const struct pg_connection *connection, enum pg_failure failure,
+                         char problem[STORE_PROBLEM_MAX]);
 enum err pg_merge_fail(struct pg_merge *merge, enum pg_failure failure);
 
 /* All columns but the checksum; texts stay the result's. */

@@ -6,15 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Parameters of a statement: single values, and arrays of one element per row, as the texts that
- * PostgreSQL reads. Memory grows with what is added and is kept for the next batch. */
+/* Parameters of a statement: single values, and arrays of one element per row. Values are the texts
+ * that PostgreSQL reads; arrays are, too, or binary, which costs either side less. Memory grows
+ * with what is added and is kept for the next batch. */
 
 enum { PG_PARAMS_MAX = 32 };
 
 struct pg_param {
     char *text; /* owned; ends with NUL */
     size_t size, cap;
-    bool is_null, is_array;
+    bool is_null, is_array, is_binary;
     uint32_t count; /* elements */
 };
 
@@ -27,6 +28,10 @@ struct pg_params {
 
 void pg_params_fini(struct pg_params *params);
 void pg_params_reset(struct pg_params *params, int count); /* that many, all empty arrays */
+
+/* The same for arrays that are sent binary, a letter for each: t text[], i bigint[]. The statement
+ * has to name these types. */
+void pg_params_reset_binary(struct pg_params *params, const char *types);
 
 /* Single values. */
 void pg_set_i64(struct pg_params *params, int at, int64_t value);

@@ -167,6 +167,18 @@ enum pg_failure pg_partitions_ahead(struct pg_store *store)
     return failure;
 }
 
+/* For who still has sums of what goes: reports. */
+static void send_removed(struct pg_connection *connection, struct span table, int64_t end_day)
+{
+    char sql[SQL_SIZE];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO removed SELECT '%.*s', max(seq) + 1 FROM %.*s WHERE recorded_at_ms < %lld"
+             " HAVING max(seq) IS NOT NULL ON CONFLICT (name) DO UPDATE SET below_seq ="
+             " greatest(removed.below_seq, excluded.below_seq)",
+             SPAN_FMT(table), SPAN_FMT(table), (long long)(end_day * DAY_MS));
+    pg_send_text(connection, sql);
+}
+
 /* What is dropped leaves no hole: all before is the past's, which is empty then. */
 static enum pg_failure drop(struct pg_store *store, struct span table, int64_t day, int64_t end_day,
                             bool has_past)
@@ -175,6 +187,7 @@ static enum pg_failure drop(struct pg_store *store, struct span table, int64_t d
     struct pg_connection *connection = &store->connection;
     pg_send_text(connection, "BEGIN");
     pg_send_text(connection, "SELECT set_config('lock_timeout', '1000', true)");
+    send_removed(connection, table, end_day);
     for (; day < end_day; day++) {
         day_name(name, table, day);
         snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS %s", name);

@@ -113,14 +113,18 @@ static bool send_prepared(struct pg_connection *connection, const char *sql,
                           const struct pg_params *params)
 {
     const char *values[PG_PARAMS_MAX];
+    int lengths[PG_PARAMS_MAX], formats[PG_PARAMS_MAX]; /* 1: binary */
     int count = params ? params->count : 0;
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         values[i] = params->values[i].is_null ? NULL : params->values[i].text;
+        lengths[i] = (int)params->values[i].size;
+        formats[i] = params->values[i].is_binary;
+    }
     struct pg_statement *statement = statement_of(connection, sql);
     char name[16];
     snprintf(name, sizeof name, "s%d", (int)(statement - connection->statements));
     return prepare(connection, statement, name) &&
-           PQsendQueryPrepared(connection->conn, name, count, values, NULL, NULL, 0);
+           PQsendQueryPrepared(connection->conn, name, count, values, lengths, formats, 0);
 }
 
 static void sent(struct pg_connection *connection, bool is_sent)

@@ -6,7 +6,8 @@
 
 /* What the database has of the keys that a batch names: a statement for each kind of key that
  * occurs, all in one round trip. Every row is found by the whole key, or by the part that an index
- * begins with; how many there are of a key is bounded. */
+ * begins with; how many there are of a key is bounded. Arrays are unnested in a list of columns,
+ * side by side: from several in FROM each would be copied first. */
 
 static const char clock_sql[] =
     "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, number FROM change"
@@ -17,20 +18,22 @@ static const char *const statements[KEY_TABLES] = {
                   " WHERE click_id = ANY($1::text[])",
     [KEY_CONVERSION] =
         "SELECT k.click_id, k.partner_id, k.event_type, k.key, k.layer, k.seq"
-        " FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[])"
-        " AS n (click_id, partner_id, event_type, key, layer)"
+        " FROM (SELECT unnest($1::text[]) AS click_id, unnest($2::text[]) AS partner_id,"
+        " unnest($3::text[]) AS event_type, unnest($4::text[]) AS key,"
+        " unnest($5::bigint[]) AS layer) AS n"
         " JOIN conversion_key k ON k.click_id = n.click_id AND k.partner_id = n.partner_id"
         " AND k.event_type = n.event_type AND k.layer = n.layer AND k.key = n.key",
     [KEY_BID] = "SELECT k.bid_id, k.kind, k.slot, k.seq, k.recorded_at_ms, k.detail"
-                " FROM unnest($1::text[], $2::smallint[]) AS n (bid_id, kind)"
+                " FROM (SELECT unnest($1::text[]) AS bid_id, unnest($2::bigint[]) AS kind) AS n"
                 " JOIN bid_key k ON k.bid_id = n.bid_id AND k.kind = n.kind",
     [KEY_EVENT] = "SELECT k.tag_id, k.partner_id, k.event_id, k.seq, k.recorded_at_ms"
-                  " FROM unnest($1::text[], $2::text[], $3::text[])"
-                  " AS n (tag_id, partner_id, event_id)"
+                  " FROM (SELECT unnest($1::text[]) AS tag_id, unnest($2::text[]) AS partner_id,"
+                  " unnest($3::text[]) AS event_id) AS n"
                   " JOIN event_key k ON k.tag_id = n.tag_id AND k.partner_id = n.partner_id"
                   " AND k.event_id = n.event_id",
     [KEY_SESSION] = "SELECT k.publisher_id, k.session_id, k.slot, k.recorded_at_ms"
-                    " FROM unnest($1::text[], $2::text[]) AS n (publisher_id, session_id)"
+                    " FROM (SELECT unnest($1::text[]) AS publisher_id,"
+                    " unnest($2::text[]) AS session_id) AS n"
                     " JOIN session_key k ON k.publisher_id = n.publisher_id"
                     " AND k.session_id = n.session_id",
     [KEY_POLL] = "SELECT poll_id, option_id, sum(votes)::bigint FROM vote_count"
@@ -41,9 +44,11 @@ static const char *const statements[KEY_TABLES] = {
 static const struct {
     int parts;
     bool has_number;
+    const char *types;
 } shapes[KEY_TABLES] = {
-    [KEY_CLICK] = {1, false}, [KEY_CONVERSION] = {4, true}, [KEY_BID] = {1, true},
-    [KEY_EVENT] = {3, false}, [KEY_SESSION] = {2, false},   [KEY_POLL] = {0, true},
+    [KEY_CLICK] = {1, false, "t"},    [KEY_CONVERSION] = {4, true, "tttti"},
+    [KEY_BID] = {1, true, "ti"},      [KEY_EVENT] = {3, false, "ttt"},
+    [KEY_SESSION] = {2, false, "tt"}, [KEY_POLL] = {0, true, "i"},
 };
 
 /* -- asking -------------------------------------------------------------------------------- */
@@ -59,7 +64,7 @@ static void add_key(struct pg_params *params, const struct batch_key *key)
 static void ask(struct pg_store *store, enum key_table table)
 {
     struct pg_batch *batch = store->batch;
-    pg_params_reset(&store->params, shapes[table].parts + shapes[table].has_number);
+    pg_params_reset_binary(&store->params, shapes[table].types);
     for (size_t i = 0; i < batch->keys_count; i++)
         if (batch->keys[i].table == table && batch->keys[i].is_wanted)
             add_key(&store->params, &batch->keys[i]);

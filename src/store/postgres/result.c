@@ -24,6 +24,17 @@ struct span pg_get_text(const PGresult *result, int row, int column)
     return (struct span){PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
 }
 
+void pg_get_cells(const PGresult *result, int row, int first, int count, struct row_cell cells[])
+{
+    enum { OID_BIGINT = 20 };
+    for (int i = 0; i < count; i++) {
+        int column = first + i;
+        bool is_number = PQftype(result, column) == OID_BIGINT && !pg_is_null(result, row, column);
+        cells[i] = is_number ? (struct row_cell){.number = pg_get_i64(result, row, column)}
+                             : (struct row_cell){true, pg_get_text(result, row, column), 0};
+    }
+}
+
 static int digit(char character)
 {
     static const char digits[] = "0123456789abcdef";

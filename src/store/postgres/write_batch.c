@@ -9,43 +9,50 @@
 /* What a batch decided, as one transaction in one round trip. Keys are inserted plainly: one that
  * somebody else took meanwhile fails all of it, and the batch is done again. */
 
-static const char *const inserts[KEY_TABLES] = {
-    [KEY_CLICK] = "INSERT INTO click_key (click_id, seq, bid_id, advertiser_id, expires_at_ms)"
-                  " SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[],"
-                  " $5::bigint[])",
-    [KEY_CONVERSION] = "INSERT INTO conversion_key (click_id, partner_id, event_type, key, layer,"
-                       " seq, expires_at_ms) SELECT * FROM unnest($1::text[], $2::text[],"
-                       " $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::bigint[])",
-    [KEY_BID] = "INSERT INTO bid_key (bid_id, kind, slot, seq, recorded_at_ms, detail)"
-                " SELECT * FROM unnest($1::text[], $2::smallint[], $3::smallint[], $4::bigint[],"
-                " $5::bigint[], $6::text[])",
-    [KEY_EVENT] = "INSERT INTO event_key (tag_id, partner_id, event_id, seq, recorded_at_ms)"
-                  " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[],"
-                  " $5::bigint[])",
-    [KEY_SESSION] = "INSERT INTO session_key (publisher_id, session_id, slot, recorded_at_ms)"
-                    " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])",
-    [KEY_POLL] = "INSERT INTO vote_count (poll_id, option_id, slot, votes)"
-                 " SELECT * FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::bigint[])"
-                 " ON CONFLICT (poll_id, option_id, slot)"
-                 " DO UPDATE SET votes = vote_count.votes + excluded.votes",
-};
-
-static const int insert_params[KEY_TABLES] = {
-    [KEY_CLICK] = 5, [KEY_CONVERSION] = 7, [KEY_BID] = 6,
-    [KEY_EVENT] = 5, [KEY_SESSION] = 4,    [KEY_POLL] = 4,
+static const struct {
+    const char *sql, *types;
+} inserts[KEY_TABLES] = {
+    [KEY_CLICK] = {"INSERT INTO click_key (click_id, seq, bid_id, advertiser_id, expires_at_ms)"
+                   " SELECT unnest($1::text[]), unnest($2::bigint[]), unnest($3::text[]),"
+                   " unnest($4::text[]), unnest($5::bigint[])",
+                   "titti"},
+    [KEY_CONVERSION] = {"INSERT INTO conversion_key (click_id, partner_id, event_type, key, layer,"
+                        " seq, expires_at_ms) SELECT unnest($1::text[]), unnest($2::text[]),"
+                        " unnest($3::text[]), unnest($4::text[]), unnest($5::bigint[]),"
+                        " unnest($6::bigint[]), unnest($7::bigint[])",
+                        "ttttiii"},
+    [KEY_BID] = {"INSERT INTO bid_key (bid_id, kind, slot, seq, recorded_at_ms, detail)"
+                 " SELECT unnest($1::text[]), unnest($2::bigint[]), unnest($3::bigint[]),"
+                 " unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::text[])",
+                 "tiiiit"},
+    [KEY_EVENT] = {"INSERT INTO event_key (tag_id, partner_id, event_id, seq, recorded_at_ms)"
+                   " SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]),"
+                   " unnest($4::bigint[]), unnest($5::bigint[])",
+                   "tttii"},
+    [KEY_SESSION] = {"INSERT INTO session_key (publisher_id, session_id, slot, recorded_at_ms)"
+                     " SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::bigint[]),"
+                     " unnest($4::bigint[])",
+                     "ttii"},
+    [KEY_POLL] = {"INSERT INTO vote_count (poll_id, option_id, slot, votes)"
+                  " SELECT unnest($1::bigint[]), unnest($2::text[]), unnest($3::bigint[]),"
+                  " unnest($4::bigint[])"
+                  " ON CONFLICT (poll_id, option_id, slot)"
+                  " DO UPDATE SET votes = vote_count.votes + excluded.votes",
+                  "itii"},
 };
 
 /* Keys whose window has passed; whoever put in another one meanwhile wins. */
 static const char delete_events_sql[] =
-    "DELETE FROM event_key k USING unnest($1::text[], $2::text[], $3::text[], $4::bigint[])"
-    " AS n (tag_id, partner_id, event_id, seq) WHERE k.tag_id = n.tag_id"
+    "DELETE FROM event_key k USING (SELECT unnest($1::text[]) AS tag_id,"
+    " unnest($2::text[]) AS partner_id, unnest($3::text[]) AS event_id,"
+    " unnest($4::bigint[]) AS seq) AS n WHERE k.tag_id = n.tag_id"
     " AND k.partner_id = n.partner_id AND k.event_id = n.event_id AND k.seq = n.seq";
 
 /* Times that no minute counts any more, so that a session has a bounded number of them. */
 static const char delete_sessions_sql[] =
-    "DELETE FROM session_key k USING unnest($1::text[], $2::text[], $3::bigint[])"
-    " AS n (publisher_id, session_id, slot) WHERE k.publisher_id = n.publisher_id"
-    " AND k.session_id = n.session_id AND k.slot = n.slot";
+    "DELETE FROM session_key k USING (SELECT unnest($1::text[]) AS publisher_id,"
+    " unnest($2::text[]) AS session_id, unnest($3::bigint[]) AS slot) AS n"
+    " WHERE k.publisher_id = n.publisher_id AND k.session_id = n.session_id AND k.slot = n.slot";
 
 /* Votes are for polls as they are: one that is changed waits for them, or they see it and are
  * decided again (PG_FENCED_STATE). */
@@ -181,7 +188,7 @@ static void send_deleted_events(struct pg_store *store, const struct key_row *ro
 {
     struct pg_params *params = &store->params;
     uint32_t deleted = 0;
-    pg_params_reset(params, 4);
+    pg_params_reset_binary(params, "ttti");
     for (size_t i = 0; i < count; i++) {
         if (!rows[i].key->replaced_seq) continue;
         add_parts(params, rows[i].key, 3);
@@ -195,7 +202,7 @@ static void send_deleted_sessions(struct pg_store *store, const struct key_row *
 {
     struct pg_params *params = &store->params;
     uint32_t deleted = 0;
-    pg_params_reset(params, 3);
+    pg_params_reset_binary(params, "tti");
     for (size_t i = 0; i < count; i++) {
         if (rows[i].slot <= WINDOW_EVENTS_MAX) continue;
         add_parts(params, rows[i].key, 2);
@@ -219,10 +226,10 @@ static void send_rows(struct pg_store *store, const struct key_row *rows, size_t
     if (table == KEY_EVENT) send_deleted_events(store, rows, count);
     if (table == KEY_SESSION) send_deleted_sessions(store, rows, count);
     if (table == KEY_POLL) send_polls_held(store);
-    pg_params_reset(&store->params, insert_params[table]);
+    pg_params_reset_binary(&store->params, inserts[table].types);
     for (size_t i = 0; i < count; i++)
         add_row(store, &rows[i]);
-    pg_send(&store->connection, inserts[table], &store->params);
+    pg_send(&store->connection, inserts[table].sql, &store->params);
 }
 
 /* One for each option that got votes. */
@@ -251,29 +258,35 @@ static void send_keys(struct pg_store *store)
 
 /* -- rows of events ------------------------------------------------------------------------ */
 
-/* INSERT INTO click SELECT * FROM unnest($1::bigint[],$2::text[],...): types as rows have them. */
-static const char *insert_of(struct pg_batch *batch, enum op_kind kind)
+/* INSERT INTO click SELECT unnest($1::bigint[]),unnest($2::text[]),...: types as rows have them. */
+static void make_insert(struct pg_batch *batch, enum op_kind kind)
 {
     struct writer sql;
     struct event_row row;
-    char *text = batch->insert_sql[kind];
-    if (text[0]) return text;
+    struct batch_insert *insert = &batch->inserts[kind];
     struct op empty = {.kind = kind};
     if (kind == OP_SERVER_EVENT) empty.server_event.has_view_time = true; /* a number, then */
     event_row_fill(&row, &empty, 0);
-    writer_init(&sql, text, INSERT_SQL_MAX);
+    writer_init(&sql, insert->sql, INSERT_SQL_MAX);
     writer_lit(&sql, "INSERT INTO ");
     writer_put(&sql, event_table_name(kind));
-    writer_lit(&sql, " SELECT * FROM unnest(");
+    writer_lit(&sql, " SELECT ");
     for (int i = 0; i < row.count; i++) {
         if (i) writer_char(&sql, ',');
-        writer_char(&sql, '$');
+        writer_lit(&sql, "unnest($");
         writer_i64(&sql, i + 1);
-        writer_put(&sql, row.cells[i].is_text ? SPAN("::text[]") : SPAN("::bigint[]"));
+        writer_put(&sql, row.cells[i].is_text ? SPAN("::text[])") : SPAN("::bigint[])"));
+        insert->types[i] = row.cells[i].is_text ? 't' : 'i';
     }
-    writer_put(&sql, (struct span){")", 2}); /* and NUL */
+    insert->types[row.count] = '\0';
+    writer_char(&sql, '\0');
     ASSERT(!sql.overflow);
-    return text;
+}
+
+static const struct batch_insert *insert_of(struct pg_batch *batch, enum op_kind kind)
+{
+    if (!batch->inserts[kind].sql[0]) make_insert(batch, kind);
+    return &batch->inserts[kind];
 }
 
 /* Rows lie in partitions by their time, and there is none for every time. */
@@ -295,7 +308,6 @@ static void add_event_row(struct pg_store *store, const struct batch_op *op)
 {
     struct event_row row;
     fill_row(store, &row, op);
-    if (!store->params.count) pg_params_reset(&store->params, row.count);
     for (int i = 0; i < row.count; i++)
         if (row.cells[i].is_text)
             pg_add_text(&store->params, i, row.cells[i].text);
@@ -306,10 +318,15 @@ static void add_event_row(struct pg_store *store, const struct batch_op *op)
 static void send_events(struct pg_store *store, enum op_kind kind)
 {
     struct pg_batch *batch = store->batch;
-    pg_params_reset(&store->params, 0);
-    for (size_t i = 0; i < batch->recorded_count; i++)
-        if (batch->recorded[i]->op->kind == kind) add_event_row(store, batch->recorded[i]);
-    if (store->params.count) pg_send(&store->connection, insert_of(batch, kind), &store->params);
+    const struct batch_insert *insert = insert_of(batch, kind);
+    size_t count = 0;
+    pg_params_reset_binary(&store->params, insert->types);
+    for (size_t i = 0; i < batch->recorded_count; i++) {
+        if (batch->recorded[i]->op->kind != kind) continue;
+        add_event_row(store, batch->recorded[i]);
+        count++;
+    }
+    if (count) pg_send(&store->connection, insert->sql, &store->params);
 }
 
 /* -- the transaction ----------------------------------------------------------------------- */

@@ -206,6 +206,11 @@ enum err db_attach_readonly(sqlite3 *db, const char *path, const char *name)
     return attach(db, uri, name);
 }
 
+enum err db_attach_memory(sqlite3 *db, const char *name)
+{
+    return attach(db, ":memory:", name);
+}
+
 enum err db_attach_derived(sqlite3 *db, const char *path, const char *name)
 {
     char uri[URI_MAX];

@@ -35,6 +35,7 @@ enum err db_open_derived(sqlite3 **out, const char *path); /* or ":memory:" */
 void db_read_damaged(sqlite3 *db, bool is_on);
 enum err db_attach_readonly(sqlite3 *db, const char *path, const char *name);
 enum err db_attach_derived(sqlite3 *db, const char *path, const char *name);
+enum err db_attach_memory(sqlite3 *db, const char *name); /* empty, to be written */
 
 /* Every connection has the SQL function row_checksum(table, column, ...): what UPDATEs use. */
 

@@ -123,10 +123,23 @@ static enum err check_wal(const struct sqlite_store *store, char *problem)
     return ERR_CORRUPT;
 }
 
+static enum err read_secrets(struct sqlite_store *store, char *problem)
+{
+    const char *dir = store->options.dir;
+    enum err err = load_secrets(store);
+    if (err != ERR_NOT_FOUND) return say(problem, err, "read secrets.json", dir);
+    snprintf(
+        problem, STORE_PROBLEM_MAX,
+        "secrets.json is missing in %s: put it back, or restore a backup; without it no key and "
+        "no token is known",
+        dir);
+    return err;
+}
+
 static enum err open_database(struct sqlite_store *store, char *problem)
 {
     const char *dir = store->options.dir;
-    enum err err = say(problem, load_secrets(store), "read secrets.json", dir);
+    enum err err = read_secrets(store, problem);
     if (!err) sqlite_fingerprint_key(store->fingerprint_key, store->secrets);
     if (!err) err = check_wal(store, problem);
     if (!err) err = say(problem, sqlite_open_connection(store), "open adtally.db", dir);

@@ -45,12 +45,6 @@ static void on_sum_final(sqlite3_context *call)
     result(call, sum);
 }
 
-/* amount_add(a, b) */
-static void on_add(sqlite3_context *call, int count, sqlite3_value **values)
-{
-    result(call, of_value(values[0]) + of_value(values[1]));
-}
-
 /* amount_of(units, nanos) */
 static void on_amount_of(sqlite3_context *call, int count, sqlite3_value **values)
 {
@@ -79,7 +73,6 @@ enum err report_amount_register(sqlite3 *db)
         void (*final)(sqlite3_context *);
     } functions[] = {
         {"amount_sum", 1, NULL, on_sum_step, on_sum_final},
-        {"amount_add", 2, on_add, NULL, NULL},
         {"amount_of", 2, on_amount_of, NULL, NULL},
         {"amount_of_price", 1, on_amount_of_price, NULL, NULL},
     };
@@ -95,6 +88,14 @@ enum err report_amount_register(sqlite3 *db)
 report_amount report_amount_column(sqlite3_stmt *row, int column)
 {
     return of_value(sqlite3_column_value(row, column));
+}
+
+void report_amount_bind(sqlite3_stmt *statement, int parameter, report_amount value)
+{
+    if (value >= INT64_MIN && value <= INT64_MAX)
+        sqlite3_bind_int64(statement, parameter, (int64_t)value);
+    else
+        sqlite3_bind_blob(statement, parameter, &value, sizeof value, SQLITE_TRANSIENT);
 }
 
 /* Digits of a magnitude, the last `digits` of them behind a point. */

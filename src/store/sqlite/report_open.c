@@ -1,5 +1,4 @@
 #include "store/sqlite/report.h"
-#include "store/sqlite/schema.h"
 
 #include "token/hash.h"
 
@@ -11,8 +10,8 @@
 
 enum {
     REPORTS_APPLICATION_ID = 0x41445452,
-    REPORTS_VERSION = 4,
-    TABLES_COUNT = 4,
+    REPORTS_VERSION = 5,
+    TABLES_COUNT = 5,
     PATH_MAX_LEN = 512
 };
 
@@ -23,24 +22,24 @@ enum {
 /* A journal that is deleted, not a WAL: several processes write here, by turns, and Debian 12's
  * SQLite wants one writer to a WAL (db.h). */
 static const char *const make_tables =
-    "CREATE TABLE agg_ad (ad INTEGER PRIMARY KEY, " AD_TEXTS ", checksum INTEGER NOT NULL,"
-    " UNIQUE (campaign, advertiser, publisher, product, placement)) STRICT;"
-    "CREATE TABLE agg (unit INTEGER NOT NULL, ad INTEGER NOT NULL, metric INTEGER NOT NULL, "
-    "flagged INTEGER NOT NULL,"
-    " label TEXT NOT NULL, quarter INTEGER NOT NULL, count INTEGER NOT NULL, amount ANY NOT NULL,"
-    " checksum INTEGER NOT NULL, PRIMARY KEY (unit, ad, metric, flagged, label, quarter)) STRICT,"
-    " WITHOUT ROWID;"
+    "CREATE TABLE agg_ad (ad INTEGER PRIMARY KEY, names INTEGER NOT NULL, " AD_TEXTS ","
+    " checksum INTEGER NOT NULL,"
+    " UNIQUE (names, campaign, advertiser, publisher, product, placement)) STRICT;"
+    "CREATE TABLE agg_kind (kind INTEGER PRIMARY KEY, metric INTEGER NOT NULL,"
+    " flagged INTEGER NOT NULL, label TEXT NOT NULL, checksum INTEGER NOT NULL,"
+    " UNIQUE (metric, flagged, label)) STRICT;"
+    "CREATE TABLE agg (names INTEGER NOT NULL, unit INTEGER NOT NULL, quarter INTEGER NOT NULL,"
+    " chunk INTEGER NOT NULL, sums BLOB NOT NULL, checksum INTEGER NOT NULL,"
+    " PRIMARY KEY (names, unit, quarter, chunk)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE agg_opinion (bid INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " checksum INTEGER NOT NULL, PRIMARY KEY (bid, seq)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE agg_state (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL,"
     " row INTEGER NOT NULL, has_flags INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT;";
 
-#define PART_COLUMNS                                                                               \
-    "quarter INTEGER, " AD_TEXTS                                                                   \
-    ", flagged INTEGER, metric INTEGER, label TEXT, count INTEGER, amount"
-
 static const char *const make_temporary =
-    "CREATE TABLE temp.part (" PART_COLUMNS "); CREATE TABLE temp.rolled (" PART_COLUMNS ");"
+    "CREATE TABLE temp.part (quarter INTEGER, " AD_TEXTS
+    ", flagged INTEGER, metric INTEGER, label TEXT, count INTEGER, amount);"
+    "CREATE TABLE temp.found (period INTEGER, " AD_TEXTS ", metric INTEGER, label TEXT, n, a);"
     "CREATE TABLE temp.latest (seq INTEGER PRIMARY KEY, bid INTEGER);"
     "CREATE TABLE temp.signed (seq INTEGER PRIMARY KEY, sign INTEGER, bid INTEGER)";
 
@@ -63,7 +62,7 @@ enum { QUARTER_S = REPORT_QUARTER_MS / 1000, HOUR_S = 60 * 60, DAY_S = 24 * HOUR
 
 /* As a number, in the order of time: the day since 1970; or when the hour began, and its offset in
  * the last eight bits, since an hour that a clock shows twice is two. */
-static int64_t period_of(const struct zone *zone, int64_t quarter, bool is_hour)
+int64_t report_period(const struct zone *zone, int64_t quarter, bool is_hour)
 {
     int64_t instant_s = quarter * QUARTER_S;
     int32_t offset_s = zone_offset(zone, instant_s);
@@ -81,8 +80,8 @@ static void on_local_period(sqlite3_context *call, int count, sqlite3_value **va
     int64_t quarter = sqlite3_value_int64(values[0]);
     bool is_hour = sqlite3_value_int(values[1]) != 0;
     if (!last->is_set || quarter != last->quarter || is_hour != last->is_hour)
-        *last =
-            (struct report_period){quarter, period_of(db->zone, quarter, is_hour), is_hour, true};
+        *last = (struct report_period){quarter, report_period(db->zone, quarter, is_hour), is_hour,
+                                       true};
     sqlite3_result_int64(call, last->period);
 }
 
@@ -186,35 +185,9 @@ static enum err check_kept(struct report_db *db)
     if (application != REPORTS_APPLICATION_ID || version != REPORTS_VERSION) return ERR_FOREIGN;
     err = db_query_i64(db->db,
                        "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name IN"
-                       " ('agg', 'agg_ad', 'agg_opinion', 'agg_state')",
+                       " ('agg', 'agg_ad', 'agg_kind', 'agg_opinion', 'agg_state')",
                        &tables);
     return err ? err : tables == TABLES_COUNT ? ERR_OK : ERR_CORRUPT;
-}
-
-static enum err has_column(struct report_db *db, const char *table, const char *column, bool *has)
-{
-    char sql[160];
-    int64_t count = 0;
-    snprintf(sql, sizeof sql,
-             "SELECT count(*) FROM pragma_table_info('%s', 'log') WHERE name = '%s'", table,
-             column);
-    enum err err = db_query_i64(db->db, sql, &count);
-    *has = count > 0;
-    return err;
-}
-
-static enum err attach_log(struct report_db *db)
-{
-    int64_t application = 0, version = 0;
-    enum err err = db_attach_readonly(db->db, db->log_path, "log");
-    if (!err) err = db_query_i64(db->db, "PRAGMA log.application_id", &application);
-    if (!err) err = db_query_i64(db->db, "PRAGMA log.user_version", &version);
-    if (!err && (application != SCHEMA_APPLICATION_ID || version != SCHEMA_VERSION))
-        err = ERR_FOREIGN;
-    if (!err) err = has_column(db, "click", "flags", &db->has_flags);
-    if (!err) err = has_column(db, "removed", "below_seq", &db->has_removed);
-    if (!err) err = has_column(db, "poll_count", "votes", &db->has_poll_counts);
-    return err;
 }
 
 /* Before anything is attached to it: a statement reads the schemas of all. */
@@ -231,7 +204,7 @@ static enum err open_main(struct report_db *db, const char *path)
 {
     enum err err = open_readable(db, path);
     if (!err) err = register_functions(db);
-    if (!err) err = attach_log(db);
+    if (!err) err = db->log->attach(db);
     if (!err) err = db_exec(db->db, make_temporary);
     return err;
 }
@@ -276,14 +249,28 @@ static enum err say(char *problem, enum err err, const char *dir)
 }
 
 /* First: nothing is made in a directory that is none of ours. */
-static enum err check_log(struct report_db *db, const char *dir)
+static enum err find_file(struct report_db *db, const char *dir, char *problem)
 {
     sqlite3 *log = NULL;
+    db->log = &report_file_log;
     size_t len = (size_t)snprintf(db->log_path, sizeof db->log_path, "%s/adtally.db", dir);
-    if (len >= sizeof db->log_path) return ERR_IO;
+    if (len >= sizeof db->log_path) return say(problem, ERR_IO, dir);
     enum err err = db_open_readonly(&log, db->log_path);
     sqlite3_close(log);
-    return err;
+    return say(problem, err, dir);
+}
+
+static enum err find_log(struct report_db *db, const char *dir, const char *url, char *problem)
+{
+    if (!url) return find_file(db, dir, problem);
+    db->log = &report_copied_log;
+    return pg_report_source_open(&db->source, url, problem);
+}
+
+/* What cannot be written is of use only where a report may count all that it does not have. */
+static bool is_of_use(const struct report_db *db)
+{
+    return !db->source || !sqlite3_db_readonly(db->db, "main");
 }
 
 static enum err open_file(struct report_db *db, const char *dir)
@@ -291,79 +278,48 @@ static enum err open_file(struct report_db *db, const char *dir)
     char path[PATH_MAX_LEN];
     if ((size_t)snprintf(path, sizeof path, "%s/reports.db", dir) >= sizeof path) return ERR_IO;
     enum err err = open_kept(db, path);
-    return err ? open_memory(db) : ERR_OK;
+    return err || !is_of_use(db) ? open_memory(db) : ERR_OK;
 }
 
-static enum err open_with(struct report_db **out, const char *dir, char *problem, bool in_memory)
+static enum err open_with(struct report_db **out, const char *dir, const char *url, char *problem,
+                          bool in_memory)
 {
     db_start();
     struct report_db *db = calloc(1, sizeof *db);
     if (!db) return say(problem, ERR_NO_MEMORY, dir);
-    enum err err = check_log(db, dir);
-    if (!err) err = in_memory ? open_memory(db) : open_file(db, dir);
-    if (err) {
+    enum err err = find_log(db, dir, url, problem);
+    if (!err) err = say(problem, in_memory ? open_memory(db) : open_file(db, dir), dir);
+    if (err)
         report_close(db);
-        return say(problem, err, dir);
-    }
-    *out = db;
-    return ERR_OK;
+    else
+        *out = db;
+    return err;
 }
 
-enum err report_open(struct report_db **out, const char *dir, char problem[STORE_PROBLEM_MAX])
+enum err report_open(struct report_db **out, const char *dir, const char *url,
+                     char problem[STORE_PROBLEM_MAX])
 {
-    return open_with(out, dir, problem, false);
+    return open_with(out, dir, url, problem, false);
 }
 
-enum err report_open_in_memory(struct report_db **out, const char *dir,
+enum err report_open_in_memory(struct report_db **out, const char *dir, const char *url,
                                char problem[STORE_PROBLEM_MAX])
 {
-    return open_with(out, dir, problem, true);
+    return open_with(out, dir, url, problem, true);
 }
 
 void report_close(struct report_db *db)
 {
     close_main(db);
+    if (db->source) db->source->engine->close(db->source);
     free(db);
-}
-
-enum err report_last(struct report_db *db, int64_t *sequence)
-{
-    return db_query_i64(db->db, "SELECT last_seq FROM log.total", sequence);
-}
-
-/* As it was when there is no such event. */
-enum err report_row(struct report_db *db, int64_t sequence, int64_t *row)
-{
-    static const char *const ids[][2] = {
-        {"click", "click_id"},        {"conversion", "click_id, event_id, idempotency_key"},
-        {"server_event", "event_id"}, {"impression", "bid_id"},
-        {"feedback", "bid_id"},       {"ad_feedback", "feedback_id"},
-        {"vote", "bid_id"},
-    };
-    char sql[1024];
-    int len = snprintf(sql, sizeof sql, "SELECT 0 WHERE %lld = 0", (long long)sequence);
-    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
-        len += snprintf(sql + len, sizeof sql - (size_t)len,
-                        " UNION ALL SELECT row_checksum('%s', recorded_at_ms, %s)"
-                        " FROM log.%s WHERE seq = %lld",
-                        ids[i][0], ids[i][1], ids[i][0], (long long)sequence);
-    enum err err = db_query_i64(db->db, sql, row);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-enum err report_read_removed(struct report_db *db)
-{
-    if (!db->has_removed) return ERR_OK;
-    return db_query_i64(db->db,
-                        "SELECT coalesce(max(below_seq), 0) FROM log.removed WHERE rows > 0",
-                        &db->removed_below);
 }
 
 /* Sums of another moment's file say nothing of this one. */
 static enum err begin_again(struct report_db *db)
 {
     enum err err = db_exec(db->db, "DELETE FROM main.agg; DELETE FROM main.agg_ad;"
-                                   "DELETE FROM main.agg_opinion");
+                                   "DELETE FROM main.agg_kind; DELETE FROM main.agg_opinion");
     return err ? err : put_state(db, 0, 0);
 }
 
@@ -392,26 +348,25 @@ enum err report_position(struct report_db *db, int64_t *sequence)
     bool is_ours = false;
     *sequence = 0;
     enum err err = read_state(db, sequence, &kept_row, &is_ours);
-    if (!err) err = report_last(db, &last);
+    if (!err) err = db->log->last(db, &last);
     if (err) return err;
     if (!is_ours || *sequence > last) return ERR_CORRUPT;
-    err = report_row(db, *sequence, &row);
-    if (!err) err = report_read_removed(db);
+    err = db->log->row(db, *sequence, &row);
+    if (!err) err = db->log->removed(db, &db->removed_below);
     bool is_removed = row == 0 && *sequence < db->removed_below;
     return err ? err : row == kept_row || is_removed ? ERR_OK : ERR_CORRUPT;
 }
 
 enum err report_behind(struct report_db *db, int64_t *events)
 {
-    int64_t position = 0, last = 0;
+    int64_t position = 0;
     enum err err = db_exec(db->db, "BEGIN");
     if (!err) err = report_position(db, &position);
     if (err == ERR_CORRUPT) {
         position = 0;
         err = ERR_OK;
     }
-    if (!err) err = report_last(db, &last);
-    *events = last - position;
+    if (!err) err = db->log->behind(db, position, events);
     return end_transaction(db, err);
 }
 
@@ -423,12 +378,11 @@ static enum err add_events(struct report_db *db, int64_t events)
         position = 0;
         err = begin_again(db);
     }
-    if (!err) err = report_last(db, &last);
+    if (!err) err = db->log->step(db, position, events, &last);
     if (err || position == last) return err;
-    if (last - position > events) last = position + events;
     err = report_fold(db, position, last);
     if (!err) err = report_keep(db);
-    if (!err) err = report_row(db, last, &row);
+    if (!err) err = db->log->row(db, last, &row);
     return err ? err : put_state(db, last, row);
 }
 

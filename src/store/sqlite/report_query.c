@@ -1,5 +1,5 @@
 #include "base/assert.h"
-#include "store/sqlite/report.h"
+#include "store/sqlite/report_sums.h"
 
 /* Values come in as parameters alone: ?1 and ?2 are the range, ?3 the limit, the filters follow. */
 
@@ -84,32 +84,6 @@ static void put_filters(struct writer *sql, const struct report_query *query, co
     }
 }
 
-/* What both halves of the sums have to fit. */
-static void put_range(struct writer *sql, const struct report_query *query, const char *metrics)
-{
-    writer_lit(sql, " metric IN (");
-    writer_put(sql, span_of(metrics));
-    writer_lit(sql, ") AND quarter >= ?1 AND quarter < ?2");
-    if (query->exclude_flagged) writer_lit(sql, " AND flagged = 0");
-}
-
-static bool is_on(const struct report_query *query, int64_t unit)
-{
-    int64_t unit_ms = unit * REPORT_QUARTER_MS;
-    return (query->from_ms == INT64_MIN || query->from_ms % unit_ms == 0) &&
-           (query->to_ms == INT64_MAX || query->to_ms % unit_ms == 0);
-}
-
-/* How many quarters each sum may be of, so that none has to be cut. */
-static int64_t unit_of(const struct report_query *query)
-{
-    enum { HOUR = 4, DAY = 96 };
-    bool is_in_days = !has_period(query) || (!is_by_hour(query) && zone_is_utc(&query->zone));
-    if (is_in_days && is_on(query, DAY)) return DAY;
-    bool is_in_hours = !has_period(query) || zone_has_whole_hours(&query->zone);
-    return is_in_hours && is_on(query, HOUR) ? HOUR : 1;
-}
-
 /* " d.campaign AS g0, period AS g1," */
 static void put_groups(struct writer *sql, const struct report_query *query)
 {
@@ -152,68 +126,59 @@ static int only_name(const struct report_query *query)
     return only;
 }
 
-/* " AND ad IN (...)": the sums by that name alone, or of all. */
-static void put_rolled(struct writer *sql, const struct report_query *query, int only)
+int report_names_of(const struct report_query *query)
 {
-    writer_lit(sql, " AND ad IN (SELECT ad FROM main.agg_ad AS d WHERE true");
-    for (int i = 0; i < REPORT_IDS; i++) {
-        writer_lit(sql, " AND d.");
-        writer_put(sql, report_dimension_names[i]);
-        writer_put(sql, i == only ? SPAN(" <> " REPORT_ALL) : SPAN(" = " REPORT_ALL));
-    }
+    int only = only_name(query);
+    return only == MANY_NAMES ? REPORT_BY_ALL : only == NO_NAME ? REPORT_BY_NONE : only;
+}
+
+/* ad and its names, of the sums that are read. */
+void report_ads_sql(struct writer *sql, const struct report_query *query)
+{
+    writer_lit(sql, "SELECT ad, advertiser, publisher, campaign, product, placement"
+                    " FROM main.agg_ad AS d WHERE names = ");
+    writer_i64(sql, report_names_of(query));
     put_filters(sql, query, "d", false);
-    writer_char(sql, ')');
 }
 
-/* " AND ad IN (...)": of the ads themselves, where they are filtered. */
-static void put_ads(struct writer *sql, const struct report_query *query)
+/* What is counted, by what the report tells. */
+static struct span metrics_of(const struct report_query *query)
 {
-    if (!query->filters_count) return;
-    writer_lit(sql, " AND ad IN (SELECT ad FROM main.agg_ad AS d WHERE true");
-    put_filters(sql, query, "d", false);
-    writer_char(sql, ')');
+    static const struct span metrics[REPORT_KINDS] = {
+        [REPORT_TRAFFIC] = SPAN_INIT("1, 2, 3, 4, 5"),
+        [REPORT_MONEY] = SPAN_INIT("1, 2, 3"),
+        [REPORT_REASONS] = SPAN_INIT("6"),
+        [REPORT_COMMENTS] = SPAN_INIT("NULL"),
+        [REPORT_POLLS] = SPAN_INIT("7"),
+    };
+    return metrics[query->kind];
 }
 
-/* A sum by one name has no other: an ad has each, be it empty. */
-static void put_only_ads(struct writer *sql)
+static void put_metrics(struct writer *sql, const struct report_query *query)
 {
-    writer_lit(sql, " WHERE true");
-    for (int i = 0; i < 2; i++) {
-        writer_lit(sql, " AND d.");
-        writer_put(sql, report_dimension_names[i]);
-        writer_lit(sql, " <> " REPORT_ALL);
-    }
+    writer_lit(sql, " WHERE metric IN (");
+    writer_put(sql, metrics_of(query));
+    writer_char(sql, ')');
+    if (query->exclude_flagged) writer_lit(sql, " AND flagged = 0");
 }
 
-/* Kept sums: over the ads first, in the order of their key. */
-static void put_kept(struct writer *sql, const struct report_query *query, const char *metrics)
+/* kind, metric, label. */
+void report_kinds_sql(struct writer *sql, const struct report_query *query)
+{
+    writer_lit(sql, "SELECT kind, metric, label FROM main.agg_kind");
+    put_metrics(sql, query);
+}
+
+/* Sums that are kept, as report_gather found them. */
+static void put_kept(struct writer *sql, const struct report_query *query)
 {
     writer_lit(sql, "SELECT");
     put_groups(sql, query);
-    writer_lit(sql, " metric, label, n, a FROM (SELECT ad, metric, label, sum(count) AS n,"
-                    " amount_sum(amount) AS a");
-    if (has_period(query)) {
-        writer_lit(sql, ", ");
-        put_period(sql, query);
-        writer_lit(sql, " AS period");
-    }
-    writer_lit(sql, " FROM main.agg WHERE unit = ");
-    writer_i64(sql, unit_of(query));
-    writer_lit(sql, " AND");
-    put_range(sql, query, metrics);
-    int only = only_name(query);
-    if (only == MANY_NAMES)
-        put_ads(sql, query);
-    else
-        put_rolled(sql, query, only);
-    writer_put(sql, has_period(query) ? SPAN(" GROUP BY ad, metric, label, period")
-                                      : SPAN(" GROUP BY ad, metric, flagged, label"));
-    writer_lit(sql, ") CROSS JOIN main.agg_ad AS d USING (ad)");
-    if (only == MANY_NAMES) put_only_ads(sql);
+    writer_lit(sql, " metric, label, n, a FROM temp.found AS d");
 }
 
 /* What was recorded since. */
-static void put_part(struct writer *sql, const struct report_query *query, const char *metrics)
+static void put_part(struct writer *sql, const struct report_query *query)
 {
     writer_lit(sql, " UNION ALL SELECT");
     put_groups(sql, query);
@@ -223,8 +188,9 @@ static void put_part(struct writer *sql, const struct report_query *query, const
         put_period(sql, query);
         writer_lit(sql, " AS period");
     }
-    writer_lit(sql, " FROM temp.part) AS d WHERE");
-    put_range(sql, query, metrics);
+    writer_lit(sql, " FROM temp.part) AS d");
+    put_metrics(sql, query);
+    writer_lit(sql, " AND quarter >= ?1 AND quarter < ?2");
     put_filters(sql, query, "d", false);
 }
 
@@ -240,13 +206,12 @@ static void put_texts(struct writer *sql, const struct report_query *query)
     }
 }
 
-static void put_sums(struct writer *sql, const struct report_query *query, const char *metrics,
-                     bool has_metric)
+static void put_sums(struct writer *sql, const struct report_query *query, bool has_metric)
 {
     if (has_metric) writer_lit(sql, "metric, ");
     writer_lit(sql, "label, sum(n) AS n, amount_sum(a) AS a FROM (");
-    put_kept(sql, query, metrics);
-    put_part(sql, query, metrics);
+    put_kept(sql, query);
+    put_part(sql, query);
     writer_lit(sql, ") GROUP BY ");
     put_names(sql, query);
     if (has_metric) writer_lit(sql, "metric, ");
@@ -254,12 +219,11 @@ static void put_sums(struct writer *sql, const struct report_query *query, const
 }
 
 /* g0, g1, ..., metric (if asked for), label, n, a; in the order of the groups. */
-void report_sums_sql(struct writer *sql, const struct report_query *query, const char *metrics,
-                     bool has_metric)
+void report_sums_sql(struct writer *sql, const struct report_query *query, bool has_metric)
 {
     writer_lit(sql, "SELECT ");
     put_texts(sql, query);
-    put_sums(sql, query, metrics, has_metric);
+    put_sums(sql, query, has_metric);
     writer_lit(sql, " ORDER BY ");
     put_names(sql, query);
     writer_put(sql, has_metric ? SPAN("metric, label") : SPAN("n DESC, label"));
@@ -293,7 +257,7 @@ void report_polls_sql(struct writer *sql, const struct report_query *query, bool
                     " ON o.poll_id = p.poll_id");
     writer_put(sql, query->by_count ? SPAN(" JOIN (SELECT ") : SPAN(" LEFT JOIN (SELECT "));
     put_names(sql, query);
-    put_sums(sql, query, "7", false);
+    put_sums(sql, query, false);
     writer_lit(sql, ") AS s ON s.label = p.poll_id || ' ' || o.option_id ORDER BY ");
     put_names(sql, query);
     writer_lit(sql, "p.poll_id, o.position");
@@ -321,15 +285,12 @@ void report_comments_sql(struct writer *sql, const struct report_query *query, b
                  "i");
     if (query->exclude_flagged && has_flags) writer_lit(sql, " AND coalesce(i.flags, 0) = 0");
     writer_lit(sql, " ORDER BY f.seq DESC LIMIT ?3) UNION ALL SELECT * FROM (");
-    put_comments(
-        sql, query,
-        "SELECT f.seq AS seq, f.recorded_at_ms, " FACTS(
-            "f") ", CASE f.sentiment WHEN 'thumbs_up' THEN 'positive' ELSE 'negative' END,"
-                 " f.comment FROM log.ad_feedback AS f WHERE f.comment IS NOT NULL"
-                 " AND (f.seq IN (SELECT seq FROM temp.latest) OR EXISTS (SELECT 1 FROM"
-                 " main.agg_opinion AS o WHERE o.bid = bid_key(f.bid_id) AND o.seq = f.seq AND"
-                 " o.seq NOT IN (SELECT seq FROM temp.signed WHERE sign < 0))) AND f",
-        "f");
+    put_comments(sql, query,
+                 "SELECT f.seq AS seq, f.recorded_at_ms, " FACTS(
+                     "f") ", CASE f.sentiment WHEN 'thumbs_up' THEN 'positive' ELSE 'negative' END,"
+                          " f.comment FROM log.ad_feedback AS f WHERE f.comment IS NOT NULL"
+                          " AND " REPORT_IS_OPINION " AND f",
+                 "f");
     writer_lit(sql, " ORDER BY f.seq DESC LIMIT ?3)) ORDER BY seq DESC LIMIT ?3");
 }
 
@@ -338,11 +299,19 @@ static int64_t ceil_quarter(int64_t ms)
     return ms / REPORT_QUARTER_MS + (ms % REPORT_QUARTER_MS > 0);
 }
 
+void report_quarters_of(const struct report_query *query, int64_t *from, int64_t *to)
+{
+    *from = ceil_quarter(query->from_ms);
+    *to = ceil_quarter(query->to_ms);
+}
+
 static void bind_values(sqlite3_stmt *statement, const struct report_query *query)
 {
     bool in_ms = query->kind == REPORT_COMMENTS;
-    sqlite3_bind_int64(statement, 1, in_ms ? query->from_ms : ceil_quarter(query->from_ms));
-    sqlite3_bind_int64(statement, 2, in_ms ? query->to_ms : ceil_quarter(query->to_ms));
+    int64_t from, to;
+    report_quarters_of(query, &from, &to);
+    sqlite3_bind_int64(statement, 1, in_ms ? query->from_ms : from);
+    sqlite3_bind_int64(statement, 2, in_ms ? query->to_ms : to);
     if (in_ms) sqlite3_bind_int64(statement, 3, query->limit);
     for (size_t i = 0; i < query->filters_count; i++) {
         struct span value = query->filters[i].value;

@@ -1,4 +1,4 @@
-#include "store/sqlite/report.h"
+#include "store/sqlite/report_sums.h"
 
 #include "event/datetime.h"
 
@@ -6,7 +6,14 @@
 #include <string.h>
 
 /* More than so many events are kept first, so that the next report need not read them again. */
-enum { LIVE_MAX = 65536, CURRENCY_MAX = 64, NANO_DIGITS = 9, PICO_DIGITS = 12, NANO_PICOS = 1000 };
+enum {
+    LIVE_MAX = REPORT_STEP,
+    REFUSALS_MAX = 5,
+    CURRENCY_MAX = 64,
+    NANO_DIGITS = 9,
+    PICO_DIGITS = 12,
+    NANO_PICOS = 1000
+};
 static const int64_t PICOS_PER_UNIT = 1000000000000;
 
 /* Of one currency: of ads with a price in it, and the value of conversions in it. */
@@ -328,12 +335,10 @@ static void add_comment_columns(struct report_table *table)
 static void put_sql(struct writer *sql, const struct report_query *query,
                     const struct report_db *db)
 {
-    if (query->kind == REPORT_TRAFFIC)
-        report_sums_sql(sql, query, "1, 2, 3, 4, 5", true);
-    else if (query->kind == REPORT_MONEY)
-        report_sums_sql(sql, query, "1, 2, 3", true);
+    if (query->kind == REPORT_TRAFFIC || query->kind == REPORT_MONEY)
+        report_sums_sql(sql, query, true);
     else if (query->kind == REPORT_REASONS)
-        report_sums_sql(sql, query, "6", false);
+        report_sums_sql(sql, query, false);
     else if (query->kind == REPORT_POLLS)
         report_polls_sql(sql, query, db->has_poll_counts);
     else
@@ -369,10 +374,19 @@ static enum err query_table(struct report_db *db, const struct report_query *que
     sqlite3_stmt *rows = NULL;
     writer_init(&sql, memory, sizeof memory);
     put_sql(&sql, query, db);
-    enum err err = report_prepare(db, query, &sql, &rows);
+    enum err err = query->kind == REPORT_COMMENTS ? ERR_OK : report_gather(db, query);
+    if (!err) err = report_prepare(db, query, &sql, &rows);
     if (!err) err = fill(db, query, table, rows);
     sqlite3_finalize(rows);
     return err ? err : report_table_err(table);
+}
+
+static enum err load(struct report_db *db, const struct report_query *query)
+{
+    const struct report_log *log = db->log;
+    if (query->kind == REPORT_POLLS && log->load_polls) return log->load_polls(db);
+    if (query->kind == REPORT_COMMENTS && log->load_comments) return log->load_comments(db, query);
+    return ERR_OK;
 }
 
 /* One snapshot of both files: what is kept first, so that the log has it all. */
@@ -382,23 +396,30 @@ static enum err run_in_snapshot(struct report_db *db, const struct report_query 
     int64_t position = 0, last = 0;
     enum err err = db_exec(db->db, "BEGIN");
     if (!err) err = report_position(db, &position);
-    if (!err) err = report_last(db, &last);
+    if (!err) err = db->log->begin(db, &last);
     if (!err) err = report_fold(db, position, last);
     db->zone = &query->zone;
     db->period.is_set = false;
+    if (!err) err = load(db, query);
     if (!err) err = query_table(db, query, table);
+    if (db->log->end) db->log->end(db);
     if (!sqlite3_get_autocommit(db->db)) db_exec(db->db, "COMMIT");
     return err;
 }
 
+/* Who else counts holds the file for a step at a time: a report waits for its turn, not for all
+ * that is to be counted. */
 static enum err catch_up(struct report_db *db)
 {
     int64_t behind = 0;
     enum err err = report_behind(db, &behind);
-    while (!err && behind > LIVE_MAX) {
-        err = report_catch_up(db, LIVE_MAX);
-        if (err == ERR_BUSY) return ERR_OK;
-        if (!err) err = report_behind(db, &behind);
+    for (int refused = 0; !err && behind > LIVE_MAX;) {
+        err = report_catch_up(db, REPORT_STEP);
+        refused = err == ERR_BUSY ? refused + 1 : 0;
+        bool is_read_only = sqlite3_db_readonly(db->db, "main");
+        if (refused == REFUSALS_MAX || (refused > 0 && is_read_only))
+            return behind > db->log->live_max ? ERR_BUSY : ERR_OK;
+        if (!err || err == ERR_BUSY) err = report_behind(db, &behind);
     }
     return err;
 }

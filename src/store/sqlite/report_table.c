@@ -1,4 +1,4 @@
-#include "store/sqlite/report.h"
+#include "store/sqlite/report_sums.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,20 +40,6 @@ void report_add_column(struct report_table *table, struct span name, enum report
     table->columns[table->columns_count++] = (struct report_column){name, type};
 }
 
-/* Room for one more, doubled when there is none. */
-static bool grow(void **memory, size_t *cap, size_t needed, size_t first, size_t size)
-{
-    size_t wanted = *cap ? *cap : first;
-    if (needed <= *cap) return true;
-    while (wanted < needed)
-        wanted *= 2;
-    void *grown = realloc(*memory, wanted * size);
-    if (!grown) return false;
-    *memory = grown;
-    *cap = wanted;
-    return true;
-}
-
 void report_add_cell(struct report_table *table, struct span text)
 {
     if (table->err) return;
@@ -61,9 +47,10 @@ void report_add_cell(struct report_table *table, struct span text)
         table->err = ERR_FULL;
         return;
     }
-    if (!grow((void **)&table->cells, &table->cells_cap, table->cells_count + 1, CELLS_FIRST,
-              sizeof *table->cells) ||
-        !grow((void **)&table->text, &table->text_cap, table->text_len + text.len, TEXT_FIRST, 1)) {
+    if (!report_grow((void **)&table->cells, &table->cells_cap, table->cells_count + 1, CELLS_FIRST,
+                     sizeof *table->cells) ||
+        !report_grow((void **)&table->text, &table->text_cap, table->text_len + text.len,
+                     TEXT_FIRST, 1)) {
         table->err = ERR_NO_MEMORY;
         return;
     }

@@ -1,4 +1,5 @@
-#include "store/sqlite/report.h"
+#include "store/engine.h"
+#include "store/sqlite/report_sums.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -8,38 +9,19 @@
 
 enum { PATH_MAX_LEN = 512 };
 
-/* Sessions that erasure renamed have other names in a recount: whose minds changed is no longer
- * told, so feedback is compared only where nothing was erased. */
-#define IS_ERASED                                                                                  \
-    "EXISTS (SELECT 1 FROM log.ad_feedback WHERE sent_session_id >= 'erased:'"                     \
-    " AND sent_session_id < 'erased;')"
-#define SUMS(schema)                                                                               \
-    "SELECT advertiser, publisher, campaign, product, placement, unit, metric, flagged, label,"    \
-    " quarter, count, amount FROM " schema ".agg JOIN " schema                                     \
-    ".agg_ad USING (ad) WHERE metric NOT IN (5, 6) OR NOT " IS_ERASED
-#define OPINIONS(schema) "SELECT bid, seq FROM " schema ".agg_opinion WHERE NOT " IS_ERASED
+#define OPINIONS(schema) "SELECT bid, seq FROM " schema ".agg_opinion WHERE NOT " REPORT_IS_ERASED
 #define MISSED(a, b) "(SELECT count(*) FROM (" a " EXCEPT " b "))"
 
-static const char *const count_differing =
-    "SELECT " MISSED(SUMS("main"), SUMS("kept")) " + " MISSED(SUMS("kept"), SUMS("main")) //
-    " + " MISSED(OPINIONS("main"), OPINIONS("kept")) " + "                                //
-    MISSED(OPINIONS("kept"), OPINIONS("main"));
-
-/* After rows were removed, sums may be more than what a recount finds, and never less. */
-static const char *const count_lower =
-    "SELECT count(*) FROM main.agg AS m JOIN main.agg_ad AS d USING (ad) WHERE"
-    " (metric NOT IN (5, 6) OR NOT " IS_ERASED ") AND m.count > coalesce((SELECT k.count"
-    " FROM kept.agg AS k WHERE k.unit = m.unit AND k.ad = (SELECT e.ad FROM kept.agg_ad AS e"
-    " WHERE e.campaign = d.campaign AND e.advertiser = d.advertiser AND e.publisher = d.publisher"
-    " AND e.product = d.product AND e.placement = d.placement) AND k.metric = m.metric"
-    " AND k.flagged = m.flagged AND k.label = m.label AND k.quarter = m.quarter), 0)";
+static const char *const count_opinions = "SELECT " MISSED(OPINIONS("main"), OPINIONS("kept")) //
+    " + " MISSED(OPINIONS("kept"), OPINIONS("main"));
 
 static const char *const count_damaged =
-    "SELECT (SELECT count(*) FROM kept.agg WHERE checksum IS NOT row_checksum('agg', unit, ad, "
-    "metric,"
-    " flagged, label, quarter, count, amount))"
-    " + (SELECT count(*) FROM kept.agg_ad WHERE checksum IS NOT row_checksum('agg_ad', ad,"
+    "SELECT (SELECT count(*) FROM kept.agg WHERE checksum IS NOT row_checksum('agg', names, unit,"
+    " quarter, chunk, sums))"
+    " + (SELECT count(*) FROM kept.agg_ad WHERE checksum IS NOT row_checksum('agg_ad', ad, names,"
     " advertiser, publisher, campaign, product, placement))"
+    " + (SELECT count(*) FROM kept.agg_kind WHERE checksum IS NOT row_checksum('agg_kind', kind,"
+    " metric, flagged, label))"
     " + (SELECT count(*) FROM kept.agg_opinion WHERE checksum IS NOT row_checksum('agg_opinion',"
     " bid, seq))"
     " + (SELECT count(*) FROM kept.agg_state WHERE checksum IS NOT row_checksum('agg_state', id,"
@@ -68,13 +50,33 @@ static enum err count(struct report_db *db, const char *sql, const char *text,
     return err;
 }
 
-static enum err recount(struct report_db *db, int64_t sequence, struct writer *report,
+/* In steps, so that memory holds the sums of all rows, not the rows. */
+static enum err recount(struct report_db *db, int64_t sequence)
+{
+    int64_t after = 0;
+    enum err err = ERR_OK;
+    while (!err && after < sequence) {
+        int64_t last = sequence;
+        err = db->log->step(db, after, REPORT_STEP, &last);
+        if (last > sequence || last == after) last = sequence;
+        if (!err) err = report_fold(db, after, last);
+        if (!err) err = report_keep(db);
+        after = last;
+    }
+    return err;
+}
+
+/* After rows were removed, sums may be more than what a recount finds, and never less. */
+static enum err compare(struct report_db *db, int64_t sequence, struct writer *report,
                         uint64_t *findings)
 {
-    enum err err = report_fold(db, 0, sequence);
-    if (!err) err = report_keep(db);
-    const char *sql = db->removed_below > 0 ? count_lower : count_differing;
-    if (!err) err = count(db, sql, "sums differ from a recount", report, findings);
+    int64_t differing = 0, opinions = 0;
+    bool is_removed = db->removed_below > 0;
+    enum err err = recount(db, sequence);
+    if (!err && db->log->load_erased) err = db->log->load_erased(db);
+    if (!err) err = report_compare(db, is_removed, &differing);
+    if (!err && !is_removed) err = db_query_i64(db->db, count_opinions, &opinions);
+    if (!err) tell(report, findings, "sums differ from a recount", differing + opinions);
     return err;
 }
 
@@ -85,12 +87,12 @@ static enum err check_kept(struct report_db *db, struct writer *report, uint64_t
     if (!err) err = db_query_i64(db->db, "SELECT seq FROM kept.agg_state", &sequence);
     if (!err) err = db_query_i64(db->db, "SELECT row FROM kept.agg_state", &kept_row);
     if (!err) err = db_query_i64(db->db, "SELECT has_flags FROM kept.agg_state", &has_flags);
-    if (!err) err = report_last(db, &last);
-    if (!err) err = report_row(db, sequence, &row);
-    if (!err) err = report_read_removed(db);
+    if (!err) err = db->log->last(db, &last);
+    if (!err) err = db->log->row(db, sequence, &row);
+    if (!err) err = db->log->removed(db, &db->removed_below);
     bool is_row = row == kept_row || (row == 0 && sequence < db->removed_below);
     bool is_of_log = sequence <= last && is_row && has_flags == db->has_flags;
-    return err || !is_of_log ? err : recount(db, sequence, report, findings);
+    return err || !is_of_log ? err : compare(db, sequence, report, findings);
 }
 
 static enum err check_in_snapshot(struct report_db *db, const char *path, struct writer *report,
@@ -107,34 +109,46 @@ static enum err check_in_snapshot(struct report_db *db, const char *path, struct
 }
 
 /* Who wrote was killed in the middle: what undoes it has to write. */
-static void undo_half_step(const char *dir)
+static void undo_half_step(const char *dir, const char *url)
 {
     char problem[STORE_PROBLEM_MAX];
     struct report_db *db;
-    if (report_open(&db, dir, problem) == ERR_OK) report_close(db);
+    if (report_open(&db, dir, url, problem) == ERR_OK) report_close(db);
 }
 
-static enum err check_once(const char *dir, const char *path, struct writer *report,
-                           uint64_t *findings)
+static enum err check_once(const char *dir, const char *url, struct writer *report,
+                           uint64_t *findings, char *problem)
 {
-    char problem[STORE_PROBLEM_MAX];
+    char path[PATH_MAX_LEN];
     struct report_db *db;
-    enum err err = report_open_in_memory(&db, dir, problem);
+    snprintf(path, sizeof path, "%s/reports.db", dir);
+    enum err err = report_open_in_memory(&db, dir, url, problem);
     if (err) return err;
     err = check_in_snapshot(db, path, report, findings);
+    if (err)
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot recount %.400s: %s: %s", path, err_text(err),
+                 err_advice(err));
     report_close(db);
     return err;
 }
 
-enum err report_verify(const char *dir, struct writer *report, uint64_t *findings)
+/* No reports.db: nothing to find. */
+static bool has_sums(const char *dir)
 {
     char path[PATH_MAX_LEN];
     struct stat file;
-    if ((size_t)snprintf(path, sizeof path, "%s/reports.db", dir) >= sizeof path) return ERR_IO;
-    if (stat(path, &file) != 0 || file.st_size == 0) return ERR_OK;
-    enum err err = check_once(dir, path, report, findings);
+    return (size_t)snprintf(path, sizeof path, "%s/reports.db", dir) < sizeof path &&
+           stat(path, &file) == 0 && file.st_size > 0;
+}
+
+enum err report_verify(const char *dir, const char *url, struct writer *report, uint64_t *findings,
+                       char problem[STORE_PROBLEM_MAX])
+{
+    db_start();
+    if (!has_sums(dir)) return ERR_OK;
+    enum err err = check_once(dir, url, report, findings, problem);
     if (err != ERR_DENIED) return err;
-    undo_half_step(dir);
-    err = check_once(dir, path, report, findings);
+    undo_half_step(dir, url);
+    err = check_once(dir, url, report, findings, problem);
     return err == ERR_DENIED ? ERR_OK : err; /* it cannot be read here, so no report uses it */
 }

@@ -2,7 +2,6 @@
 #include "event/amount.h"
 #include "store/engine.h"
 #include "store/sqlite/db.h"
-#include "store/sqlite/report.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
 #include "store/sqlite/verify_logs.h"
@@ -283,13 +282,11 @@ enum err verify_database(sqlite3 *db, struct writer *report, uint64_t *findings,
     return err;
 }
 
-enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *findings,
-                             const struct store_progress *progress)
+static enum err check(const char *dir, struct writer *report, uint64_t *findings,
+                      const struct store_progress *progress)
 {
-    db_start();
     char path[512];
     sqlite3 *db = NULL;
-    *findings = 0;
     if ((size_t)snprintf(path, sizeof path, "%s/adtally.db", dir) >= sizeof path) return ERR_IO;
     enum err err = db_check_access(path, R_OK);
     if (!err) err = check_wal(path, report, findings);
@@ -298,5 +295,17 @@ enum err sqlite_store_verify(const char *dir, struct writer *report, uint64_t *f
     if (!err) err = verify_database(db, report, findings, progress);
     if (!err) err = check_secrets_and_logs(db, dir, report, findings);
     sqlite3_close(db);
-    return err ? err : report_verify(dir, report, findings);
+    return err;
+}
+
+enum err sqlite_store_verify(const struct store_verify *verify, struct writer *report,
+                             uint64_t *findings, char problem[STORE_PROBLEM_MAX])
+{
+    db_start();
+    enum err err = check(verify->dir, report, findings, &verify->progress);
+    if (err)
+        snprintf(problem, STORE_PROBLEM_MAX, "cannot verify %.400s: %s: %s", verify->dir,
+                 err == ERR_NOT_FOUND ? "it is no adtally data directory" : err_text(err),
+                 err_advice(err));
+    return err;
 }
