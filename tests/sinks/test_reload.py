@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from base import collect_many, is_complete, wait_for
-from receiver import Receiver
+from support.receiver import Receiver
 
 
 @pytest.fixture
