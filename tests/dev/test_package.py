@@ -134,7 +134,7 @@ def wait_for_rows(receiver, what, seconds=30):
 
 def owner_of(root, path):
     user = re.search(r"(?m)^adtally:x:(\d+):", (root.path / "etc/passwd").read_text())
-    return (root.path / path).stat().st_uid == int(user[1])
+    return (root.path / path).lstat().st_uid == int(user[1])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -163,6 +163,11 @@ def test_its_user_owns_the_data_and_cannot_log_in(root):
     assert line.endswith("/nologin")
     with pytest.raises(KeyError):
         pwd.getpwnam("adtally")
+
+
+def test_commands_know_what_the_server_is_told(root):
+    link = root.path / DATA / "adtally.conf"
+    assert link.is_symlink() and str(link.readlink()) == f"/{CONF}"
 
 
 def test_the_version_is_the_programs(root, packages):

@@ -158,27 +158,6 @@ static void log_refused(const struct op *op, struct span detail, struct span sql
                                                    "recorded")));
 }
 
-static void refuse_zero_byte(struct op *op)
-{
-    refuse(&op, 1);
-    log_refused(op, SPAN("a text has a byte of value 0"), SPAN("22021"));
-}
-
-/* PostgreSQL keeps no text that has a byte of value 0. Anybody may send one: it must not cost more
- * than to say so. */
-static bool has_zero_byte(const struct op *op)
-{
-    struct event_row row;
-    if (op->kind > OP_VOTE) return false;
-    event_row_fill(&row, op, 0);
-    for (int i = 0; i < row.count; i++) {
-        const struct row_cell *cell = &row.cells[i];
-        if (cell->is_text && cell->text.len && memchr(cell->text.ptr, 0, cell->text.len))
-            return true;
-    }
-    return false;
-}
-
 /* 55P03: somebody holds a table or a row for long, which is no op's doing. */
 static bool is_locked_out(const struct pg_connection *connection)
 {
@@ -205,19 +184,6 @@ static enum pg_failure apply_events(struct pg_store *store, struct op *const ops
     enum pg_failure first = apply_events(store, ops, count / 2);
     enum pg_failure second = apply_events(store, ops + count / 2, count - count / 2);
     return first ? second : PG_FINE;
-}
-
-static enum pg_failure apply_storable(struct pg_store *store, struct op *const ops[], size_t count)
-{
-    struct op *storable[STORE_BATCH_MAX];
-    size_t storable_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (has_zero_byte(ops[i]))
-            refuse_zero_byte(ops[i]);
-        else
-            storable[storable_count++] = ops[i];
-    }
-    return storable_count ? apply_events(store, storable, storable_count) : PG_FINE;
 }
 
 /* -- the rest ------------------------------------------------------------------------------ */
@@ -285,7 +251,7 @@ enum err pg_apply(struct store *base, struct op *const ops[], size_t count)
     }
     for (size_t first = 0, length; first < count; first += length) {
         length = run_length(ops + first, count - first);
-        enum pg_failure failure = is_event(ops[first]) ? apply_storable(store, ops + first, length)
+        enum pg_failure failure = is_event(ops[first]) ? apply_events(store, ops + first, length)
                                                        : apply_one(store, ops[first]);
         if (failure)
             failed = failure;
