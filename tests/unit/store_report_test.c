@@ -416,7 +416,6 @@ static void what_belongs_to_later_sequences_is_counted_with_it(void **state)
     struct clicks clicks = {.count = 0};
     struct report_table *tables[2];
     int64_t at_ms = now_ms;
-    if (!bench->database) skip();
     fill(bench, &clicks, few(bench, EVENTS), &at_ms);
     store_close(bench->store);
     bench->store = NULL;
@@ -443,7 +442,10 @@ int main(void)
         STORE_CASE(kills_leave_whole_sums),
         STORE_CASE(verify_finds_what_is_wrong),
         STORE_CASE(sums_of_another_moment_are_made_again),
+    };
+    const struct CMUnitTest of_connections[] = {
         STORE_CASE(what_belongs_to_later_sequences_is_counted_with_it),
     };
-    return UNIT_RUN(tests);
+    int failed = UNIT_RUN(tests);
+    return failed + (database_is_wanted() ? UNIT_RUN(of_connections) : 0);
 }
