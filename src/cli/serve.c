@@ -161,8 +161,10 @@ static bool start_retention(struct server *server)
     return !err;
 }
 
+/* Over a database each server that keeps sums reads every event: those do that people ask. */
 static bool start_reporter(struct server *server)
 {
+    if (connects(server) && !server->web) return true;
     enum err err = reporter_start(&server->reporter, server->options.data_path, url_of(server),
                                   server->ledger);
     if (err) say("cannot start the thread that counts for reports: %s", err_text(err));
