@@ -77,8 +77,9 @@ def parse():
     options.add_argument("--rows", type=count_of, default=None, metavar="N",
                          help="of --postgres instead: what a conversion costs it at 1M events and "
                               "at N")
-    options.add_argument("--lanes", type=int, default=0, metavar="N",
-                         help="connections of each of them to it (as by default)")
+    options.add_argument("--lanes", type=int, default=1, metavar="N",
+                         help="connections of each of them to it: together as many as there are "
+                              "processors for it (1)")
     options.add_argument("--quick", action="store_true", help="a look, in two minutes")
     given = options.parse_args()
     for name, (quick, value) in SIZES.items():

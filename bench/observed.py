@@ -15,7 +15,7 @@ CONNECTIONS = 256
 LOSS_MAX = 1.01
 SCRAPE_SECONDS, LOOK_SECONDS = 5, 5  # a dashboard asks again at most so often
 KEYS = 200_000
-ROUNDS_MIN = 9  # what is looked for is as small as the noise of one run
+ROUNDS_MIN = 7  # what is looked for is as small as the noise of one run
 
 
 class Watcher:

@@ -53,8 +53,7 @@ class Node(Adtally):
     def __init__(self, binary, data, url, lanes):
         super().__init__(binary, data)
         data.mkdir(parents=True)
-        lines = [f"store = {url}", "log_failures = off"]
-        lines += [f"store_connections = {lanes}"] if lanes else []
+        lines = [f"store = {url}", "log_failures = off", f"store_connections = {lanes}"]
         (data / "adtally.conf").write_text("\n".join(lines) + "\n")
 
 

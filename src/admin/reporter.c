@@ -6,7 +6,6 @@
 #include "store/report.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
 
 enum {
     LOOK_EVERY_MS = 1000,
@@ -14,14 +13,17 @@ enum {
     WORTH_EVENTS = 16384, /* fewer are counted by each report itself */
     REST_MIN_MS = 5,
     RETRY_MS = 60 * 1000,
-    NICENESS = 10,               /* where there is too little for all, the writer goes first */
     OTHERS_EVERY_MS = 60 * 1000, /* what other servers recorded is looked for */
 };
 
-/* How long it rests, as a multiple of what a step took, when so many events are left. */
+/* How long it rests, as a multiple of a step's processor time, when so many events are left. */
 static const struct {
     int64_t behind, rest_times;
 } haste[] = {{262144, 1}, {65536, 3}, {0, 9}};
+
+/* Where a step had to wait for a processor, or for the disk, others need them: then the sums may
+ * fall behind, and catch up when there is less to do. */
+enum { CROWDED_REST_TIMES = 39, CROWDED_MIN_MS = 20 };
 
 struct reporter {
     struct worker worker;
@@ -38,12 +40,18 @@ static int64_t recorded(const struct reporter *reporter)
     return (int64_t)stats.store.sequence_next - 1;
 }
 
-static int64_t rest_ms(int64_t took_ms, int64_t behind)
+static bool is_crowded(int64_t took_ms, int64_t cpu_ms)
+{
+    return took_ms >= CROWDED_MIN_MS && 2 * took_ms > 3 * cpu_ms;
+}
+
+int64_t reporter_rest_ms(int64_t took_ms, int64_t cpu_ms, int64_t behind)
 {
     size_t i = 0;
     while (behind < haste[i].behind)
         i++;
-    int64_t ms = took_ms * haste[i].rest_times;
+    int64_t times = is_crowded(took_ms, cpu_ms) ? CROWDED_REST_TIMES : haste[i].rest_times;
+    int64_t ms = cpu_ms * times;
     return ms > REST_MIN_MS ? ms : REST_MIN_MS;
 }
 
@@ -53,10 +61,13 @@ static enum err catch_up(struct reporter *reporter, struct report_db *db)
     int64_t behind = 0;
     enum err err = report_behind(db, &behind);
     while (!err && behind >= WORTH_EVENTS) {
-        int64_t begin_ms = clock_mono_ms();
+        int64_t begin_ms = clock_mono_ms(), cpu_begin_ms = clock_thread_ms();
         err = report_catch_up(db, STEP_EVENTS);
-        int64_t took_ms = clock_mono_ms() - begin_ms + 1;
-        if (!worker_rest(&reporter->worker, rest_ms(took_ms, behind))) return ERR_OK;
+        int64_t cpu_ms = clock_thread_ms() - cpu_begin_ms + 1;
+        /* A database is waited for in any case. */
+        int64_t took_ms = reporter->url ? cpu_ms : clock_mono_ms() - begin_ms;
+        if (!worker_rest(&reporter->worker, reporter_rest_ms(took_ms, cpu_ms, behind)))
+            return ERR_OK;
         if (!err) err = report_behind(db, &behind);
     }
     if (!err) reporter->counted = recorded(reporter) - behind;
@@ -84,7 +95,7 @@ static void *run(void *arg)
 {
     struct reporter *reporter = arg;
     int64_t wait_ms = LOOK_EVERY_MS;
-    (void)setpriority(PRIO_PROCESS, 0, NICENESS); /* of the thread; refused, it does no harm */
+    worker_goes_last();
     while (worker_rest(&reporter->worker, wait_ms)) {
         wait_ms = LOOK_EVERY_MS;
         if (!is_worth_it(reporter)) continue;

@@ -14,3 +14,7 @@ struct reporter;
 enum err reporter_start(struct reporter **out, const char *dir, const char *url,
                         struct ledger *ledger);
 void reporter_stop(struct reporter *reporter);
+
+/* How long the thread rests behind a step that took so long, had so much of a processor, and left
+ * so many events. */
+int64_t reporter_rest_ms(int64_t took_ms, int64_t cpu_ms, int64_t behind);

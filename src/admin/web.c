@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/worker.h"
 #include "event/query.h"
 
 #include <stdlib.h>
@@ -205,6 +206,7 @@ static void on_stop(struct ev_wake *wake)
 static void *run(void *arg)
 {
     struct admin_web *web = arg;
+    worker_goes_last();
     ev_loop_run(web->loop);
     log_tell_left_out(true);
     return NULL;

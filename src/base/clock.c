@@ -23,3 +23,8 @@ int64_t clock_mono_ms(void)
 {
     return read_us(CLOCK_MONOTONIC) / 1000;
 }
+
+int64_t clock_thread_ms(void)
+{
+    return read_us(CLOCK_THREAD_CPUTIME_ID) / 1000;
+}

@@ -2,6 +2,10 @@
 
 #include "base/deadline.h"
 
+#include <sys/resource.h>
+
+enum { NICENESS = 10 };
+
 static void release(struct worker *worker)
 {
     pthread_cond_destroy(&worker->stopped);
@@ -47,4 +51,9 @@ void worker_stop(struct worker *worker)
     worker_ask(worker);
     pthread_join(worker->thread, NULL);
     release(worker);
+}
+
+void worker_goes_last(void)
+{
+    (void)setpriority(PRIO_PROCESS, 0, NICENESS);
 }

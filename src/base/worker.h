@@ -24,3 +24,7 @@ void worker_ask(struct worker *worker);
 
 /* The same, and waits for the thread. */
 void worker_stop(struct worker *worker);
+
+/* Of the calling thread: where there is too little for all, those that answer events go first.
+ * Refused, it does no harm. */
+void worker_goes_last(void);

@@ -1,3 +1,4 @@
+#include "base/worker.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -66,6 +67,7 @@ int command_export(struct args *args)
     struct ask ask = {0};
     struct options options;
     struct store_export export = {0};
+    worker_goes_last();
     if (!read_ask(&ask, args, &export)) return EXIT_USAGE;
     enum options_result result =
         options_load_for(&options, ask.target.data, ask.target.store, ask.target.config);

@@ -1,4 +1,5 @@
 #include "admin/report_write.h"
+#include "base/worker.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/reach.h"
@@ -153,6 +154,7 @@ int command_report(struct args *args)
     struct target target = {0};
     char problem[REPORT_PROBLEM_MAX];
     struct report_ask *ask = malloc(sizeof *ask);
+    worker_goes_last();
     if (!ask) {
         say("there is not enough memory for this command");
         return EXIT_FAILED;

@@ -1,3 +1,4 @@
+#include "base/worker.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -79,6 +80,7 @@ int command_verify(struct args *args)
     struct flag flags[TARGET_FLAGS_COUNT + 1];
     struct operands none = {0};
     bool json = false;
+    worker_goes_last();
     target_flags(flags, &target);
     flags[TARGET_FLAGS_COUNT] = (struct flag){SPAN("--json"), NULL, &json};
     if (!args_read(args, "verify", flags, TARGET_FLAGS_COUNT + 1, &none)) return EXIT_USAGE;
