@@ -166,20 +166,21 @@ static enum err read_last(struct report_source *base, int64_t *last)
     return failed(source, failure);
 }
 
+/* What is asked of each table that has events for reports. */
+#define OF_EACH(part, between)                                                                     \
+    part("impression") between part("click") between part("conversion") between part("feedback")   \
+        between part("ad_feedback") between part("vote")
+
 static enum err count_events(struct report_source *base, int64_t after, int64_t last, int64_t max,
                              int64_t *events)
 {
 #define COUNTED(table)                                                                             \
     "(SELECT count(*) FROM (SELECT 1 FROM " table " WHERE " IN_RANGE " LIMIT $3::bigint) AS n)"
+    static const char sql[] = "SELECT least($3::bigint, " OF_EACH(COUNTED, " + ") ")";
     struct pg_source *source = source_of(base);
     set_range(source, after, last, 1);
     pg_set_i64(&source->params, 2, max);
-    return query_i64(
-        source,
-        "SELECT least($3::bigint, " COUNTED("impression") " + " COUNTED("click") " + " COUNTED(
-            "conversion") " + " COUNTED("feedback") " + " COUNTED("ad_feedback") " + " COUNTED("vot"
-                                                                                               "e") ")",
-        &source->params, events);
+    return query_i64(source, sql, &source->params, events);
 }
 
 /* Where the first table has more, or where the last one ends. */
@@ -189,16 +190,12 @@ static enum err find_step(struct report_source *base, int64_t after, int64_t las
 #define NTH(table)                                                                                 \
     "(SELECT seq FROM " table " WHERE " IN_RANGE " ORDER BY seq LIMIT 1 OFFSET $3::bigint - 1)"
 #define NEWEST(table) "(SELECT max(seq) FROM " table " WHERE " IN_RANGE ")"
+    static const char sql[] = "SELECT coalesce(least(" OF_EACH(NTH, ", ") "), greatest(" OF_EACH(
+        NEWEST, ", ") "), $1::bigint)";
     struct pg_source *source = source_of(base);
     set_range(source, after, last, 1);
     pg_set_i64(&source->params, 2, events);
-    return query_i64(
-        source,
-        "SELECT coalesce(least(" NTH("impression") ", " NTH("click") ", " NTH(
-            "convers"
-            "ion") ", " NTH("feedback") ", " NTH("ad_feedback") ", " NTH("vote") "), "
-                                                                                 "greatest(" NEWEST("impression") ", " NEWEST("click") ", " NEWEST("conversion") ", " NEWEST("feedback") ", " NEWEST("ad_feedback") ", " NEWEST("vote") "), $1::bigint)",
-        &source->params, end);
+    return query_i64(source, sql, &source->params, end);
 }
 
 /* The same checksum as of a data file: a copy's sums are its own. */

@@ -111,20 +111,20 @@ static const struct promise {
     {"impressions with more than one feedback",
      "SELECT count(*) FROM (SELECT 1 FROM feedback GROUP BY impression_seq HAVING count(*) > 1)"
      " AS t"},
+    /* clang-format off */
     {"events of bids without the bid's key",
-     "SELECT " WITHOUT_BID_KEY(KIND_CLICK, "click") " + " WITHOUT_BID_KEY(KIND_IMPRESSION, "impress"
-                                                                                           "ion") " + " WITHOUT_BID_KEY(
-         KIND_FEEDBACK,
-         "feedback") " + " WITHOUT_BID_KEY(KIND_AD_FEEDBACK,
-                                           "ad_feedback") " + " WITHOUT_BID_KEY(KIND_VOTE, "vote")},
+     "SELECT " WITHOUT_BID_KEY(KIND_CLICK, "click")
+     " + " WITHOUT_BID_KEY(KIND_IMPRESSION, "impression")
+     " + " WITHOUT_BID_KEY(KIND_FEEDBACK, "feedback")
+     " + " WITHOUT_BID_KEY(KIND_AD_FEEDBACK, "ad_feedback")
+     " + " WITHOUT_BID_KEY(KIND_VOTE, "vote")},
     {"keys of bids without their event",
-     "SELECT " BID_KEYS_WITHOUT(KIND_CLICK, "click") " + " BID_KEYS_WITHOUT(KIND_IMPRESSION, "impre"
-                                                                                             "ssio"
-                                                                                             "n") " + " BID_KEYS_WITHOUT(
-         KIND_FEEDBACK,
-         "feedback") " + " BID_KEYS_WITHOUT(KIND_AD_FEEDBACK,
-                                            "ad_feedback") " + " BID_KEYS_WITHOUT(KIND_VOTE,
-                                                                                  "vote")},
+     "SELECT " BID_KEYS_WITHOUT(KIND_CLICK, "click")
+     " + " BID_KEYS_WITHOUT(KIND_IMPRESSION, "impression")
+     " + " BID_KEYS_WITHOUT(KIND_FEEDBACK, "feedback")
+     " + " BID_KEYS_WITHOUT(KIND_AD_FEEDBACK, "ad_feedback")
+     " + " BID_KEYS_WITHOUT(KIND_VOTE, "vote")},
+    /* clang-format on */
     {"votes in a poll that is not there",
      "SELECT count(*) FROM vote WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
     {"polls without one to 20 options",
