@@ -13,6 +13,9 @@ from table import scale
 
 FEW, SAMPLE, WARM_SECONDS = 1_000_000, 1000, 3
 WORK_MAX = 1.5
+# Of all clicks that there are, and of as many as there are in the small size, one after the other
+# in time: conversions follow their clicks, so most of them are of the latest.
+OF_ALL, OF_SOME = "conversion of any click", f"conversion of {FEW // 2:,} clicks"
 
 # Rows of the n-th click and of its conversion, made after a row `t` that the engine has written:
 # what is another in each, and which rows to take. bench/fill.c says the keys. Checksums stay t's.
@@ -165,10 +168,13 @@ def size(bench, cluster, filler, nodes, data, clicks):
     print(f"{scale(2 * clicks)} events: filled in {seconds:,.0f} s, {on_disk / 1e9:.1f} GB",
           flush=True)
     arguments = (bench, cluster, filler.database, nodes, data)
-    run(*arguments, "conversion", WARM_SECONDS)
-    cluster.sql("CHECKPOINT")
-    works = {"conversion": run(*arguments, "conversion", bench.options.seconds * 3)}
-    works["duplicate"] = run(*arguments, "duplicate", bench.options.seconds)
+    works = {}
+    for name, keys in ((OF_SOME, FEW // 2), (OF_ALL, clicks)):
+        data.keys = keys
+        run(*arguments, "conversion", WARM_SECONDS)
+        cluster.sql("CHECKPOINT")
+        works[name] = run(*arguments, "conversion", bench.options.seconds * 3)
+    works["duplicate of any"] = run(*arguments, "duplicate", bench.options.seconds)
     return works
 
 
@@ -195,9 +201,13 @@ def grow(bench):
         sizes = {events: size(bench, cluster, filler, nodes, data, events // 2)
                  for events in (FEW, bench.options.rows)}
     print_works(sizes)
-    few, many = (works["conversion"] for works in sizes.values())
-    for name, ratio in (("CPU of the database", many.cost.database_us / few.cost.database_us),
+    for name in (OF_SOME, OF_ALL):
+        compare(bench, name, *(works[name] for works in sizes.values()))
+
+
+def compare(bench, name, few, many):
+    for what, ratio in (("CPU of the database", many.cost.database_us / few.cost.database_us),
                         ("buffers", (many.hits + many.reads) / (few.hits + few.reads)),
                         ("WAL", many.wal_bytes / few.wal_bytes)):
-        bench.table.target(f"PostgreSQL: {name} a conversion at {scale(bench.options.rows)} "
-                           f"events, of that at {scale(FEW)}", ratio, WORK_MAX)
+        bench.table.target(f"{name}: {what} at {scale(bench.options.rows)} events, of that at "
+                           f"{scale(FEW)}", ratio, WORK_MAX)

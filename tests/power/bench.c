@@ -304,7 +304,7 @@ static void claim_erasures(struct bench *bench, enum outcome outcome)
 
 enum err bench_apply(struct bench *bench)
 {
-    struct op *ops[PLAN_BATCH_MAX];
+    struct op *ops[PLAN_BATCH_MAX] = {NULL};
     size_t count = bench->count;
     bench->is_committing = false;
     oracle_begin(&bench->oracle, bench->may_fail);

@@ -29,9 +29,10 @@ void pg_get_cells(const PGresult *result, int row, int first, int count, struct 
     enum { OID_BIGINT = 20 };
     for (int i = 0; i < count; i++) {
         int column = first + i;
-        bool is_number = PQftype(result, column) == OID_BIGINT && !pg_is_null(result, row, column);
-        cells[i] = is_number ? (struct row_cell){.number = pg_get_i64(result, row, column)}
-                             : (struct row_cell){true, pg_get_text(result, row, column), 0};
+        if (PQftype(result, column) == OID_BIGINT && !pg_is_null(result, row, column))
+            cells[i] = (struct row_cell){.number = pg_get_i64(result, row, column)};
+        else
+            cells[i] = (struct row_cell){true, pg_get_text(result, row, column), 0};
     }
 }
 
