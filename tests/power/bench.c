@@ -304,11 +304,11 @@ static void claim_erasures(struct bench *bench, enum outcome outcome)
 
 enum err bench_apply(struct bench *bench)
 {
-    struct op *ops[PLAN_BATCH_MAX] = {NULL};
+    struct op *ops[PLAN_BATCH_MAX];
     size_t count = bench->count;
     bench->is_committing = false;
     oracle_begin(&bench->oracle, bench->may_fail);
-    for (size_t i = 0; i < bench->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         ops[i] = &bench->requests[i].op;
         oracle_foretell(&bench->oracle, &bench->requests[i], &bench->foretold[i]);
     }
