@@ -3,6 +3,7 @@
 #include "store/postgres/merge.h"
 #include "store/postgres/pg.h"
 #include "store/postgres/result.h"
+#include "store/promise.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -41,47 +42,23 @@ static_assert(OP_CLICK == 0 && OP_IMPRESSION == 3 && OP_FEEDBACK == 4 && OP_AD_F
 #define WITHOUT_BID_KEY(kind, table)                                                               \
     "(SELECT count(*) FROM " table " AS e WHERE e.bid_id IS NOT NULL AND NOT EXISTS (SELECT 1"     \
     " FROM bid_key AS k WHERE k.bid_id = e.bid_id AND k.kind = " kind "))"
-#define SEQUENCES                                                                                  \
-    "(SELECT seq FROM click UNION ALL SELECT seq FROM conversion UNION ALL SELECT seq FROM"        \
-    " server_event UNION ALL SELECT seq FROM impression UNION ALL SELECT seq FROM feedback UNION"  \
-    " ALL SELECT seq FROM ad_feedback UNION ALL SELECT seq FROM vote) AS s"
 
-/* Each promise as a query that counts the rows that break it. */
-static const struct promise {
-    const char *text; /* what is wrong when the count is not 0 */
-    const char *sql;
-} promises[] = {
-    {"sequences used by more than one event",
-     "SELECT count(*) FROM (SELECT seq FROM " SEQUENCES " GROUP BY seq HAVING count(*) > 1) AS t"},
+/* Of what only this engine has. */
+static const struct promise promises[] = {
     {"events with a sequence that no server was given",
-     "SELECT count(*) FROM " SEQUENCES " WHERE seq >= (SELECT next_seq FROM counter WHERE id = 1)"},
+     "SELECT count(*) FROM " PROMISE_SEQUENCES
+     " WHERE seq >= (SELECT next_seq FROM counter WHERE id = 1)"},
     {"leases of sequences that overlap",
      "SELECT count(*) FROM lane AS a JOIN lane AS b ON a.lane_id < b.lane_id AND a.next_seq <"
      " b.lease_end AND b.next_seq < a.lease_end AND a.next_seq < a.lease_end AND b.next_seq <"
      " b.lease_end"},
     {"secrets that are missing",
      "SELECT 3 - count(*) FROM secret WHERE name IN ('pepper', 'receipt', 'click_signing')"},
-    {"click ids recorded more than once",
-     "SELECT count(*) FROM (SELECT 1 FROM click GROUP BY click_id HAVING count(*) > 1) AS t"},
     {"clicks that can be converted, without their key",
      "SELECT count(*) FROM click AS c WHERE c.expires_at_ms > " NOW_MS " AND NOT EXISTS (SELECT 1"
      " FROM click_key AS k WHERE k.click_id = c.click_id AND k.seq = c.seq)"},
     {"keys of clicks without their click",
      KEYS_WITHOUT("click_key", "click", "e.click_id = k.click_id")},
-    {"conversions without their click",
-     "SELECT count(*) FROM conversion AS v WHERE NOT EXISTS (SELECT 1 FROM click AS c"
-     " WHERE c.seq = v.click_seq AND c.click_id = v.click_id)"},
-    {"conversions of a click without bid",
-     "SELECT count(*) FROM conversion AS v JOIN click AS c ON c.seq = v.click_seq"
-     " WHERE c.bid_id IS NULL"},
-    {"conversions counted twice under one key",
-     "SELECT count(*) FROM (SELECT 1 FROM conversion WHERE coalesce(idempotency_key, event_id) IS"
-     " NOT NULL GROUP BY partner_id, click_id, event_type, coalesce(idempotency_key, event_id)"
-     " HAVING count(*) > 1) AS t"},
-    {"conversions without Idempotency-Key counted twice for one order",
-     "SELECT count(*) FROM (SELECT idempotency_key, row_number() OVER (PARTITION BY partner_id,"
-     " click_id, event_type, order_id ORDER BY seq) AS nth FROM conversion WHERE order_id IS NOT"
-     " NULL) AS t WHERE nth > 1 AND idempotency_key IS NULL"},
     {"conversions without their key",
      "SELECT count(*) FROM conversion AS v JOIN click_key AS c ON c.click_id = v.click_id AND"
      " c.expires_at_ms > " NOW_MS " WHERE coalesce(v.idempotency_key, v.event_id) IS NOT NULL AND"
@@ -95,22 +72,11 @@ static const struct promise {
      KEYS_WITHOUT("event_key", "server_event",
                   "e.tag_id = k.tag_id AND e.partner_id = k.partner_id AND e.event_id ="
                   " k.event_id")},
-    {"bids with more than one vote",
-     "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY bid_id HAVING count(*) > 1) AS t"},
-    {"votes for an option that its poll does not have",
-     "SELECT count(*) FROM vote AS v WHERE NOT EXISTS (SELECT 1 FROM poll_option AS o"
-     " WHERE o.poll_id = v.poll_id AND o.option_id = v.option_id)"},
     {"votes counted otherwise than they are recorded",
      "SELECT coalesce(sum(abs(coalesce(v.n, 0) - coalesce(c.n, 0))), 0)::bigint FROM (SELECT"
      " poll_id, option_id, sum(votes) AS n FROM vote_count GROUP BY 1, 2) AS c FULL JOIN (SELECT"
      " poll_id, option_id, count(*) AS n FROM vote GROUP BY 1, 2) AS v ON v.poll_id = c.poll_id AND"
      " v.option_id = c.option_id"},
-    {"feedback without its impression",
-     "SELECT count(*) FROM feedback AS f WHERE NOT EXISTS (SELECT 1 FROM impression AS i"
-     " WHERE i.seq = f.impression_seq AND i.bid_id = f.bid_id)"},
-    {"impressions with more than one feedback",
-     "SELECT count(*) FROM (SELECT 1 FROM feedback GROUP BY impression_seq HAVING count(*) > 1)"
-     " AS t"},
     /* clang-format off */
     {"events of bids without the bid's key",
      "SELECT " WITHOUT_BID_KEY(KIND_CLICK, "click")
@@ -125,13 +91,6 @@ static const struct promise {
      " + " BID_KEYS_WITHOUT(KIND_AD_FEEDBACK, "ad_feedback")
      " + " BID_KEYS_WITHOUT(KIND_VOTE, "vote")},
     /* clang-format on */
-    {"votes in a poll that is not there",
-     "SELECT count(*) FROM vote WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
-    {"polls without one to 20 options",
-     "SELECT count(*) FROM poll AS p WHERE (SELECT count(*) FROM poll_option AS o WHERE"
-     " o.poll_id = p.poll_id) NOT BETWEEN 1 AND 20"},
-    {"options without their poll",
-     "SELECT count(*) FROM poll_option WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
 };
 
 struct verifying {
@@ -146,12 +105,7 @@ struct verifying {
 
 static void report_line(struct verifying *verifying, const char *text, int64_t count)
 {
-    if (!count) return;
-    *verifying->findings += (uint64_t)count;
-    writer_i64(verifying->report, count);
-    writer_char(verifying->report, ' ');
-    writer_put(verifying->report, span_of(text));
-    writer_char(verifying->report, '\n');
+    promise_report(verifying->report, verifying->findings, text, count);
 }
 
 static enum pg_failure query(struct verifying *verifying, const char *sql, int64_t *value)
@@ -231,20 +185,22 @@ static enum pg_failure check_rows(struct verifying *verifying, enum op_kind kind
         failure = check_some(verifying, kind, &after, &wrong);
         tell_progress(verifying, kind, after);
     }
-    *verifying->findings += (uint64_t)(wrong.rows > ROWS_NAMED_MAX ? 0 : wrong.rows);
     if (wrong.rows > ROWS_NAMED_MAX)
         report_line(verifying, "rows differ from their checksum", wrong.rows);
+    else
+        *verifying->findings += (uint64_t)wrong.rows;
     report_line(verifying, "conversions whose amount differs from its text", wrong.amounts);
     return failure;
 }
 
-static enum pg_failure check_promises(struct verifying *verifying)
+static enum pg_failure check_promises(struct verifying *verifying, const struct promise list[],
+                                      size_t list_count)
 {
-    int64_t count = 0;
     enum pg_failure failure = PG_FINE;
-    for (size_t i = 0; i < sizeof promises / sizeof promises[0] && !failure; i++) {
-        failure = query(verifying, promises[i].sql, &count);
-        if (!failure) report_line(verifying, promises[i].text, count);
+    for (size_t i = 0; i < list_count && !failure; i++) {
+        int64_t count = 0;
+        failure = query(verifying, list[i].sql, &count);
+        if (!failure) report_line(verifying, list[i].text, count);
     }
     return failure;
 }
@@ -275,7 +231,9 @@ enum err pg_store_verify(const struct store_verify *verify, struct writer *repor
     enum pg_failure failure = set_up(&verifying);
     for (int kind = 0; kind < EVENT_TABLES && !failure; kind++)
         failure = check_rows(&verifying, (enum op_kind)kind);
-    if (!failure) failure = check_promises(&verifying);
+    if (!failure) failure = check_promises(&verifying, store_promises, store_promises_count);
+    if (!failure)
+        failure = check_promises(&verifying, promises, sizeof promises / sizeof promises[0]);
     enum err err = pg_read_problem(&verifying.connection, failure, problem);
     pg_disconnect(&verifying.connection);
     pg_params_fini(&verifying.params);

@@ -1,6 +1,7 @@
 #include "store/sqlite/verify.h"
 #include "event/amount.h"
 #include "store/engine.h"
+#include "store/promise.h"
 #include "store/sqlite/db.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/secrets.h"
@@ -14,12 +15,6 @@
 
 enum { ROWS_NAMED_MAX = 20 };
 
-/* Each promise as a query that counts the rows that break it. */
-struct promise {
-    const char *text; /* what is wrong when the count is not 0 */
-    const char *sql;
-};
-
 #define SHORTEST(name) "(SELECT value FROM meta WHERE name = '" name "')"
 
 /* Rows recorded, less those that retention removed, less those that are there; rows that are there
@@ -31,29 +26,8 @@ struct promise {
     "(SELECT count(*) FROM " table                                                                 \
     " WHERE seq < (SELECT below_seq FROM removed WHERE name = '" table "')) + "
 
+/* Of what only this engine has. */
 static const struct promise promises[] = {
-    {"sequences used by more than one event",
-     "SELECT count(*) FROM (SELECT seq FROM (SELECT seq FROM click UNION ALL SELECT seq FROM"
-     " conversion UNION ALL SELECT seq FROM server_event UNION ALL SELECT seq FROM impression UNION"
-     " ALL SELECT seq FROM feedback UNION ALL SELECT seq FROM ad_feedback UNION ALL SELECT seq FROM"
-     " vote) GROUP BY seq HAVING count(*) > 1)"},
-    {"click ids recorded more than once",
-     "SELECT count(*) FROM (SELECT 1 FROM click GROUP BY click_id HAVING count(*) > 1)"},
-    {"conversions without their click",
-     "SELECT count(*) FROM conversion AS v LEFT JOIN click AS c ON c.seq = v.click_seq"
-     " WHERE c.click_id IS NOT v.click_id"},
-    {"conversions of a click without bid",
-     "SELECT count(*) FROM conversion AS v JOIN click AS c ON c.seq = v.click_seq"
-     " WHERE c.bid_id IS NULL"},
-    {"conversions counted twice under one key",
-     "SELECT count(*) FROM (SELECT 1 FROM conversion WHERE coalesce(idempotency_key, event_id) IS"
-     " NOT NULL GROUP BY partner_id, click_id, event_type, coalesce(idempotency_key, event_id)"
-     " HAVING count(*) > 1)"},
-    {"conversions without Idempotency-Key counted twice for one order",
-     "SELECT count(*) FROM (SELECT seq, idempotency_key, row_number() OVER (PARTITION BY "
-     "partner_id,"
-     " click_id, event_type, order_id ORDER BY seq) AS nth FROM conversion WHERE order_id IS NOT"
-     " NULL) WHERE nth > 1 AND idempotency_key IS NULL"},
     /* A wall clock may have been set between two of them: then the marks tell what has passed. */
     {"server events counted twice within the dedup window",
      "SELECT count(*) FROM (SELECT seq, lag(seq) OVER copies AS first_seq, recorded_at_ms -"
@@ -62,16 +36,6 @@ static const struct promise promises[] = {
      " JOIN meta ON meta.name = 'collect_dedup_window_ms_min' WHERE gap_ms < meta.value AND"
      " coalesce((SELECT max(time_ms) FROM age_mark WHERE age_mark.seq <= pair.seq) -"
      " (SELECT min(time_ms) FROM age_mark WHERE age_mark.seq > first_seq), 0) < meta.value"},
-    {"bids with more than one vote",
-     "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY bid_id HAVING count(*) > 1)"},
-    {"votes for an option that its poll does not have",
-     "SELECT count(*) FROM vote AS v LEFT JOIN poll_option AS o ON o.poll_id = v.poll_id AND"
-     " o.option_id = v.option_id WHERE o.option_id IS NULL"},
-    {"feedback without its impression",
-     "SELECT count(*) FROM feedback AS f LEFT JOIN impression AS i ON i.seq = f.impression_seq"
-     " WHERE i.bid_id IS NOT f.bid_id"},
-    {"impressions with more than one feedback",
-     "SELECT count(*) FROM (SELECT 1 FROM feedback GROUP BY impression_seq HAVING count(*) > 1)"},
     {"impressions counted twice for one bid",
      "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms) OVER (PARTITION BY bid_id"
      " ORDER BY seq) AS gap_ms FROM impression) WHERE gap_ms < " SHORTEST("impression_ttl_ms_min")},
@@ -83,13 +47,6 @@ static const struct promise promises[] = {
      "SELECT count(*) FROM (SELECT recorded_at_ms - lag(recorded_at_ms, 100) OVER (PARTITION BY"
      " bid_id ORDER BY seq) AS gap_ms FROM ad_feedback) WHERE gap_ms <"
      " " SHORTEST("impression_ttl_ms_min")},
-    {"votes in a poll that is not there",
-     "SELECT count(*) FROM vote WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
-    {"polls without one to 20 options",
-     "SELECT count(*) FROM poll AS p WHERE (SELECT count(*) FROM poll_option AS o WHERE"
-     " o.poll_id = p.poll_id) NOT BETWEEN 1 AND 20"},
-    {"options without their poll",
-     "SELECT count(*) FROM poll_option WHERE poll_id NOT IN (SELECT poll_id FROM poll)"},
     {"rows more or less than were recorded",
      "SELECT " MISSING("click") MISSING("conversion") MISSING("server_event") MISSING("impression")
          MISSING("feedback") MISSING("ad_feedback")
@@ -112,6 +69,8 @@ static const struct promise promises[] = {
      " (SELECT count(*) FROM poll_count))"},
 };
 
+enum { PROMISES_COUNT = sizeof promises / sizeof promises[0] };
+
 /* Rows are what takes long; the last tenth is for the queries behind them. */
 enum { ROWS_PER_LOOK = 16384 };
 struct watch {
@@ -124,14 +83,6 @@ static void pass_row(struct watch *watch)
     if (++watch->rows % ROWS_PER_LOOK || !watch->progress->on) return;
     uint64_t all = watch->rows_max > watch->rows ? watch->rows_max : watch->rows;
     watch->progress->on(watch->progress->arg, watch->rows, all + all / 9);
-}
-
-static void report_line(struct writer *report, const char *text, int64_t count)
-{
-    writer_i64(report, count);
-    writer_char(report, ' ');
-    writer_put(report, span_of(text));
-    writer_char(report, '\n');
 }
 
 static enum err check_file(sqlite3 *db, struct writer *report, uint64_t *findings)
@@ -169,8 +120,7 @@ static enum err check_amounts(sqlite3 *db, struct writer *report, uint64_t *find
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(db);
     sqlite3_finalize(row);
-    *findings += (uint64_t)wrong;
-    if (wrong) report_line(report, "conversions whose amount differs from its text", wrong);
+    promise_report(report, findings, "conversions whose amount differs from its text", wrong);
     return err;
 }
 
@@ -202,19 +152,21 @@ static enum err check_rows(sqlite3 *db, const struct schema_table *table, struct
     }
     if (!err && code != SQLITE_DONE) err = db_last_err(db);
     sqlite3_finalize(row);
-    *findings += (uint64_t)wrong;
-    if (wrong > ROWS_NAMED_MAX) report_line(report, "rows differ from their checksum", wrong);
+    if (wrong > ROWS_NAMED_MAX)
+        promise_report(report, findings, "rows differ from their checksum", wrong);
+    else
+        *findings += (uint64_t)wrong;
     return err;
 }
 
-static enum err check_promises(sqlite3 *db, struct writer *report, uint64_t *findings)
+static enum err check_promises(sqlite3 *db, const struct promise list[], size_t list_count,
+                               struct writer *report, uint64_t *findings)
 {
-    for (size_t i = 0; i < sizeof promises / sizeof promises[0]; i++) {
+    for (size_t i = 0; i < list_count; i++) {
         int64_t count;
-        enum err err = db_query_i64(db, promises[i].sql, &count);
+        enum err err = db_query_i64(db, list[i].sql, &count);
         if (err) return err;
-        *findings += (uint64_t)count;
-        if (count) report_line(report, promises[i].text, count);
+        promise_report(report, findings, list[i].text, count);
     }
     return ERR_OK;
 }
@@ -277,7 +229,8 @@ enum err verify_database(sqlite3 *db, struct writer *report, uint64_t *findings,
     enum err err = schema_check(db);
     if (!err) err = check_file(db, report, findings);
     if (!err) err = check_all_rows(db, report, findings, progress);
-    if (!err) err = check_promises(db, report, findings);
+    if (!err) err = check_promises(db, store_promises, store_promises_count, report, findings);
+    if (!err) err = check_promises(db, promises, PROMISES_COUNT, report, findings);
     if (!err) err = check_amounts(db, report, findings);
     return err;
 }
