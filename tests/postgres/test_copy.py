@@ -8,6 +8,7 @@ import pytest
 
 from copying import (begin, cli_lines, collect_many, copy, exported, fill, is_the_same, results,
                      serve)
+from support import aged
 from support import server as program
 from support.checksum import MASK, checksum, encode, murmur64a
 from support.publisher import rate
@@ -94,6 +95,21 @@ def test_texts_that_a_database_does_not_take_are_as_exports_write_them(world, da
     copy(world.data, database)
     is_the_same(world, database)
     assert exported(world.data)[0]["user_agent"] == "caf\xe9\xff"
+
+
+def test_what_retention_took_is_missed_by_nobody(database, cluster):
+    """Verify knows by these marks that older sums of reports may be more than the rows."""
+    data = aged.make()
+    server = program.Server(data).start()
+    aged.await_removal(data)
+    server.stop()
+    copy(data, database)
+    marks = [(row["name"], row["below_seq"]) for row in program.query(
+        data, "SELECT name, below_seq FROM removed WHERE below_seq > 0 ORDER BY name")]
+    copied = cluster.sql("SELECT name, below_seq FROM removed ORDER BY name COLLATE \"C\"",
+                         database.rsplit("/", 1)[1])
+    assert len(marks) == len(aged.OLD) and [(name, int(seq)) for name, seq in copied] == marks
+    program.cli("verify", "--data", data, "--store", database)
 
 
 def cursor(cluster, database):
