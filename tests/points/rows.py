@@ -29,9 +29,11 @@ def masked(row):
 
 
 def rows_of_tables(data):
+    """All tables as of one moment: a server that just started may be removing what is too old."""
     uri = f"file:{data}/adtally.db?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as db:
         db.row_factory = sqlite3.Row
+        db.execute("BEGIN")
         return [(table, tuple((name, row[name]) for name in row.keys() if name != "checksum"))
                 for table in TABLES for row in db.execute(f"SELECT * FROM {table}")]
 

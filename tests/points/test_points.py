@@ -8,12 +8,13 @@ import contextlib
 import json
 import random
 import shutil
+import sqlite3
 import time
 import types
 
 import pytest
 import rows
-from base import Base
+from base import Base, copy
 from items import Retention, Start
 from judge import Judge, judge_point
 from operations import Alone, Checkpoint, Removing, Served, Starting, Stopping
@@ -165,6 +166,23 @@ def test_a_crash_at_any_call_loses_nothing_doubles_nothing_halves_nothing(catalo
 
 
 # -- a test that cannot fail is a defect ------------------------------------------------------
+
+
+def test_rows_are_read_as_of_one_moment(catalogue, monkeypatch):
+    """A step of retention between two tables would be half of it."""
+    data = copy(catalogue.base.clean.path)
+
+    def tables():
+        yield "poll"
+        with contextlib.closing(sqlite3.connect(data / "adtally.db")) as db, db:
+            assert db.execute("DELETE FROM poll").rowcount and \
+                db.execute("DELETE FROM poll_option").rowcount
+        yield "poll_option"
+
+    monkeypatch.setattr(rows, "TABLES", tables())
+    found = collections.Counter(table for table, _ in rows.rows_of_tables(data))
+    shutil.rmtree(data)
+    assert found["poll"] and found["poll_option"]
 
 
 @pytest.mark.parametrize("count", [1, 20, 24, 61, 100])
