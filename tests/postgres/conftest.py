@@ -6,7 +6,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crash"))  # load and oracle
 
 from outage import over  # noqa: E402
-from support import postgres  # noqa: E402
+from support import postgres, store  # noqa: E402
+from support import server as program  # noqa: E402
 from support.world import World  # noqa: E402
 
 
@@ -36,3 +37,13 @@ def world(cluster):
         made = World()
         yield made
         made.close()
+
+
+@pytest.fixture
+def other(world):
+    """Another server over the same database."""
+    data = program.temp_dir()
+    store.share(data, world.data)
+    made = World(data=data)
+    yield made
+    made.close()

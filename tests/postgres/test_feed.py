@@ -24,16 +24,6 @@ from events import lines_of, people  # noqa: E402
 FINAL_S = 10  # leases are closed after a second
 
 
-@pytest.fixture
-def other(world):
-    """Another server over the same database."""
-    data = program.temp_dir()
-    store.share(data, world.data)
-    made = World(data=data)
-    yield made
-    made.close()
-
-
 def final(data, count):
     """The export, once so many events are final."""
     end = time.monotonic() + FINAL_S

@@ -21,6 +21,7 @@ sys.path += [str(TESTS / "reports"), str(TESTS / "data")]
 import recount  # noqa: E402
 from events import people  # noqa: E402
 from filled import HOSTILE, IDS, Filled, at, random_events  # noqa: E402
+from outage import over  # noqa: E402
 
 BERLIN = "Europe/Berlin"
 BEGIN, END = at("2026-10-24T12:00+00:00"), at("2026-10-26T12:00+00:00")
@@ -161,22 +162,11 @@ def test_it_needs_no_room_for_sums(both):
 
 
 @pytest.fixture
-def world(cluster, monkeypatch):
-    monkeypatch.setattr(store, "IS_POSTGRES", True)
-    monkeypatch.setattr(store, "cluster", lambda: cluster)
-    made = World(admin.LISTEN)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def other(world):
-    """Another server over the same database."""
-    data = program.temp_dir()
-    store.share(data, world.data)
-    made = World(data=data)
-    yield made
-    made.close()
+def world(cluster):
+    with over(cluster):
+        made = World(admin.LISTEN)
+        yield made
+        made.close()
 
 
 def report(world, *asked):
@@ -201,6 +191,12 @@ def verify(data, url=None):
 def is_verified(world):
     done = verify(world.data)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_sums_are_kept_by_servers_that_people_ask(world, other):
+    """Each that keeps them reads every event once more."""
+    assert world.server.threads_that_go_last(2) == 2  # the admin listener's, and who counts
+    assert other.get("/health").status == 200 and other.server.threads_that_go_last() == 0
 
 
 def test_what_was_acknowledged_is_in_the_next_report(world, other):

@@ -110,6 +110,17 @@ def test_numbers_worked_out_by_hand(scene, kind, flags, rows):
     assert values(scene.report(kind, *flags)) == rows
 
 
+@pytest.mark.parametrize("flags, count", [((), 1), (admin.LISTEN, 2)], ids=["alone", "asked"])
+def test_who_counts_and_who_is_asked_go_last(flags, count):
+    """The sandbox lets them: who counts for reports, and the admin listener."""
+    world = World(flags)
+    try:
+        assert world.get("/health").status == 200
+        assert world.server.threads_that_go_last(count) == count
+    finally:
+        world.close()
+
+
 def test_comments_are_the_latest_first(scene):
     rows = scene.report("comments")
     if store.IS_POSTGRES:  # by their sequences, which lanes take from leases of their own

@@ -23,6 +23,7 @@ BINARY = os.environ.get("ADTALLY_BIN", str(REPO / "build" / "adtally"))
 SINKS = str(pathlib.Path(BINARY).with_name("adtally-sinks"))
 START_S = 20.0
 STOP_S = 20.0
+NICE = 16  # of /proc/PID/stat, behind the name
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
 
 
@@ -137,6 +138,19 @@ class Server:
             line += data
         self.ready_line = line.decode()
         return self
+
+    def threads_that_go_last(self, expected=0):
+        """How many have a lower priority than those that answer events; a thread that was begun a
+        moment ago may still have to say so."""
+        end = time.monotonic() + START_S
+        while (count := self.low_threads()) < expected and time.monotonic() < end:
+            time.sleep(0.01)
+        return count
+
+    def low_threads(self):
+        tasks = pathlib.Path(f"/proc/{self.proc.pid}/task")
+        stats = [path.read_text() for path in tasks.glob("*/stat")]
+        return sum(int(stat.rsplit(")", 1)[1].split()[NICE]) > 0 for stat in stats)
 
     def alive(self):
         return self.proc is not None and self.proc.poll() is None
