@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 BUILD = pathlib.Path(os.environ.get("ADTALLY_BUILD", "build"))
-PROGRAMS = ("apply", "config", "core", "lanes")
+PROGRAMS = ("apply", "config", "core", "lanes", "race", "retain")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
