@@ -129,3 +129,6 @@ bool oracle_check_token_keys(struct oracle *oracle, const struct secrets *secret
 
 uint64_t oracle_next_sequence(const struct oracle *oracle);
 bool oracle_stands(const struct oracle *oracle, int event);
+uint64_t oracle_sequence_of(const struct oracle *oracle, int event); /* 0: it does not stand */
+
+bool oracle_is_same_tokens(const struct token_list *a, const struct token_list *b);
