@@ -8,7 +8,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
@@ -58,7 +57,8 @@ class Proxy:
         self.process = subprocess.Popen(self.command(backend), stdout=subprocess.DEVNULL,
                                         stderr=open(self.folder / "log", "wb"),
                                         env={**os.environ, "HOME": str(self.folder)})
-        self.await_listening()
+        if not program.await_listening(self.process, self.port):
+            raise AssertionError(f"{self.kind} does not listen: {self.log()}")
 
     def render(self, name, backend, listen):
         text = (PROXIES / name).read_text()
@@ -89,15 +89,6 @@ class Proxy:
 
     def log(self):
         return (self.folder / "log").read_text()
-
-    def await_listening(self):
-        end = time.monotonic() + 20
-        while time.monotonic() < end and self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise AssertionError(f"{self.kind} does not listen: {self.log()}")
 
     def curl(self, path, *options):
         """Status, protocol and body of one request over TLS that is checked."""

@@ -4,9 +4,7 @@ been recorded is for the client to repeat."""
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
-import time
 
 import pytest
 
@@ -46,16 +44,8 @@ class Haproxy:
         path.write_text(CONFIG.format(port=self.port, servers=servers))
         with open(self.folder / "log", "wb") as log:
             self.process = subprocess.Popen([BINARY, "-db", "-f", path], stdout=log, stderr=log)
-        self.await_listening()
-
-    def await_listening(self):
-        end = time.monotonic() + 20
-        while time.monotonic() < end and self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError((self.folder / "log").read_text())
+        if not program.await_listening(self.process, self.port):
+            raise AssertionError((self.folder / "log").read_text())
 
     def close(self):
         self.process.send_signal(signal.SIGKILL)

@@ -62,17 +62,23 @@ def url_of_both(primary, standby, data):
             "?target_session_attrs=read-write")
 
 
-def fail_over(rng, directory):
-    """How many events were acknowledged, and refused, before and after."""
+@contextlib.contextmanager
+def staged(directory):
+    """A server that knows both, and the stage that judges what became of its events."""
     data = program.temp_dir()
     with contextlib.ExitStack() as stack:
         primary, standby = stack.enter_context(pair())
         url = url_of_both(primary, standby, data)
         with over(primary):
             world = World(["--store", url], data=data)
-            stack.callback(world.server.kill)
-            oracle = stack.enter_context(contextlib.closing(Oracle(directory / data.name)))
-            stage = PatientStage(world, oracle)
+        stack.callback(world.server.kill)
+        oracle = stack.enter_context(contextlib.closing(Oracle(directory / data.name)))
+        yield primary, standby, PatientStage(world, oracle)
+
+
+def fail_over(rng, directory):
+    """How many events were acknowledged, and refused, before and after."""
+    with staged(directory) as (primary, standby, stage):
         with over(standby), Traffic(stage, rng.random()) as traffic:
             traffic.wait_for_answers(ANSWERS)
             time.sleep(rng.uniform(0, 0.1))
@@ -97,15 +103,8 @@ def test_what_was_acknowledged_is_on_the_new_primary(tmp_path):
 
 def test_a_standby_that_lags_behind_is_seen_to_lose(tmp_path):
     """The same with a standby that nobody waits for and that is held up: events are gone."""
-    data = program.temp_dir()
-    with contextlib.ExitStack() as stack:
-        primary, standby = stack.enter_context(pair())
-        url = url_of_both(primary, standby, data)
+    with staged(tmp_path) as (primary, standby, stage):
         with over(primary):
-            world = World(["--store", url], data=data)
-            stack.callback(world.server.kill)
-            oracle = stack.enter_context(contextlib.closing(Oracle(tmp_path / "oracle")))
-            stage = PatientStage(world, oracle)
             primary.sql("ALTER SYSTEM RESET synchronous_standby_names")
             primary.sql("SELECT pg_reload_conf()")
             time.sleep(0.3)

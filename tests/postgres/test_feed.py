@@ -13,7 +13,7 @@ from support import store
 from support import server as program
 from support.exports import export, is_complete, stored
 from support.receiver import Receiver
-from support.world import COLLECT, TABLES, World, event, together, unique
+from support.world import COLLECT, TABLES, event, together, unique
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path += [str(TESTS / "data"), str(TESTS / "sinks")]

@@ -49,6 +49,17 @@ def free_port():
                 return port
 
 
+def await_listening(process, port):
+    """False when the process ends instead, or takes too long."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.02)
+    return False
+
+
 def run(*args, stdin=b"", timeout_s=30, **options):
     """Runs a command of the program to its end."""
     return subprocess.run([BINARY, *store.with_store(args)], input=stdin, capture_output=True,

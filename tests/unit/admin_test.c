@@ -1,3 +1,4 @@
+#include "dir.h"
 #include "unit.h"
 
 #include "admin/admin.h"
@@ -5,7 +6,6 @@
 #include "ledger/ledger.h"
 #include "token/hash.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,15 +17,10 @@
 enum { ANSWER_SIZE = 1 << 20 };
 
 struct bench {
-    char dir[512];
+    char dir[UNIT_DIR_MAX];
     struct admin admin;
     char answer[ANSWER_SIZE]; /* NUL-terminated */
 };
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    return remove(path);
-}
 
 static int set_up(void **state)
 {
@@ -36,8 +31,7 @@ static int set_up(void **state)
     struct api_options api_options;
     char problem[STORE_PROBLEM_MAX];
     assert_true(hash_start());
-    strcpy(bench->dir, "/tmp/adtally-admin-XXXXXX");
-    assert_non_null(mkdtemp(bench->dir));
+    unit_dir_make(bench->dir, "admin");
     store_options_init(&options);
     options.dir = bench->dir;
     options.create = true;
@@ -56,7 +50,7 @@ static int tear_down(void **state)
     struct bench *bench = *state;
     api_free(bench->admin.api);
     ledger_stop(bench->admin.ledger);
-    nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    unit_dir_remove(bench->dir);
     free(bench);
     return 0;
 }

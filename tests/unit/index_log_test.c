@@ -1,10 +1,10 @@
+#include "dir.h"
 #include "log_files.h"
 #include "unit.h"
 
 #include "store/sqlite/index_log.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -14,7 +14,7 @@ static const uint64_t IDENTITY = 0x1234;
 enum { BLOCKS = 6, EVENTS = 10 };
 
 struct place {
-    char dir[64];
+    char dir[UNIT_DIR_MAX];
     int fd;
     struct index_log log;
 };
@@ -27,17 +27,11 @@ static void open_log(struct place *place, uint64_t identity)
 static int set_up(void **state)
 {
     struct place *place = calloc(1, sizeof *place);
-    strcpy(place->dir, "/tmp/adtally-log-XXXXXX");
-    assert_non_null(mkdtemp(place->dir));
+    unit_dir_make(place->dir, "log");
     place->fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     open_log(place, IDENTITY);
     *state = place;
     return 0;
-}
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    return remove(path);
 }
 
 static int tear_down(void **state)
@@ -45,7 +39,7 @@ static int tear_down(void **state)
     struct place *place = *state;
     index_log_close(&place->log);
     close(place->fd);
-    nftw(place->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    unit_dir_remove(place->dir);
     free(place);
     return 0;
 }

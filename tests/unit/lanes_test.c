@@ -1,3 +1,4 @@
+#include "dir.h"
 #include "ops.h"
 #include "unit.h"
 
@@ -5,7 +6,6 @@
 #include "ledger/ledger.h"
 #include "store/engine.h"
 
-#include <ftw.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -19,22 +19,16 @@
 enum { LANES = 4, THREADS = 8, OPS = 500 };
 
 struct bench {
-    char dirs[LANES][64];
+    char dirs[LANES][UNIT_DIR_MAX];
     struct store *stores[LANES];
     struct ledger *ledger;
 };
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    return remove(path);
-}
 
 static void open_store(struct bench *bench, int lane)
 {
     struct store_options options;
     char problem[STORE_PROBLEM_MAX];
-    strcpy(bench->dirs[lane], "/tmp/adtally-lanes-XXXXXX");
-    assert_non_null(mkdtemp(bench->dirs[lane]));
+    unit_dir_make(bench->dirs[lane], "lanes");
     store_options_init(&options);
     options.dir = bench->dirs[lane];
     options.create = true;
@@ -63,7 +57,7 @@ static int tear_down(void **state)
     struct bench *bench = *state;
     if (bench->ledger) ledger_stop(bench->ledger);
     for (int i = 0; i < LANES; i++)
-        nftw(bench->dirs[i], remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        unit_dir_remove(bench->dirs[i]);
     free(bench);
     return 0;
 }
@@ -144,21 +138,27 @@ static void every_lane_has_its_share(void **state)
     assert_int_equal(sum, OPS);
 }
 
+/* Events of many tags, so that every lane has some. */
+static void submit_events(struct bench *bench, struct ledger_port *port, int from, int until)
+{
+    static struct op ops[OPS];
+    static char tags[OPS][16];
+    for (int i = from; i < until; i++) {
+        snprintf(tags[i], sizeof tags[i], "t%d", i);
+        ops[i] = event_op(span_of(tags[i]), SPAN("once"), clock_wall_ms());
+        assert_true(ledger_submit(bench->ledger, port, &ops[i]));
+    }
+}
+
 /* One port gets what several lanes answer at once. */
 static void many_answers_of_many_lanes_come_back(void **state)
 {
     struct bench *bench = *state;
-    static struct op ops[OPS];
-    static char tags[OPS][16];
     struct ledger_port port;
     int answered = 0;
     start(bench, LANES, 65536);
     ledger_port_init(&port, NULL, NULL);
-    for (int i = 0; i < OPS; i++) {
-        snprintf(tags[i], sizeof tags[i], "t%d", i);
-        ops[i] = event_op(span_of(tags[i]), SPAN("once"), clock_wall_ms());
-        assert_true(ledger_submit(bench->ledger, &port, &ops[i]));
-    }
+    submit_events(bench, &port, 0, OPS);
     while (answered < OPS)
         for (struct op *op = queue_wait_all(&port.answered, UINT32_MAX, -1); op; op = op->next) {
             assert_int_equal(op->outcome, OUTCOME_RECORDED);
@@ -279,8 +279,6 @@ static int take_answers(struct ledger_port *port)
 static void a_lane_that_is_stuck_holds_up_no_other(void **state)
 {
     struct bench *bench = *state;
-    static struct op ops[OPS];
-    static char tags[OPS][16];
     struct ledger_port port;
     int answered = 0;
     engine = bench->stores[0]->engine;
@@ -292,12 +290,9 @@ static void a_lane_that_is_stuck_holds_up_no_other(void **state)
     sem_init(&may_end, 0, 0);
     start(bench, LANES, 65536);
     ledger_port_init(&port, NULL, NULL);
-    for (int i = 0; i < OPS; i++) {
-        snprintf(tags[i], sizeof tags[i], "t%d", i);
-        ops[i] = event_op(span_of(tags[i]), SPAN("once"), clock_wall_ms());
-        assert_true(ledger_submit(bench->ledger, &port, &ops[i]));
-        if (i == 0) sem_wait(&has_begun);
-    }
+    submit_events(bench, &port, 0, 1);
+    sem_wait(&has_begun);
+    submit_events(bench, &port, 1, OPS);
     while (answered < OPS / LANES) {
         int more = take_answers(&port);
         assert_int_not_equal(more, 0); /* or they wait for the one that is stuck */

@@ -1,10 +1,10 @@
+#include "dir.h"
 #include "ops.h"
 #include "unit.h"
 
 #include "base/clock.h"
 #include "ledger/ledger.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,14 +15,9 @@
 enum { THREADS = 8, OPS = 2000 };
 
 struct bench {
-    char dir[64];
+    char dir[UNIT_DIR_MAX];
     struct ledger *ledger;
 };
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    return remove(path);
-}
 
 static struct store *open_store(const struct bench *bench)
 {
@@ -46,8 +41,7 @@ static void start(struct bench *bench, uint32_t queue_cap)
 static int set_up(void **state)
 {
     struct bench *bench = calloc(1, sizeof *bench);
-    strcpy(bench->dir, "/tmp/adtally-ledger-XXXXXX");
-    assert_non_null(mkdtemp(bench->dir));
+    unit_dir_make(bench->dir, "ledger");
     start(bench, 65536);
     *state = bench;
     return 0;
@@ -57,7 +51,7 @@ static int tear_down(void **state)
 {
     struct bench *bench = *state;
     if (bench->ledger) ledger_stop(bench->ledger);
-    nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    unit_dir_remove(bench->dir);
     free(bench);
     return 0;
 }

@@ -1,3 +1,4 @@
+#include "dir.h"
 #include "unit.h"
 
 #include "cli/options_table.h"
@@ -294,8 +295,7 @@ static void what_differs_is_found_in_every_row(void **state)
 static void make_directory(char *dir, const char *config)
 {
     char path[128];
-    strcpy(dir, "/tmp/adtally-options-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    unit_dir_make(dir, "options");
     snprintf(path, sizeof path, "%s/adtally.conf", dir);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -303,17 +303,9 @@ static void make_directory(char *dir, const char *config)
     fclose(file);
 }
 
-static void remove_directory(const char *dir)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/adtally.conf", dir);
-    unlink(path);
-    rmdir(dir);
-}
-
 static void a_flag_wins_over_the_file(void **state)
 {
-    char dir[64], data[] = "--data", flag[] = "--threads", value[] = "3";
+    char dir[UNIT_DIR_MAX], data[] = "--data", flag[] = "--threads", value[] = "3";
     char *list[] = {data, dir, flag, value};
     struct args args = {.list = list, .count = 4};
     struct options options;
@@ -324,30 +316,30 @@ static void a_flag_wins_over_the_file(void **state)
     assert_true(span_eq(options.public_url, SPAN("https://a.example")));
     assert_string_equal(options.data_path, dir);
     options_free(&options);
-    remove_directory(dir);
+    unit_dir_remove(dir);
 }
 
 static void a_value_that_a_flag_replaces_is_checked_all_the_same(void **state)
 {
-    char dir[64], data[] = "--data", flag[] = "--threads", value[] = "3";
+    char dir[UNIT_DIR_MAX], data[] = "--data", flag[] = "--threads", value[] = "3";
     char *list[] = {data, dir, flag, value};
     struct args args = {.list = list, .count = 4};
     struct options options;
     make_directory(dir, "threads = many\n");
     assert_int_equal(options_load(&options, &args), OPTIONS_BAD);
     options_free(&options);
-    remove_directory(dir);
+    unit_dir_remove(dir);
 }
 
 static void commands_read_the_file_of_the_directory(void **state)
 {
-    char dir[64];
+    char dir[UNIT_DIR_MAX];
     struct options options;
     make_directory(dir, "click_ttl = 2d\n");
     assert_int_equal(options_load_for(&options, span_of(dir), SPAN_NONE, SPAN_NONE), OPTIONS_OK);
     assert_int_equal(options.click_ttl_ms, 2 * DAY);
     options_free(&options);
-    remove_directory(dir);
+    unit_dir_remove(dir);
 }
 
 struct address_row {

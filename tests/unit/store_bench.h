@@ -1,5 +1,6 @@
 #pragma once
 
+#include "dir.h"
 #include "store_clock.h"
 #include "store_database.h"
 #include "unit.h"
@@ -7,7 +8,6 @@
 #include "base/clock.h"
 #include "store/store.h"
 
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,18 +21,12 @@
 static int64_t now_ms; /* real: a start forgets what is too old by the wall clock */
 
 struct bench {
-    char dir[64];
+    char dir[UNIT_DIR_MAX];
     struct database *database; /* NULL: all is in `dir` */
     int64_t began_mono_ms;
     struct store *store;
     struct store_options options;
 };
-
-static inline int remove_entry(const char *path, const struct stat *info, int type,
-                               struct FTW *walk)
-{
-    return remove(path);
-}
 
 static inline void open_store(struct bench *bench)
 {
@@ -52,8 +46,7 @@ static inline int set_up(void **state)
 {
     struct bench *bench = calloc(1, sizeof *bench);
     store_clock_set(now_ms);
-    strcpy(bench->dir, "/tmp/adtally-store-XXXXXX");
-    assert_non_null(mkdtemp(bench->dir));
+    unit_dir_make(bench->dir, "store");
     store_options_init(&bench->options);
     bench->options.dir = bench->dir;
     bench->options.create = true;
@@ -72,7 +65,7 @@ static inline int tear_down(void **state)
     struct bench *bench = *state;
     if (bench->store) store_close(bench->store);
     database_free(bench->database);
-    nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    unit_dir_remove(bench->dir);
     free(bench);
     return 0;
 }

@@ -8,7 +8,6 @@
 #include "store_bench.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -98,8 +97,8 @@ static void foreign_directories_are_refused(void **state)
 {
     struct bench *bench = *state;
     struct store *store = NULL;
-    char problem[STORE_PROBLEM_MAX], other[64] = "/tmp/adtally-foreign-XXXXXX";
-    assert_non_null(mkdtemp(other));
+    char problem[STORE_PROBLEM_MAX], other[UNIT_DIR_MAX];
+    unit_dir_make(other, "foreign");
     struct store_options options = bench->options;
     options.dir = other;
     options.create = false;
@@ -109,7 +108,7 @@ static void foreign_directories_are_refused(void **state)
     assert_int_equal(store_open(&store, &options, problem), ERR_FOREIGN);
     write_file(other, "adtally.db", "this is no database, however long it may be");
     assert_int_not_equal(store_open(&store, &options, problem), ERR_OK);
-    nftw(other, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    unit_dir_remove(other);
     assert_null(store);
 }
 

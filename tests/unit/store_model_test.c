@@ -1,3 +1,4 @@
+#include "dir.h"
 #include "log_files.h"
 #include "store_clock.h"
 #include "store_database.h"
@@ -7,7 +8,6 @@
 #include "base/rng.h"
 #include "store/store.h"
 
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static struct model model;
 static struct store_options options;
 static struct store *store;
 static struct database *database; /* NULL: all is in `dir` */
-static char dir[64];
+static char dir[UNIT_DIR_MAX];
 static uint64_t random_state;
 static int64_t clock_ms;
 static uint64_t rows_read[HARMS_COUNT], restarts[HARMS_COUNT];
@@ -295,11 +295,6 @@ static void store_does_what_the_model_does(void **state)
     assert_true(restarts[HARM_NONE] > 0);
 }
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
-{
-    return remove(path);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(store_does_what_the_model_does)};
@@ -309,8 +304,7 @@ int main(void)
     hash_start();
     signal(SIGXFSZ, SIG_IGN);
     clock_ms = clock_wall_ms();
-    strcpy(dir, "/tmp/adtally-model-XXXXXX");
-    if (!mkdtemp(dir)) return 1;
+    unit_dir_make(dir, "model");
     store_options_init(&options);
     options.dir = dir;
     options.create = true;
@@ -326,6 +320,6 @@ int main(void)
     int failed = UNIT_RUN(tests);
     store_close(store);
     database_free(database);
-    nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    unit_dir_remove(dir);
     return failed;
 }

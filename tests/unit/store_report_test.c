@@ -373,7 +373,7 @@ static void sums_of_another_moment_are_made_again(void **state)
     report_close(db);
     store_close(bench->store);
     move_reports(bench->dir, true);
-    nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    unit_dir_remove(bench->dir);
     mkdir(bench->dir, 0700);
     if (bench->database) another_database(bench, at_ms);
     open_store(bench);
