@@ -1,4 +1,4 @@
-#include "ops.h"
+#include "batches.h"
 
 #include "base/limits.h"
 #include "event/flags.h"

@@ -1,4 +1,4 @@
-#include "ops.h"
+#include "batches.h"
 
 #include "base/clock.h"
 #include "token/hash.h"

@@ -4,7 +4,8 @@
 
 #include "store/engine.h"
 
-/* Lanes over a database of the test's own, and an op of each kind as the API would make it. */
+/* What the tests of batches share: lanes over a database of the test's own, and an op of each kind
+ * as the API would make it. */
 
 static const int64_t DAY_MS = 86400000;
 
