@@ -25,7 +25,7 @@
 /* The one place that wires the modules of a server. */
 
 enum { DESCRIPTORS_PER_LOOP = 8, DESCRIPTORS_BESIDE = 64, LOOPS_DEFAULT_MAX = 64 };
-enum { PATIENCE_MS = 5000, RETRY_MS = 50, READABLE_MAX = 1024 };
+enum { PATIENCE_MS = 5000, RETRY_MS = 5, READABLE_MAX = 1024 };
 
 struct server {
     struct options options;
@@ -208,7 +208,9 @@ static void stop(struct server *server)
 }
 
 /* A command holds the directory for a moment, and a server that was told to stop until it is done:
- * neither is a reason not to start. One that serves, or holds it for longer, is. */
+ * neither is a reason not to start. One that serves, or holds it for longer, is. Where commands
+ * follow each other there is only the start of a process between two of them: hence the short
+ * pause. */
 static enum err open_when_free(struct server *server, char problem[STORE_PROBLEM_MAX])
 {
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};

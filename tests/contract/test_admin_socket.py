@@ -2,12 +2,14 @@
 when none runs."""
 
 import concurrent.futures
+import contextlib
 import fcntl
 import json
 import os
 import resource
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
@@ -55,6 +57,29 @@ def test_commands_while_servers_come_and_go(data_dir, own_server):
             server.stop()
             server.start()
         assert listed.result() == [[]] * 30
+
+
+def hold_again_and_again(path, has_begun, is_over):
+    """As commands do that follow each other: hardly a moment between two of them."""
+    while not is_over.is_set():
+        with open(path, "r+", encoding="ascii") as lock:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            has_begun.set()
+            is_over.wait(0.7)
+        time.sleep(0.01)
+
+
+def test_a_server_starts_between_two_commands(data_dir, own_server):
+    program.partner_key(data_dir)
+    has_begun, is_over = threading.Event(), threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(hold_again_and_again, data_dir / "lock", has_begun, is_over)
+        try:
+            assert has_begun.wait(10)
+            own_server()
+        finally:
+            is_over.set()
 
 
 def test_a_directory_that_something_else_holds_is_one_sentence(data_dir):
