@@ -1,5 +1,6 @@
 #include "server.h"
 
+#include "order.h"
 #include "sim_disk.h"
 
 #include "api/api.h"
@@ -16,15 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADERS_MAX = 8, ARENA_SIZE = 96 * 1024, KEY_ID_TEXT = APIKEY_ID_LEN + 1 };
+enum { HEADERS_MAX = 8, ARENA_SIZE = 96 * 1024 };
 
 struct slot {
     struct http_request http; /* first: what the api answers */
-    struct op command;
-    char key_id[KEY_ID_TEXT], label[16], ids[3][24];
-    char texts[POLL_OPTIONS_MAX + 1][48];
-    uint64_t erased[ERASE_MAX];
-    uint8_t erase_key[ERASE_KEY_SIZE];
+    struct order order;
     bool is_used, is_answered;
     struct ask ask;
     struct answer answer;
@@ -178,128 +175,6 @@ struct slot *server_request(const struct ask *ask, const struct words_request *w
     return slot;
 }
 
-static struct span spell(char out[24], const char *name, int number)
-{
-    return number ? span_of(words_spell(out, 24, name, number, "")) : SPAN_NONE;
-}
-
-static struct api_key new_key(struct slot *slot)
-{
-    static const enum apikey_class classes[] = {APIKEY_PARTNER, APIKEY_PUBLISHER, APIKEY_ADSERVER};
-    const struct ask *ask = &slot->ask;
-    char secret[64];
-    struct api_key key = {
-        .id = span_of(slot->key_id),
-        .cls = classes[ask->key_class],
-        .label = SPAN("simulated"),
-        .partner_id = spell(slot->ids[0], "partner", ask->partner),
-        .publisher_id = spell(slot->ids[1], "publisher", ask->publisher),
-        .advertiser_id = spell(slot->ids[2], "advertiser", ask->advertiser),
-        .created_at_ms = clock_wall_ms(),
-        .expires_at_ms = ask->key_expires_ms,
-    };
-    words_secret(secret, sizeof secret, ask->key);
-    hash_secret(key.hash, keyring_pepper(ledger_keyring(server.ledger)), span_of(secret));
-    return key;
-}
-
-static struct poll new_poll(struct slot *slot)
-{
-    const struct ask *ask = &slot->ask;
-    struct poll poll = {.id = ask->poll, .question = SPAN("Which one?")};
-    for (int option = 1; option <= OPTIONS_MAX; option++) {
-        if (!(ask->options >> option & 1)) continue;
-        char *text = slot->texts[poll.options_count];
-        int len = snprintf(text, sizeof slot->texts[0], "option %d of text %d", option, ask->text);
-        char *id = text + len + 1;
-        snprintf(id, 8, "o%d", option);
-        poll.options[poll.options_count++] = (struct poll_option){span_of(id), span_of(text)};
-    }
-    return poll;
-}
-
-static struct erase new_erasure(struct slot *slot)
-{
-    const struct ask *ask = &slot->ask;
-    for (int i = 0; i < ask->erased_count; i++)
-        slot->erased[i] = (uint64_t)ask->rows[i];
-    rng_fill(slot->erase_key, sizeof slot->erase_key);
-    return (struct erase){.table = (enum op_kind)ask->erased_kind,
-                          .rows = slot->erased,
-                          .rows_count = (uint32_t)ask->erased_count,
-                          .key = slot->erase_key,
-                          .is_last = ask->is_last};
-}
-
-/* As `adtally import` makes it of a line. */
-static void fill_import(struct slot *slot, const char *bid)
-{
-    const struct ask *ask = &slot->ask;
-    struct op *op = &slot->command;
-    char id[UUID_TEXT];
-    words_import(id, ask->import);
-    words_copy(slot->texts[0], sizeof slot->texts[0], bid);
-    op->happened_at_ms = ask->happened_ms;
-    op->click = (struct click){
-        .expires_at_ms = ask->end_ms,
-        .ad = {.bid_id = span_of(slot->texts[0]),
-               .publisher_id = spell(slot->ids[0], "publisher", ask->publisher),
-               .advertiser_id = spell(slot->ids[1], "advertiser", ask->advertiser)},
-        .landing_url = SPAN("https://shop.example/"),
-        .route = SPAN("import"),
-    };
-    ASSERT(uuid_read(&op->click.id, span_of(id)));
-}
-
-/* `text`: the kid of a token key, or the bid of a click. */
-static void fill_command(struct slot *slot, const char *text)
-{
-    static const enum op_kind kinds[ASK_KINDS] = {
-        [ASK_KEY_CREATE] = OP_KEY_CREATE,
-        [ASK_KEY_REVOKE] = OP_KEY_REVOKE,
-        [ASK_ROTATE] = OP_TOKEN_KEY_ROTATE,
-        [ASK_RETIRE] = OP_TOKEN_KEY_RETIRE,
-        [ASK_POLL_PUT] = OP_POLL_PUT,
-        [ASK_POLL_WITHDRAW] = OP_POLL_WITHDRAW,
-        [ASK_RETAIN] = OP_RETAIN,
-        [ASK_ERASE] = OP_ERASE,
-        [ASK_IMPORT] = OP_CLICK,
-    };
-    struct op *op = &slot->command;
-    *op = (struct op){.kind = kinds[slot->ask.kind], .received_at_ms = clock_wall_ms()};
-    switch (slot->ask.kind) {
-    case ASK_KEY_CREATE:
-        op->key = new_key(slot);
-        break;
-    case ASK_KEY_REVOKE:
-        op->key_id = span_of(slot->key_id);
-        break;
-    case ASK_ROTATE:
-        token_key_generate(&op->token_key, clock_wall_ms());
-        memcpy(op->token_key.kid, text, TOKEN_KID_LEN);
-        break;
-    case ASK_RETIRE:
-        memcpy(op->token_key.kid, text, TOKEN_KID_LEN);
-        break;
-    case ASK_POLL_PUT:
-        op->poll = new_poll(slot);
-        break;
-    case ASK_RETAIN:
-        for (int i = 0; i < EVENT_TABLES; i++)
-            op->retain.keep_ms[i] = slot->ask.keep_ms;
-        op->retain.rows_max = (uint32_t)slot->ask.rows_max;
-        break;
-    case ASK_ERASE:
-        op->erase = new_erasure(slot);
-        break;
-    case ASK_IMPORT:
-        fill_import(slot, text);
-        break;
-    default:
-        op->poll.id = slot->ask.poll;
-    }
-}
-
 static int rows_of(const struct op *op)
 {
     return op->outcome != OUTCOME_RECORDED ? 0
@@ -316,10 +191,10 @@ static void answer_command(struct slot *slot)
         [OUTCOME_UNAVAILABLE] = 503};
     if (server.is_deaf) return;
     slot->is_answered = true;
-    slot->answer.status = statuses[slot->command.outcome];
+    slot->answer.status = statuses[slot->order.op.outcome];
     slot->answer.retry_after_s = -1;
     slot->answer.receipt = 0;
-    slot->answer.rows = rows_of(&slot->command);
+    slot->answer.rows = rows_of(&slot->order.op);
     slot->answer.location[0] = slot->answer.body[0] = '\0';
 }
 
@@ -327,10 +202,9 @@ struct slot *server_command(const struct ask *ask, const char *key_id, const cha
 {
     struct slot *slot = take_slot(ask);
     if (!slot) return NULL;
-    snprintf(slot->key_id, sizeof slot->key_id, "%s", key_id);
-    fill_command(slot, text);
-    if (!ledger_submit(server.ledger, &server.commands, &slot->command)) {
-        slot->command.outcome = OUTCOME_UNAVAILABLE;
+    order_fill(&slot->order, ask, key_id, text, keyring_pepper(ledger_keyring(server.ledger)));
+    if (!ledger_submit(server.ledger, &server.commands, &slot->order.op)) {
+        slot->order.op.outcome = OUTCOME_UNAVAILABLE;
         answer_command(slot);
     }
     return slot;
@@ -376,7 +250,7 @@ static void take_answers(void)
     server.wake->on_ring(server.wake);
     for (struct op *op = ledger_take_answered(&server.commands), *next; op; op = next) {
         next = op->next;
-        answer_command((struct slot *)(void *)((char *)op - offsetof(struct slot, command)));
+        answer_command((struct slot *)(void *)((char *)op - offsetof(struct slot, order.op)));
     }
 }
 
@@ -507,8 +381,8 @@ static struct claims claims_of(const struct server_ad *ad, char texts[2][24])
 {
     return (struct claims){
         .bid = ad->bid[0] ? span_of(ad->bid) : SPAN_NONE,
-        .pub = spell(texts[0], "publisher", ad->publisher),
-        .adv = spell(texts[1], "advertiser", ad->advertiser),
+        .pub = words_name(texts[0], "publisher", ad->publisher),
+        .adv = words_name(texts[1], "advertiser", ad->advertiser),
         .url = span_of(ad->url),
         .pol = -1,
         .exp_ms = ad->end_ms,

@@ -34,6 +34,11 @@ const char *words_spell(char *out, size_t size, const char *name, int number, co
     return out;
 }
 
+struct span words_name(char out[24], const char *name, int number)
+{
+    return number ? span_of(words_spell(out, 24, name, number, "")) : SPAN_NONE;
+}
+
 static const char *const kind_names[ASK_KINDS] = {
     "conversion_v1", "conversion_api", "collect",    "redirect",    "track_click", "view",
     "ack",           "track_imp",      "feedback",   "ad_feedback", "vote",        "results",

@@ -2,6 +2,8 @@
 
 #include "ask.h"
 
+#include "base/span.h"
+
 #include <stddef.h>
 
 /* How the numbers of an ask are spelled, in requests, answers and rows alike. */
@@ -28,6 +30,9 @@ void words_copy(char *out, size_t size, const char *text);
 
 /* "e7", or `absent` for 0. */
 const char *words_spell(char *out, size_t size, const char *name, int number, const char *absent);
+
+/* The same for an op: "partner7" in `out`, or SPAN_NONE for 0. */
+struct span words_name(char out[24], const char *name, int number);
 
 const char *words_kind(enum ask_kind kind); /* for traces */
 
