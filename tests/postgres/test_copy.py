@@ -1,5 +1,6 @@
 """`adtally copy`: afterwards the database is what the data directory was."""
 
+import contextlib
 import signal
 import sqlite3
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 
 from copying import (begin, cli_lines, collect_many, copy, exported, fill, is_the_same, results,
-                     serve)
+                     serve, wait_for)
 from support import aged
 from support import server as program
 from support.checksum import MASK, checksum, encode, murmur64a
@@ -112,25 +113,47 @@ def test_what_retention_took_is_missed_by_nobody(database, cluster):
     program.cli("verify", "--data", data, "--store", database)
 
 
-def cursor(cluster, database):
-    name = database.rsplit("/", 1)[1]
-    rows = cluster.sql("SELECT cursor FROM copying", name, check=False)
-    return int(rows[0][0]) if rows else None
+SLOW = """CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+          'BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END'"""
+
+
+@contextlib.contextmanager
+def slow_steps(cluster, name):
+    """A copy that was claimed takes a while for each step, so that it can be met between two."""
+    cluster.sql("INSERT INTO copying VALUES (1, -1)", name)
+    cluster.sql(SLOW, name)
+    cluster.sql("CREATE TRIGGER slow BEFORE UPDATE ON copying FOR EACH ROW EXECUTE FUNCTION slow()",
+                name)
+    yield
+    cluster.sql("DROP TRIGGER slow ON copying", name)
+
+
+def others(cluster, name):
+    return cluster.sql("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND"
+                       f" datname = '{name}'")
+
+
+def kill_behind(proc, cluster, name, wanted):
+    """Once so much is copied; the database takes a moment to notice."""
+    while int(cluster.sql("SELECT cursor FROM copying", name)[0][0]) < wanted:
+        assert proc.poll() is None
+        time.sleep(0.005)
+    proc.send_signal(signal.SIGKILL)
+    assert proc.wait() == -signal.SIGKILL
+    proc.stderr.close()
+    wait_for(lambda: not others(cluster, name))
 
 
 def test_a_copy_that_is_killed_goes_on(world, database, cluster):
     persons, _ = fill(world)
     collect_many(world, 12000)
     world.server.stop()
-    killed = 0
-    for wanted in (0, 2048, 6144):
-        proc = begin(world.data, database)
-        while proc.poll() is None and (cursor(cluster, database) or -1) < wanted:
-            time.sleep(0.005)
-        proc.send_signal(signal.SIGKILL)
-        killed += proc.wait() == -signal.SIGKILL
-        proc.stderr.close()
-    assert killed and cursor(cluster, database) is not None
+    with serve(world, program.temp_dir(), "--store", database):
+        pass  # which makes the tables
+    name = database.rsplit("/", 1)[1]
+    with slow_steps(cluster, name):
+        for wanted in (0, 2048, 6144):
+            kill_behind(begin(world.data, database), cluster, name, wanted)
     refused = program.run("serve", "--data", program.temp_dir(), "--listen", "127.0.0.1:0",
                           "--store", database)
     assert refused.returncode == 1 and b"adtally copy has not filled" in refused.stderr

@@ -6,11 +6,12 @@ import pathlib
 import signal
 import sqlite3
 import sys
+import time
 
 import pytest
 
 from copying import (Person, begin, cli_lines, collect_many, copy, exported, fill, is_verified,
-                     people, results, serve, wait_for)
+                     people, results, serve)
 from support import server as program
 from support import torture
 from support.checksum import checksum
@@ -68,18 +69,27 @@ def cursor(data):
     if not (data / "copy.db").exists():
         return -1
     with contextlib.suppress(sqlite3.Error), contextlib.closing(
-            sqlite3.connect(f"file:{data}/copy.db?mode=ro", uri=True)) as db:
+            sqlite3.connect(f"file:{data}/copy.db?mode=ro", uri=True, timeout=0)) as db:
         return db.execute("SELECT last_seq FROM total").fetchone()[0]
     return -1
 
 
+def go_a_little(proc):
+    """False when it is over."""
+    proc.send_signal(signal.SIGCONT)
+    time.sleep(0.005)
+    proc.send_signal(signal.SIGSTOP)
+    return proc.poll() is None
+
+
 @contextlib.contextmanager
 def stopped_at(database, data, sequences):
-    """A copy that has so many, and stands still."""
+    """A copy that has so many, and stands still. It goes a little way at a time, so that it is not
+    over before somebody looks."""
     proc = begin(database, data)
     try:
-        wait_for(lambda: proc.poll() is not None or cursor(data) >= sequences)
-        proc.send_signal(signal.SIGSTOP)
+        while go_a_little(proc) and cursor(data) < sequences:
+            pass
         assert proc.poll() is None and sequences <= cursor(data) < 3 * PART
         yield proc
     finally:
