@@ -272,13 +272,21 @@ def send_alone(world, click, key):
         return conn.read().status
 
 
+def await_lock(cluster, name):
+    end = time.monotonic() + BACK_S
+    while not cluster.sql("SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted"
+                          " AND relation = 'conversion'::regclass", name):
+        assert time.monotonic() < end, "nobody holds the table"
+        time.sleep(0.02)
+
+
 def test_a_lock_that_somebody_holds_refuses_in_time(world, own_cluster):
     """A batch is not tried again and again, by halves neither, while its clients wait."""
     click = world.click(landing_url=LANDING)
     holder = subprocess.Popen(["psql", "-X", "-q", own_cluster.url(store.database_of(world.data)),
                                "-c", "BEGIN; LOCK TABLE conversion; SELECT pg_sleep(100)"])
     try:
-        time.sleep(0.5)
+        await_lock(own_cluster, store.database_of(world.data))
         assert set(together(8, lambda n: send_alone(world, click, f"l{n}"))) == {503}
     finally:
         own_cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -167,9 +167,8 @@ def test_ratings_of_one_session_count_once(nodes):
 
 
 def test_votes_of_one_bid_count_once(nodes):
-    poll = new_poll(nodes[0])
-    time.sleep(1)
-    ads = ballots(nodes[0], poll, RACES)
+    ads = ballots(nodes[0], new_poll(nodes[0]), RACES)
+    await_poll(nodes, ads[0])
     with nodes[0].records(vote=RACES):
         for number, ad in enumerate(ads):
             answers = race(nodes, lambda node: vote(node, ad, str(number % 3)))  # noqa: B023
