@@ -208,9 +208,7 @@ static void stop(struct server *server)
 }
 
 /* A command holds the directory for a moment, and a server that was told to stop until it is done:
- * neither is a reason not to start. One that serves, or holds it for longer, is. Where commands
- * follow each other there is only the start of a process between two of them: hence the short
- * pause. */
+ * neither is a reason not to start. One that serves, or holds it for longer, is. */
 static enum err open_when_free(struct server *server, char problem[STORE_PROBLEM_MAX])
 {
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};

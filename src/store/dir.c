@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 const char dir_new_name[] = "copy.db";
+
+enum { LOCK_WAIT_MS = 50 };
 
 static enum err errno_err(int code)
 {
@@ -160,11 +163,23 @@ static void say_holder(int lock_fd, const char *path, char *problem)
              path, digits ? pid : "(unknown)");
 }
 
+/* Looks again and again for a moment: where commands follow each other, the next one has the lock a
+ * few milliseconds after the last. */
+static bool lock_soon(int fd)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms++) {
+        if (waited_ms == LOCK_WAIT_MS) return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
 static enum err take_lock(struct dir *dir, const char *path, char *problem)
 {
     dir->lock_fd = openat(dir->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (dir->lock_fd < 0) return refuse_errno(problem, "write in", path);
-    if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_soon(dir->lock_fd)) {
         say_holder(dir->lock_fd, path, problem);
         return ERR_BUSY;
     }

@@ -16,7 +16,8 @@ struct dir {
     char db_path[512];
 };
 
-/* Opens, makes (when `create`) and locks it. On failure `problem` says what to do. */
+/* Opens, makes (when `create`) and locks it; who has the lock is waited for 50 ms. On failure
+ * `problem` says what to do. */
 enum err dir_open(struct dir *dir, const char *path, bool create, char problem[STORE_PROBLEM_MAX]);
 
 /* The same for who makes a data set of an empty directory in parts, under the name `dir_new_name`,
