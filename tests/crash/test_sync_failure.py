@@ -3,6 +3,7 @@
 strace makes the system calls fail from outside, so the program under test is the real one."""
 
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,10 @@ pytestmark = [pytest.mark.data_file, pytest.mark.skipif(
 ATTACH_S = 10
 
 
+def is_traced(status):
+    return "TracerPid:\t0\n" not in status.read_text(encoding="ascii")
+
+
 def fail_syncs(pid):
     """From here on every fsync and fdatasync of the process fails with EIO."""
     tracer = subprocess.Popen(
@@ -29,10 +34,8 @@ def fail_syncs(pid):
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     end = time.monotonic() + ATTACH_S
     while time.monotonic() < end:
-        with open(f"/proc/{pid}/status", encoding="ascii") as status:
-            if any(line.startswith("TracerPid:") and line.split()[1] != "0" for line in status):
-                time.sleep(0.2)  # its other threads
-                return tracer
+        if all(is_traced(task / "status") for task in pathlib.Path(f"/proc/{pid}/task").iterdir()):
+            return tracer
         if tracer.poll() is not None:
             pytest.skip("this machine does not let strace attach: "
                         + tracer.stderr.read().decode(errors="replace"))
