@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-import random
+import os
+import signal
 import subprocess
 import time
 import uuid
@@ -14,6 +15,7 @@ from support.publisher import results, tally, vote
 from support.world import World, is_duplicate, is_recorded, unique
 
 DAY_MS = 86400_000
+MANY = 20_000  # which takes long enough to be cut off
 KINDS = [("v4", lambda n: uuid.uuid4()), ("v1 of one host", lambda n: uuid.uuid1(1, 1)),
          ("nil but for a number", lambda n: uuid.UUID(int=n + 1)),
          ("max but for a number", lambda n: uuid.UUID(int=2**128 - 1 - n))]
@@ -213,30 +215,40 @@ def test_an_export_can_be_imported(world, scratch):
         [{f: r.get(f) for f in facts} for r in want]
 
 
+def go_a_little(pid):
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.002)
+    os.kill(pid, signal.SIGSTOP)
+
+
+def kill_in_the_middle(world, file, victim):
+    """Once some are there; False: all of them were."""
+    proc = subprocess.Popen([program.BINARY, "import", str(file), "--data", str(world.data)],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pid = (world.server.proc if victim == "the server" else proc).pid
+    while proc.poll() is None and world.counts()["conversion"] == 0:
+        go_a_little(pid)
+    if victim == "the server":
+        world.server.kill()
+        world.server.start()
+    else:
+        proc.kill()
+    proc.wait()
+    is_verified(world.data)
+    return world.counts()["conversion"] < MANY
+
+
 @pytest.mark.parametrize("victim", ["the command", "the server"])
 def test_a_kill_in_the_middle_and_again_counts_once(scratch, victim):
     world = World()
     try:
-        ids = [uuid.uuid4() for _ in range(2000)]
+        ids = [uuid.uuid4() for _ in range(MANY)]
         file = write(scratch / "f", [poll(7, [5, 10]), *[click(i) for i in ids],
                                      *[conversion(i, event_id="e") for i in ids]])
-        cut = 0
-        for _ in range(8):
-            command = [program.BINARY, "import", str(file), "--data", str(world.data)]
-            proc = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(random.uniform(0.01, 0.12))
-            if victim == "the server":
-                world.server.kill()
-                proc.wait()
-                world.server.start()
-            else:
-                proc.kill()
-                proc.wait()
-            cut += 0 < world.counts()["conversion"] < 2000
-            is_verified(world.data)
+        assert kill_in_the_middle(world, file, victim)
         run_import(world.data, file)
         counts = world.counts()
-        assert (counts["click"], counts["conversion"]) == (2000, 2000)
+        assert (counts["click"], counts["conversion"]) == (MANY, MANY)
         assert tally(results(world, world.mint(poll_id=7))) == {"0": 5, "1": 10}
         is_verified(world.data)
     finally:
