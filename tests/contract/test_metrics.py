@@ -83,8 +83,8 @@ def test_counts_equal_what_was_sent(metered):
 
 
 def test_each_request_has_its_latency(metered):
-    more = grown(metered, lambda: [metered.world.get("/health") for _ in range(5)])
-    route = ("route", "/health")
+    more = grown(metered, lambda: [metered.world.click() for _ in range(5)])
+    route = ("route", REDIRECT)
     assert more["adtally_request_duration_seconds_count", (route,)] == 5
     buckets = [v for (name, labels), v in more.items()
                if name == "adtally_request_duration_seconds_bucket" and route in labels]
