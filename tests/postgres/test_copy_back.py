@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import sys
 import time
+import uuid
 
 import pytest
 
@@ -23,6 +24,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "points"))
 from crash_point import KILLED, CrashPoint  # noqa: E402
 
 PART = 4096  # sequences
+HOUR_MS = 3600 * 1000
 POINTS = torture.size(10, 10**6)
 
 
@@ -205,6 +207,28 @@ def test_a_copy_that_is_killed_goes_on(large):
     with serve(large, data):
         for person in large.persons:
             person.is_remembered()
+
+
+def import_old_clicks(data, count):
+    """Six minutes from each to the next."""
+    now_ms = int(time.time() * 1000)
+    lines = program.temp_dir() / "lines"
+    lines.write_text("".join(json.dumps(
+        {"table": "click", "click_id": str(uuid.uuid4()), "bid_id": f"bid-{number}",
+         "publisher_id": "pub-1", "recorded_at_ms": now_ms - (count - number) * HOUR_MS // 10,
+         "expires_at_ms": now_ms + 10**9}) + "\n" for number in range(count)))
+    program.cli("import", lines, "--data", data)
+
+
+def test_a_copy_that_goes_on_takes_nothing_for_older_than_it_is(world, database):
+    """What comes behind the cut was recorded long before what is there."""
+    collect_many(world, 4000)
+    import_old_clicks(world.data, 6000)
+    world.server.stop()
+    copy(world.data, database)
+    data = half_copied(database, new_dir())
+    copy(database, data)
+    marks_are_true(data)
 
 
 def test_a_copy_may_die_before_any_call(world, database):
