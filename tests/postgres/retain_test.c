@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "token/hash.h"
 
-
 /* What is taken out of a database: of a person, and what is too old. Everything else stays, whole
  * and known. */
 
