@@ -28,9 +28,10 @@ check_layout() {
     files src tests bench -- '*.[ch]' | xargs -0 clang-format --dry-run -Werror
 }
 
-# tidy BUILD: the files on standard input, with that build's flags.
+# tidy BUILD: the files on standard input, with that build's flags. Each by itself: of several in one run the
+# analyzer takes functions of one file for those of another now and then.
 tidy() {
-    xargs -0 -P "$(nproc)" -n 4 clang-tidy -p "$1" --quiet 2>&1 | sed '/warnings\? generated\.$/d'
+    xargs -0 -P "$(nproc)" -n 1 clang-tidy -p "$1" --quiet 2>&1 | sed '/warnings\? generated\.$/d'
 }
 
 check_tidy() {
