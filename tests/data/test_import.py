@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import signal
 import subprocess
 import time
 import uuid
@@ -215,19 +213,13 @@ def test_an_export_can_be_imported(world, scratch):
         [{f: r.get(f) for f in facts} for r in want]
 
 
-def go_a_little(pid):
-    os.kill(pid, signal.SIGCONT)
-    time.sleep(0.002)
-    os.kill(pid, signal.SIGSTOP)
-
-
 def kill_in_the_middle(world, file, victim):
     """Once some are there; False: all of them were."""
     proc = subprocess.Popen([program.BINARY, "import", str(file), "--data", str(world.data)],
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     pid = (world.server.proc if victim == "the server" else proc).pid
     while proc.poll() is None and world.counts()["conversion"] == 0:
-        go_a_little(pid)
+        program.go_a_little(pid)
     if victim == "the server":
         world.server.kill()
         world.server.start()

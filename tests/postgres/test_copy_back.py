@@ -76,22 +76,15 @@ def cursor(data):
     return -1
 
 
-def go_a_little(proc):
-    """False when it is over."""
-    proc.send_signal(signal.SIGCONT)
-    time.sleep(0.005)
-    proc.send_signal(signal.SIGSTOP)
-    return proc.poll() is None
-
-
 @contextlib.contextmanager
 def stopped_at(database, data, sequences):
     """A copy that has so many, and stands still. It goes a little way at a time, so that it is not
     over before somebody looks."""
     proc = begin(database, data)
     try:
-        while go_a_little(proc) and cursor(data) < sequences:
-            pass
+        program.go_a_little(proc.pid)
+        while proc.poll() is None and cursor(data) < sequences:
+            program.go_a_little(proc.pid)
         assert proc.poll() is None and sequences <= cursor(data) < 3 * PART
         yield proc
     finally:

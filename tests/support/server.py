@@ -60,6 +60,14 @@ def await_listening(process, port):
     return False
 
 
+def go_a_little(pid):
+    """A process that stands still goes on for a moment, and stands still again: so that it can be met
+    half way however busy the machine is."""
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.003)
+    os.kill(pid, signal.SIGSTOP)
+
+
 def run(*args, stdin=b"", timeout_s=30, **options):
     """Runs a command of the program to its end."""
     return subprocess.run([BINARY, *store.with_store(args)], input=stdin, capture_output=True,

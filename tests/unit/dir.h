@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* A directory of a test's own, in TMPDIR or else /tmp. */
+/* A directory of a test's own, in TMPDIR or else where the system has them. */
 
 enum { UNIT_DIR_MAX = 96 };
 
@@ -15,7 +15,7 @@ static inline void unit_dir_make(char dir[UNIT_DIR_MAX], const char *name)
 {
     const char *folder = getenv("TMPDIR");
     int length =
-        snprintf(dir, UNIT_DIR_MAX, "%s/adtally-%s-XXXXXX", folder ? folder : "/tmp", name);
+        snprintf(dir, UNIT_DIR_MAX, "%s/adtally-%s-XXXXXX", folder ? folder : P_tmpdir, name);
     if (length >= UNIT_DIR_MAX || !mkdtemp(dir)) fail_msg("cannot make %s", dir);
 }
 
